@@ -1,0 +1,1 @@
+//! A CalDAV calendar as a collection.

@@ -1,0 +1,44 @@
+//! What can be listed, read and written: the trait that CalDAV calendars and folders of .ics files fulfil.
+
+pub mod caldav;
+pub mod vdir;
+
+use crate::model::{Changes, ComponentType, Entry, Etag, Href, Mark, Precondition, Stored, Written};
+
+/// What a collection can do beyond the least.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abilities {
+    /// How many writes may be under way at once.
+    pub connections: usize,
+    /// The server would send invitations of its own unless SCHEDULE-AGENT=CLIENT forbids it (RFC 6638 §7.1). False for
+    /// sabre, which obeys `Schedule-Reply: F` (`reference/servers.md` §8).
+    pub needs_schedule_agent: bool,
+    /// The component types that the collection takes; empty when it does not say.
+    pub components: Vec<ComponentType>,
+}
+
+/// A calendar or a folder of objects. An `Err` is a trouble of the collection as a whole and has a kind; what befalls a
+/// single object is a [`Written`].
+pub trait Collection: Send + Sync {
+    /// Makes sure that the collection is there and tells what it can do. `create` allows to make it when it is missing.
+    /// What the state remembers of an earlier run spares the requests.
+    fn open(&self, create: bool) -> anyhow::Result<Abilities>;
+
+    /// The state of the whole collection, in one request; empty when it has no such thing.
+    fn mark(&self) -> anyhow::Result<Mark>;
+
+    /// Every object that stands in the collection, whoever put it there.
+    fn list(&self) -> anyhow::Result<Vec<Entry>>;
+
+    /// What changed since a sync-token.
+    fn changes(&self, since: &str) -> anyhow::Result<Changes>;
+
+    /// Reads objects; those that are gone are left out of the answer.
+    fn read(&self, hrefs: &[Href]) -> anyhow::Result<Vec<Stored>>;
+
+    /// Writes one object under a precondition.
+    fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written>;
+
+    /// Deletes exactly this version of an object. `Written::Done` also when it was gone already.
+    fn delete(&self, href: &Href, etag: &Etag) -> anyhow::Result<Written>;
+}

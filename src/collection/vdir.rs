@@ -1,0 +1,1 @@
+//! A folder of .ics files as a collection.

@@ -1,0 +1,313 @@
+//! The words of the project as types: key, href, ETag, hash, record, and what a collection says of itself.
+
+use std::fmt;
+use std::hash::{Hash as StdHash, Hasher};
+
+use crate::time::Timestamp;
+
+/// The kind of component that an object is made of (RFC 5545 §3.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ComponentType {
+    /// VEVENT
+    Event,
+    /// VTODO
+    Todo,
+    /// VJOURNAL
+    Journal,
+}
+
+impl ComponentType {
+    /// The name in iCalendar.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ComponentType::Event => "VEVENT",
+            ComponentType::Todo => "VTODO",
+            ComponentType::Journal => "VJOURNAL",
+        }
+    }
+
+    /// The type of a component name, in any case of letters.
+    pub fn from_name(name: &[u8]) -> Option<ComponentType> {
+        [ComponentType::Event, ComponentType::Todo, ComponentType::Journal]
+            .into_iter()
+            .find(|component| name.eq_ignore_ascii_case(component.as_str().as_bytes()))
+    }
+}
+
+/// The identity of an object: component type and UID (design §3, *Identity*).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// What the object is made of.
+    pub component: ComponentType,
+    /// The UID property, unfolded, otherwise as it is written.
+    pub uid: String,
+}
+
+/// The name of an object within its collection, percent-encoded as the server writes it.
+///
+/// Two hrefs are equal when they are equal after percent-decoding (`reference/servers.md` §0 rule 11); requests use the
+/// server's own form.
+#[derive(Debug, Clone)]
+pub struct Href(String);
+
+impl Href {
+    /// An href in the form that the server or we gave it.
+    pub fn new(name: impl Into<String>) -> Href {
+        Href(name.into())
+    }
+
+    /// The form to use in requests and in the state.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn decoded(&self) -> impl Iterator<Item = u8> + '_ {
+        let bytes = self.0.as_bytes();
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let byte = *bytes.get(at)?;
+            let escaped = bytes.get(at + 1..at + 3).filter(|_| byte == b'%');
+            let decoded = escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+            at += if decoded.is_some() { 3 } else { 1 };
+            Some(decoded.unwrap_or(byte))
+        })
+    }
+}
+
+impl PartialEq for Href {
+    fn eq(&self, other: &Href) -> bool {
+        self.0 == other.0 || self.decoded().eq(other.decoded())
+    }
+}
+
+impl Eq for Href {}
+
+impl StdHash for Href {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.decoded().for_each(|byte| state.write_u8(byte));
+    }
+}
+
+impl PartialOrd for Href {
+    fn partial_cmp(&self, other: &Href) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Href {
+    fn cmp(&self, other: &Href) -> std::cmp::Ordering {
+        self.decoded().cmp(other.decoded())
+    }
+}
+
+/// A strong ETag, with its quotes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Etag(String);
+
+impl Etag {
+    /// Reads an ETag as servers and proxies write it: nginx with gzip makes it weak (`W/"…"`), Apache adds `-gzip`
+    /// inside the quotes; neither form would match in `If-Match` (`reference/servers.md` §4, `reference/peers.md` S15).
+    /// `None` when it is empty or cannot stand in a header.
+    pub fn parse(written: &str) -> Option<Etag> {
+        let strong = written.trim().trim_start_matches("W/");
+        let opaque = strong.trim_matches('"');
+        let opaque = opaque.strip_suffix("-gzip").unwrap_or(opaque);
+        let clean = !opaque.is_empty() && opaque.bytes().all(|byte| byte > b' ' && byte != b'"' && byte != 0x7f);
+        clean.then(|| Etag(format!("\"{opaque}\"")))
+    }
+
+    /// The form for `If-Match` and for the state.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// SHA-256 of something whose meaning the field's name tells.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Hash(pub [u8; 32]);
+
+impl fmt::Display for Hash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", &self.to_string()[..8])
+    }
+}
+
+/// An object that stands in a collection, as a listing tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it stands.
+    pub href: Href,
+    /// Its version.
+    pub etag: Etag,
+}
+
+/// An object that was read from a collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Where it stands.
+    pub href: Href,
+    /// Its version.
+    pub etag: Etag,
+    /// The iCalendar text, as the collection gives it.
+    pub text: Vec<u8>,
+}
+
+/// The state of a whole collection in one or two words, from a single cheap request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// `cs:getctag`: changes with every change of the collection.
+    pub ctag: Option<String>,
+    /// `d:sync-token` (RFC 6578 §3): a point from which `sync-collection` tells the changes.
+    pub sync_token: Option<String>,
+}
+
+impl Mark {
+    /// Whether both marks prove that nothing changed between them. A collection without ctag and token proves nothing.
+    pub fn proves_same(&self, other: &Mark) -> bool {
+        match (&self.sync_token, &other.sync_token) {
+            (Some(here), Some(there)) => here == there,
+            _ => self.ctag.is_some() && self.ctag == other.ctag,
+        }
+    }
+}
+
+/// What changed in a collection since a sync-token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changes {
+    /// Everything that changed (RFC 6578 §3.2).
+    Since {
+        /// Created or changed objects.
+        changed: Vec<Entry>,
+        /// Objects that are gone.
+        gone: Vec<Href>,
+        /// The point that this answer stands for.
+        sync_token: String,
+    },
+    /// The collection cannot tell: the token is refused, or there is no such report. List everything.
+    Unknown,
+}
+
+/// What a write demands of the object that stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    /// `If-None-Match: *`: nothing stands there.
+    Absent,
+    /// `If-Match`: exactly this version stands there.
+    Unchanged(Etag),
+}
+
+/// How a write of one object ended, when the collection as a whole is in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// Done. The ETag is missing when the server rewrote what it got (`reference/servers.md` §1).
+    Done {
+        /// The version that stands there now.
+        etag: Option<Etag>,
+    },
+    /// The precondition did not hold, or the object is not there: read again, then decide again.
+    Stale,
+    /// The UID stands in the collection already, under another href.
+    UidTaken {
+        /// Where, if the server says so.
+        href: Option<Href>,
+    },
+    /// The server refuses this object: its own fault (design §3, *Failures*).
+    Rejected {
+        /// Why, in the server's words.
+        reason: String,
+    },
+    /// The server failed on this object; whether it is the object's fault shows when others succeed.
+    Faulted {
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// Where an object of the feed stands with us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is in the target.
+    Mirrored,
+    /// The server or we refused it; what stands in the target, if anything, is an older form.
+    Rejected {
+        /// Why.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Its UID belongs to an object that is not ours; it is left alone.
+    Foreign {
+        /// Whose it is, for people.
+        reason: String,
+    },
+}
+
+/// What the state remembers of an object (design §1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Identity in the feed.
+    pub key: Key,
+    /// The UID that stands on the target, when it is not the feed's (a rename).
+    pub target_uid: Option<String>,
+    /// Where it stands or is to stand.
+    pub href: Href,
+    /// The version that stands there; `None` when nothing of ours does.
+    pub etag: Option<Etag>,
+    /// Stable hash of the object as the feed has it.
+    pub source_hash: Hash,
+    /// Stable hash of what we sent.
+    pub sent_hash: Hash,
+    /// Stable hash of what the server made of it, when that is known to differ from what we sent.
+    pub server_hash: Option<Hash>,
+    /// Stable hash of the source without its UID, to recognise it under another one.
+    pub content_hash: Hash,
+    /// The form over which we wrote ours because the target had drifted.
+    pub restored_hash: Option<Hash>,
+    /// Start in words, as the feed writes it: `2026-11-20 09:15 Europe/Berlin`.
+    pub start: String,
+    /// SUMMARY of the master.
+    pub summary: String,
+    /// Whether it is where it should be.
+    pub standing: Standing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn hrefs_are_equal_after_percent_decoding() {
+        let known: HashSet<Href> = [Href::new("a%40b%c3%a9.ics")].into();
+        assert!(known.contains(&Href::new("a@b%C3%A9.ics")));
+        assert_ne!(Href::new("a%2Gb"), Href::new("a+Gb"));
+        assert_ne!(Href::new("a.ics"), Href::new("A.ics"));
+    }
+
+    #[test]
+    fn an_etag_is_read_as_proxies_write_it_and_refused_when_it_cannot_be_sent() {
+        let text = |written| Etag::parse(written).map(|etag| etag.as_str().to_owned());
+        for written in ["\"x1\"", "W/\"x1\"", "\"x1-gzip\"", "x1"] {
+            assert_eq!(text(written).as_deref(), Some("\"x1\""), "{written}");
+        }
+        assert_eq!((text(""), text("\"\""), text("\"a\nb\""), text("\"a\"b\"")), (None, None, None, None));
+    }
+
+    #[test]
+    fn only_a_token_or_else_a_ctag_proves_that_nothing_changed() {
+        let mark = |ctag: Option<&str>, token: Option<&str>| Mark {
+            ctag: ctag.map(str::to_owned),
+            sync_token: token.map(str::to_owned),
+        };
+        assert!(mark(Some("1"), Some("t")).proves_same(&mark(Some("2"), Some("t"))));
+        assert!(mark(Some("1"), None).proves_same(&mark(Some("1"), Some("t"))));
+        assert!(!mark(Some("1"), Some("t")).proves_same(&mark(Some("1"), Some("u"))));
+        assert!(!Mark::default().proves_same(&Mark::default()));
+    }
+}

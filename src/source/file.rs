@@ -1,0 +1,1 @@
+//! A feed in a file or on standard input.

@@ -1,0 +1,1 @@
+//! A feed over http(s).
