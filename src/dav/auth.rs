@@ -86,10 +86,10 @@ impl Authenticator {
         let mut known = self.known();
         let knew_digest = matches!(*known, Some(Challenge::Digest(_)));
         let chosen = self.choose(offers.clone(), over_https, knew_digest)?;
-        if let (Some(sent), Some(known)) = (sent, known.as_ref()) {
-            if known.was_answered_in_vain(sent, &chosen, offers.stale) {
-                return Err(self.refused("does not accept the user name or password (or token)"));
-            }
+        if let (Some(sent), Some(known)) = (sent, known.as_ref())
+            && known.was_answered_in_vain(sent, &chosen, offers.stale)
+        {
+            return Err(self.refused(self.wrong_credentials()));
         }
         *known = Some(chosen);
         Ok(())
@@ -131,6 +131,13 @@ impl Authenticator {
         }
     }
 
+    fn wrong_credentials(&self) -> &'static str {
+        match self.credentials {
+            Credentials::Password { .. } => "does not accept the user name or the password",
+            Credentials::Bearer(_) => "does not accept the token",
+        }
+    }
+
     fn refused(&self, sentence: &str) -> anyhow::Error {
         fault(Kind::Refused, format!("{} {sentence}", self.origin))
     }
@@ -147,8 +154,9 @@ impl Challenge {
         if challenge.scheme.eq_ignore_ascii_case("basic") {
             return Some(Challenge::Basic);
         }
-        let digest = Digest::read(&challenge)?;
-        Some(Challenge::Digest(Digest { count: count.parse().ok()?, ..digest }))
+        // Whatever was remembered has been used, so that its refusal does not yet mean a wrong password.
+        let count = count.parse::<u32>().ok()?.max(1);
+        Some(Challenge::Digest(Digest { count, ..Digest::read(&challenge)? }))
     }
 
     /// Whether `sent` was a first and proper answer to what we know, so that another try can bring nothing. A request

@@ -1,7 +1,11 @@
 //! HTTP: sends a request and brings the whole response, with authentication, limits and second tries. Nothing outside
 //! this folder opens a connection.
 
+#[cfg(test)]
+pub(crate) mod fake;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod transport;
 
@@ -132,12 +136,13 @@ impl Client {
             let authorization = authenticator
                 .and_then(|authenticator| authenticator.header(request.method, &request.url, &retry::chance_text()));
             let outcome = self.exchange(request, authorization.as_ref(), limit);
-            if let (Ok(response), Some(authenticator)) = (&outcome, authenticator) {
-                if response.status == 401 && challenges < CHALLENGES {
-                    challenges += 1;
-                    authenticator.challenged(authorization.as_ref(), response, request.url.is_https())?;
-                    continue;
-                }
+            if let (Ok(response), Some(authenticator)) = (&outcome, authenticator)
+                && response.status == 401
+                && challenges < CHALLENGES
+            {
+                challenges += 1;
+                authenticator.challenged(authorization.as_ref(), response, request.url.is_https())?;
+                continue;
             }
             match retries.judge(outcome) {
                 Verdict::Final(outcome) => return outcome,

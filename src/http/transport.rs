@@ -158,7 +158,9 @@ impl Resolver for Names {
         let known = |names: &Names| names.known.lock().unwrap_or_else(PoisonError::into_inner).get(&origin).cloned();
         let mut addresses = self.empty();
         if let Some(known) = known(self) {
-            known.into_iter().for_each(|address| addresses.push(address));
+            for address in known {
+                addresses.push(address);
+            }
             return Ok(addresses);
         }
         addresses = self.system.resolve(uri, config, timeout).map_err(|error| match error {
@@ -225,6 +227,7 @@ impl Failure<'_> {
                 (Kind::Unavailable, false, format!("cannot connect to {origin}: name not found"))
             }
             ureq::Error::Io(error) => return self.io(&error),
+            ureq::Error::Decompress(_, error) if is_loss(&error) => return self.io(&error),
             ureq::Error::Rustls(error) => return self.tls(&error.to_string()),
             ureq::Error::Tls(error) => return self.tls(error),
             ureq::Error::Protocol(error) => {
@@ -272,15 +275,14 @@ impl Failure<'_> {
     }
 
     fn io(&self, error: &io::Error) -> (Fault, bool) {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, UnexpectedEof};
         let origin = &self.origin;
         let unavailable = |message| Fault { kind: Kind::Unavailable, message, retry_after: None };
         match error.kind() {
-            InvalidData => self.tls(&error.to_string()),
-            UnexpectedEof | BrokenPipe => {
+            io::ErrorKind::InvalidData => self.tls(&error.to_string()),
+            io::ErrorKind::UnexpectedEof => {
                 (unavailable(format!("{origin} closed the connection without an answer")), true)
             }
-            ConnectionReset | ConnectionAborted => (unavailable(format!("the connection to {origin} was reset")), true),
+            _ if is_loss(error) => (unavailable(format!("the connection to {origin} was reset")), true),
             io::ErrorKind::ConnectionRefused => {
                 (unavailable(format!("cannot connect to {origin}: connection refused")), false)
             }
@@ -297,4 +299,10 @@ impl Failure<'_> {
         let message = format!("no safe connection to {}: {error}{hint}", self.origin);
         (Fault { kind: Kind::Unavailable, message, retry_after: None }, false)
     }
+}
+
+/// Whether a connection that stood is gone.
+fn is_loss(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset | ConnectionAborted)
 }
