@@ -2,9 +2,11 @@
 
 pub mod cli;
 pub mod collection;
+pub mod commands;
 pub mod config;
 pub mod dav;
 pub mod error;
+pub mod exit;
 pub mod files;
 pub mod http;
 pub mod ics;
