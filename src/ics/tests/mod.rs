@@ -1,0 +1,1 @@
+//! Whole feeds: what counts, what is mended, what is refused.
