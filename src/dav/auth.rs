@@ -296,3 +296,6 @@ fn parameter(challenge: &ChallengeRef<'_>, name: &str) -> Option<String> {
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,10 +22,10 @@ fn alice(url: &Url) -> Authenticator {
 }
 
 /// The error of one request to a server that answers like this.
-fn check(answers: Vec<Answer>, options: Options, kind: Kind, words: &str) {
+fn check(answers: Vec<Answer>, options: &Options, kind: Kind, words: &str) {
     let server = Server::start(answers);
     let request = get(server.url("/private/feed.ics?token=t0ken"));
-    let error = client(&options).send(&request, None, LIMIT).unwrap_err();
+    let error = client(options).send(&request, None, LIMIT).unwrap_err();
     let origin = server.url("").origin();
     assert_eq!((sentence(&error).replace(&origin, "ORIGIN").as_str(), kind_of(&error)), (words, kind));
 }
@@ -118,7 +118,7 @@ fn an_answer_is_never_larger_than_the_limit() {
         Answer::Last(until_close.collect()),
         answer("200 OK", &["Content-Encoding: gzip"], &bytes(GZIP_BOMB)),
     ] {
-        check(vec![too_large], impatient(), Kind::Feed, words);
+        check(vec![too_large], &impatient(), Kind::Feed, words);
     }
 }
 
@@ -139,19 +139,19 @@ fn a_broken_off_answer_is_never_a_short_one() {
     let cut_gzip = gzip.into_bytes().into_iter().chain(bytes(&GZIP_CALENDAR[..40])).collect();
     check(
         raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nBEGIN"),
-        impatient(),
+        &impatient(),
         Kind::Unavailable,
         "the answer of ORIGIN broke off after 5 of 9 octets",
     );
     check(
         raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nBEGIN\r\n"),
-        impatient(),
+        &impatient(),
         Kind::Unavailable,
         "the answer of ORIGIN broke off after 5 octets",
     );
     check(
         vec![Answer::Last(cut_gzip)],
-        impatient(),
+        &impatient(),
         Kind::Unavailable,
         "the answer of ORIGIN broke off after 9 octets",
     );
@@ -159,11 +159,11 @@ fn a_broken_off_answer_is_never_a_short_one() {
 
 #[test]
 fn silence_and_slowness_end_by_the_time_out_that_they_exceed() {
-    check(vec![Answer::Silence], impatient(), Kind::Unavailable, "nothing came from ORIGIN for 1 seconds");
+    check(vec![Answer::Silence], &impatient(), Kind::Unavailable, "nothing came from ORIGIN for 1 seconds");
     let half = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nBEGIN".to_vec();
-    check(vec![Answer::Raw(half.clone())], impatient(), Kind::Unavailable, "nothing came from ORIGIN for 1 seconds");
+    check(vec![Answer::Raw(half.clone())], &impatient(), Kind::Unavailable, "nothing came from ORIGIN for 1 seconds");
     let whole = Options { timeout: 1, idle_timeout: 30, ..impatient() };
-    check(vec![Answer::Drip(half)], whole, Kind::Unavailable, "ORIGIN did not finish its answer within 1 seconds");
+    check(vec![Answer::Drip(half)], &whole, Kind::Unavailable, "ORIGIN did not finish its answer within 1 seconds");
 }
 
 #[test]
@@ -184,9 +184,9 @@ fn a_connection_that_cannot_be_made_is_told_apart() {
 #[test]
 fn what_is_not_http_is_said_to_be_so() {
     let words = "ORIGIN answers something that is not HTTP (http parse fail: invalid HTTP version)";
-    check(vec![Answer::Last(b"SSH-2.0-x\r\n".to_vec())], impatient(), Kind::Unavailable, words);
+    check(vec![Answer::Last(b"SSH-2.0-x\r\n".to_vec())], &impatient(), Kind::Unavailable, words);
     let nonsense = answer("200 OK", &["Content-Encoding: gzip"], b"BEGIN:VCALENDAR");
-    check(vec![nonsense], impatient(), Kind::Unavailable, "the answer of ORIGIN is not proper gzip");
+    check(vec![nonsense], &impatient(), Kind::Unavailable, "the answer of ORIGIN is not proper gzip");
 }
 
 #[test]
