@@ -1,0 +1,1 @@
+//! What a configuration means and what is said of a bad one.
