@@ -116,10 +116,11 @@ impl<'a> Overlay<'a> {
                 .nodes
                 .retain(|key, _| !PASSWORD.keys().contains(&key.as_str()) && !TOKEN.keys().contains(&key.as_str()));
         }
-        if let (Some(_), Some(_)) = (password, file) {
+        if password.is_some() && file.is_some() {
             let place = self.place("BAIKAL_PASS_FILE");
             self.problems.push(place.problem("BAIKAL_PASS is set too; unset one of them"));
-        } else if let Some(password) = password {
+        }
+        if let Some(password) = password {
             table.set("password", self.place("BAIKAL_PASS"), Value::Secret(Secret::new(password)));
         } else {
             self.set(table, "password_file", "BAIKAL_PASS_FILE");
@@ -162,7 +163,8 @@ impl<'a> Overlay<'a> {
         match minutes.map(|minutes| (minutes, minutes.trim().parse::<u64>())) {
             Some((_, Ok(minutes @ 1..))) => table.set("every", place, Value::Text(format!("{minutes}m"))),
             Some((written, _)) => {
-                self.problems.push(place.problem(format!("{written:?} is not a number of minutes; allowed: 5")));
+                self.problems
+                    .push(place.problem(format!("{written:?} is not a number of minutes; allowed: a number from 1")));
             }
             None if has_default => {}
             None => table.set("every", place, Value::Text(SYNC_FREQUENCY.to_owned())),

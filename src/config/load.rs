@@ -8,6 +8,7 @@ use crate::config::reader::{Expected, Reader};
 use crate::config::server::{self, Servers, has_default};
 use crate::config::tree::{Origin, Place, Table, Value};
 use crate::config::{AdHoc, Config, Environment, Problem, Subscription, Where, subscription, target};
+use crate::ics::hash::sha256;
 use crate::url::Url;
 
 const KEYS: &[&str] = &["state", "jobs", "server", "defaults", "subscription"];
@@ -114,7 +115,7 @@ fn settle(
     problems: &mut Vec<Problem>,
 ) -> Option<Config> {
     let mut reader = Reader { table: root, problems };
-    reader.refuse_others(KEYS);
+    reader.refuse_others(KEYS, &[]);
     let jobs = reader.value("jobs", JOB_COUNT, |value| match value {
         Value::Number(number @ 1..=MOST_JOBS) => usize::try_from(*number).ok(),
         _ => None,
@@ -165,5 +166,15 @@ fn subscriptions(
         }
     }
     subscription::refuse_twins(&read, problems);
-    read.into_iter().map(|(_, subscription)| subscription).collect()
+    read.into_iter().map(|(table, subscription)| named(table, subscription)).collect()
+}
+
+/// A subscription of the command line is named after its two ends, so that it finds its state again.
+fn named(table: &Table, subscription: Subscription) -> Subscription {
+    if table.get("source").is_none_or(|source| source.place.origin.name != COMMAND_LINE) {
+        return subscription;
+    }
+    let (source, target) = (subscription.source.reveal(), subscription.target.canonical());
+    let hash = sha256(&[source.as_bytes(), b"\0", target.as_bytes()]).to_string();
+    Subscription { name: format!("{AD_HOC}-{}", hash.get(..8).unwrap_or_default()), ..subscription }
 }

@@ -19,9 +19,6 @@ mod subscription;
 mod target;
 mod tree;
 
-#[cfg(test)]
-mod tests;
-
 pub use address::{SourceAddress, SourceCredentials, TargetAddress, Timeouts};
 pub use env::Environment;
 pub use load::load;
@@ -194,3 +191,6 @@ impl Config {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

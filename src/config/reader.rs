@@ -121,10 +121,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Complains about every key that is not in `known`.
-    pub(super) fn refuse_others(&mut self, known: &[&str]) {
+    /// Complains about every key that is not in `known`; those in `told` have been complained of with a better word.
+    pub(super) fn refuse_others(&mut self, known: &[&str], told: &[&str]) {
         for (key, node) in &self.table.nodes {
-            if !known.contains(&key.as_str()) {
+            if !known.contains(&key.as_str()) && !told.contains(&key.as_str()) {
                 self.problems.push(node.problem(unknown(key, known)));
             }
         }

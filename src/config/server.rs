@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::reader::Reader;
-use crate::config::secret::{PASSWORD, SecretKeys, TOKEN};
+use crate::config::secret::{PASSWORD, TOKEN};
 use crate::config::tree::{Node, Place, Table, Value};
 use crate::config::{Environment, Problem, SecretSource, Server};
 use crate::error::sentence;
@@ -31,6 +31,9 @@ pub(super) const KEYS: &[&str] = &[
     "idle_timeout",
     "timeout",
 ];
+
+/// What somebody may write who wants to put a secret itself into the file; the environment may.
+const SECRETS: &[&str] = &["password", "token"];
 
 /// Seconds until a connection must stand.
 pub(super) const CONNECT_TIMEOUT: u64 = 10;
@@ -128,9 +131,7 @@ fn read_one(name: &str, table: &Table, environment: &Environment, problems: &mut
     let before = problems.len();
     refuse_written_secrets(table, problems);
     let mut reader = Reader { table, problems };
-    let mut known = KEYS.to_vec();
-    known.extend(["password", "token"]);
-    reader.refuse_others(&known);
+    reader.refuse_others(KEYS, SECRETS);
     let url =
         reader.required("url", "the http or https address of the server").and_then(|node| url(node, reader.problems));
     let user = reader.text("user").map(str::to_owned);
@@ -181,24 +182,22 @@ const ADDRESS: &str = "such as \"https://dav.example.org/dav.php/\"";
 
 /// The secret of a server and whether it is a token.
 fn secret(reader: &mut Reader<'_>, environment: &Environment) -> (Option<SecretSource>, bool) {
-    let password = match reader.table.get("password").map(|node| &node.value) {
+    let table = reader.table;
+    let password = match table.get("password").map(|node| &node.value) {
         Some(Value::Secret(secret)) => Some(SecretSource::Value(secret.clone())),
         _ => PASSWORD.read(reader, environment),
     };
     let token = TOKEN.read(reader, environment);
-    let has = |keys: &SecretKeys| keys.first_in(reader.table);
-    let has_password = has(&PASSWORD).is_some() || password.is_some();
-    let problem = match (reader.table.get("user"), has(&TOKEN)) {
-        (Some(user), Some(_)) => Some(user.problem("a token needs no user; remove one of them")),
-        (Some(user), None) if !has_password => {
-            Some(user.problem("has no password; add password_file, password_command or credential"))
+    let password_node = PASSWORD.first_in(table).or(table.get("password"));
+    let problem = match (table.get("user"), password_node, TOKEN.first_in(table)) {
+        (Some(user), _, Some(_)) => Some(user.problem("a token needs no user; remove one of them")),
+        (None, Some(_), Some(token)) => Some(token.problem("there is a password too; remove one of them")),
+        (Some(user), None, None) => {
+            Some(user.problem(format!("has no password; add {}", in_words_of(&user.place, PASSWORD_KEYS))))
         }
-        (None, Some(token)) if has_password => Some(token.problem("there is a password too; remove one of them")),
-        (None, None) => reader
-            .table
-            .get("password")
-            .or(has(&PASSWORD))
-            .map(|password| password.problem(format!("has no user; add {}", user_at(&password.place)))),
+        (None, Some(password), None) if !is_written(table, "password") => {
+            Some(password.problem(format!("has no user; add {}", in_words_of(&password.place, USER_KEY))))
+        }
         _ => None,
     };
     reader.problems.extend(problem);
@@ -206,15 +205,22 @@ fn secret(reader: &mut Reader<'_>, environment: &Environment) -> (Option<SecretS
     (token.or(password), bearer)
 }
 
-/// How the user is called where a password stands.
-fn user_at(password: &Place) -> &'static str {
-    if password.key.starts_with("BAIKAL_") { "BAIKAL_USER" } else { "user" }
+const USER_KEY: [&str; 2] = ["user", "BAIKAL_USER"];
+const PASSWORD_KEYS: [&str; 2] = ["password_file, password_command or credential", "BAIKAL_PASS or BAIKAL_PASS_FILE"];
+
+/// The key or the variable, whichever belongs beside the one that stands at a place.
+fn in_words_of(place: &Place, [key, variable]: [&'static str; 2]) -> &'static str {
+    if place.key.starts_with("BAIKAL_") { variable } else { key }
 }
 
-/// A password in the file would be read by everyone who may see the configuration.
+/// Whether a secret itself stands in the file, where everyone reads it who may see the configuration.
+fn is_written(table: &Table, key: &str) -> bool {
+    table.get(key).is_some_and(|node| !matches!(node.value, Value::Secret(_)))
+}
+
 fn refuse_written_secrets(table: &Table, problems: &mut Vec<Problem>) {
-    for (key, keys) in [("password", &PASSWORD), ("token", &TOKEN)] {
-        let written = table.get(key).filter(|node| !matches!(node.value, Value::Secret(_)));
+    for (key, keys) in SECRETS.iter().zip([&PASSWORD, &TOKEN]) {
+        let written = table.get(key).filter(|_| is_written(table, key));
         problems.extend(written.map(|node| node.problem(keys.instead())));
     }
 }

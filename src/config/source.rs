@@ -21,6 +21,9 @@ pub(super) const CREDENTIAL_KEYS: &[&str] = &[
     "source_header",
 ];
 
+/// What somebody may write who wants to put a secret itself into the file.
+pub(super) const SECRETS: &[&str] = &["source_password", "source_token"];
+
 const MAX_SIZE: u64 = 128 << 20;
 const ALLOWED: &str = "an http, https, webcal or file address, a path, or \"-\" for standard input";
 const HEADER: Expected = Expected {
@@ -169,7 +172,7 @@ fn credentials(reader: &mut Reader<'_>, environment: &Environment) -> Option<Sou
 }
 
 fn refuse_written_secrets(reader: &mut Reader<'_>) {
-    for (key, keys) in [("source_password", &SOURCE_PASSWORD), ("source_token", &SOURCE_TOKEN)] {
+    for (key, keys) in SECRETS.iter().zip([&SOURCE_PASSWORD, &SOURCE_TOKEN]) {
         reader.problems.extend(reader.table.get(key).map(|node| node.problem(keys.instead())));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::reader::{Expected, Reader};
 use crate::config::server::Servers;
-use crate::config::source::{self, CREDENTIAL_KEYS};
+use crate::config::source::{self, CREDENTIAL_KEYS, SECRETS};
 use crate::config::tree::{Table, Value};
 use crate::config::{
     Deletes, Environment, MaxDelete, OnConflict, OnDrift, OnEmpty, Problem, SourceAddress, Subscription, Verify, target,
@@ -32,9 +32,6 @@ const RULE_KEYS: &[&str] = &[
     "idle_timeout",
     "timeout",
 ];
-
-/// Secrets in plain words: known only to be refused with the right advice.
-const REFUSED_ELSEWHERE: &[&str] = &["source_password", "source_token"];
 
 /// Every key of a subscription.
 pub(super) fn keys() -> Vec<&'static str> {
@@ -65,7 +62,7 @@ pub(super) fn defaults<'a>(root: &'a Table, problems: &mut Vec<Problem>) -> Opti
         problems.push(node.problem("is not a table; write [defaults] on a line of its own and its keys below"));
         return None;
     };
-    Reader { table, problems }.refuse_others(&known());
+    Reader { table, problems }.refuse_others(&keys(), SECRETS);
     for own in OWN_KEYS.iter().filter_map(|key| table.get(key)) {
         problems.push(own.problem("cannot have a default; write it in each [[subscription]]"));
     }
@@ -101,7 +98,7 @@ pub(super) fn read(
     let before = problems.len();
     let table = merged(own, defaults);
     let mut reader = Reader { table: &table, problems };
-    reader.refuse_others(&known());
+    reader.refuse_others(&keys(), SECRETS);
     let name = name(&mut reader);
     let source = source::read(&mut reader, environment);
     let target = target::read(&mut reader, servers);
@@ -127,11 +124,6 @@ const ON_CONFLICT: &[(&str, OnConflict)] =
 const ON_DRIFT: &[(&str, OnDrift)] = &[("restore", OnDrift::Restore), ("keep", OnDrift::Keep)];
 const ON_EMPTY: &[(&str, OnEmpty)] = &[("hold", OnEmpty::Hold), ("accept", OnEmpty::Accept)];
 const DELETES: &[(&str, Deletes)] = &[("all", Deletes::All), ("none", Deletes::None)];
-
-/// The keys that are read here, with those that only exist to be refused with a better word.
-fn known() -> Vec<&'static str> {
-    [keys().as_slice(), REFUSED_ELSEWHERE].concat()
-}
 
 /// A subscription's table over the defaults. Credentials are taken from one of them as a whole: halves do not match.
 fn merged(own: &Table, defaults: Option<&Table>) -> Table {
