@@ -1,1 +1,3 @@
-//! (to come)
+//! The protocol: each verb is a value that builds a request and reads a response, and sends nothing.
+
+pub mod auth;
