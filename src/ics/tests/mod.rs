@@ -1,0 +1,3 @@
+//! Whole feeds: what counts, what is mended, what is refused.
+
+mod corpus;
