@@ -8,11 +8,20 @@ use crate::url::Url;
 
 mod address;
 mod env;
+mod file;
+mod load;
 mod problem;
+mod reader;
 mod secret;
+mod server;
+mod source;
+mod subscription;
+mod target;
+mod tree;
 
 pub use address::{SourceAddress, SourceCredentials, TargetAddress, Timeouts};
 pub use env::Environment;
+pub use load::load;
 pub use problem::Problem;
 pub use secret::SecretSource;
 
@@ -165,7 +174,23 @@ pub struct AdHoc {
     pub target: String,
 }
 
-/// Settles the configuration: flag over environment over file over default. On failure every mistake is told.
-pub fn load(_arguments: &Where, _environment: &Environment, _ad_hoc: Option<&AdHoc>) -> Result<Config, Vec<Problem>> {
-    Err(Vec::new())
+impl Config {
+    /// The server of this name, or the default one.
+    pub fn server(&self, name: Option<&str>) -> Option<&Arc<Server>> {
+        self.servers.iter().find(|server| server.name == name.unwrap_or(server::DEFAULT))
+    }
+
+    /// The mistake of a configuration that gives a run nothing to do. It is none for the commands that only ask a
+    /// server, such as `calendars`, with which a configuration begins.
+    pub fn without_subscriptions(&self) -> Option<Problem> {
+        self.subscriptions.is_empty().then(|| Problem {
+            origin: self.origin.clone(),
+            line: None,
+            key: if self.file.is_some() { "subscription" } else { "ICS_URL" }.to_owned(),
+            message: "is missing, so there is nothing to mirror".to_owned(),
+        })
+    }
 }
+
+#[cfg(test)]
+mod tests;
