@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,6 +49,22 @@ pub fn write_and_sync(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> 
     file.write_all(bytes)?;
     file.sync_all()?;
     Ok(file)
+}
+
+/// Makes sure that a file is there that nobody else can read, and its folder too. Errors are [`Kind::State`].
+pub fn make_private(path: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot make {}", path.display());
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_private_folder(folder)?;
+    }
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    file.map(drop).or_fault(Kind::State, failed)
+}
+
+/// Makes sure that a folder is there; a new one is open to nobody else. Errors are [`Kind::State`].
+pub fn make_private_folder(path: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.or_fault(Kind::State, || format!("cannot make the folder {}", path.display()))
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

@@ -7,19 +7,17 @@ mod settle;
 mod show;
 mod wanted;
 
-use std::collections::HashMap;
 use std::time::{Instant, SystemTime};
 
 use crate::backoff::{self, Turn};
 use crate::collection::{Abilities, Collection};
-use crate::config::{Subscription, Verify};
+use crate::config::{SourceAddress, Subscription, Verify};
 use crate::error::{Fault, Kind, fault, kind_of, retry_after, sentence};
-use crate::execute::{Executor, stopped};
 use crate::ics::{self, Feed};
 use crate::memory::{Failing, FeedMemory, Memory};
-use crate::model::{Hash, Key, Mark};
-use crate::plan::{Facts, Op, Plan, Policy, plan};
-use crate::report::{FeedReport, Gate, Outcome, PassReport, Say, Step};
+use crate::model::Hash;
+use crate::plan::Policy;
+use crate::report::{FeedReport, Gate, Outcome, PassReport, Say};
 use crate::signal::Stop;
 use crate::source::{Fetched, Source, Validators};
 use crate::state::{Handle, Id};
@@ -350,7 +348,7 @@ impl Run<'_, '_> {
     }
 
     fn status(&self, status: u16) -> Option<u16> {
-        self.pass.subscription.source.is_web().then_some(status)
+        matches!(self.pass.subscription.source, SourceAddress::Web { .. }).then_some(status)
     }
 
     fn verify_is_due(&self) -> bool {

@@ -7,7 +7,7 @@ use crate::collection::Collection;
 use crate::collection::caldav::{Address, Caldav};
 use crate::collection::vdir::Vdir;
 use crate::config::{Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Timeouts};
-use crate::dav::Remembered;
+use crate::collection::caldav::Remembered;
 use crate::dav::auth::Authenticator;
 use crate::http::{Client, Options, Traffic};
 use crate::secret::Credentials;
@@ -84,7 +84,7 @@ impl Ends {
     fn source(&self, address: &SourceAddress, clients: &mut Vec<Client>) -> anyhow::Result<Box<dyn Source>> {
         let (url, user_agent, max_size, timeouts, credentials) = match address {
             SourceAddress::File { path, max_size } => return Ok(Box::new(File::new(path.clone(), *max_size))),
-            SourceAddress::StandardInput { max_size } => return Ok(Box::new(File::standard_input(*max_size))),
+            SourceAddress::StandardInput { max_size } => return Ok(Box::new(File::new("-".into(), *max_size))),
             SourceAddress::Web { url, user_agent, max_size, timeouts, credentials } => {
                 (url, user_agent, *max_size, *timeouts, credentials)
             }
@@ -98,12 +98,12 @@ impl Ends {
             None => {}
             Some(SourceCredentials::Header { name, value }) => settings.header = Some((name, value.fetch()?)),
             Some(SourceCredentials::Bearer(token)) => {
-                let fetch = move || Ok(Credentials::Bearer(token.fetch()?));
-                settings.authenticator = Some(Authenticator::new(origin, fetch, None));
+                let credentials = Credentials::Bearer(token.fetch()?);
+                settings.authenticator = Some(Authenticator::new(origin, credentials, None));
             }
             Some(SourceCredentials::Password { user, password }) => {
-                let fetch = move || Ok(Credentials::Password { user: user.clone(), password: password.fetch()? });
-                settings.authenticator = Some(Authenticator::new(origin, fetch, None));
+                let credentials = Credentials::Password { user, password: password.fetch()? };
+                settings.authenticator = Some(Authenticator::new(origin, credentials, None));
             }
         }
         Ok(Box::new(Web::new(url.clone(), settings, client)))
@@ -144,9 +144,9 @@ impl Ends {
         };
         let client = Client::new(&options, self.stop.clone())?;
         let authenticator = server.secret.as_ref().map(|_| {
-            let fetch = credentials_of(server.clone());
-            Arc::new(Authenticator::new(server.url.origin(), fetch, remembered.as_deref()))
-        });
+            let credentials = credentials_of(server)?;
+            Ok::<_, anyhow::Error>(Arc::new(Authenticator::new(server.url.origin(), credentials, remembered.as_deref())))
+        }).transpose()?;
         let shared = Shared { client, authenticator, remembered };
         servers.insert(key, shared.clone());
         Ok(shared)
@@ -171,15 +171,13 @@ fn challenge_key(server: &Server) -> String {
     format!("{} {} {}", server.name, server.url.origin(), server.user.as_deref().unwrap_or_default())
 }
 
-fn credentials_of(server: Arc<Server>) -> impl Fn() -> anyhow::Result<Credentials> {
-    move || {
-        let secret = server.secret.as_ref().map(|secret| secret.fetch()).transpose()?;
-        let secret = secret.unwrap_or_else(|| crate::secret::Secret::new(""));
-        Ok(match &server.user {
-            Some(user) if !server.bearer => Credentials::Password { user: user.clone(), password: secret },
-            _ => Credentials::Bearer(secret),
-        })
-    }
+fn credentials_of(server: &Server) -> anyhow::Result<Credentials> {
+    let secret = server.secret.as_ref().map(|secret| secret.fetch()).transpose()?;
+    let secret = secret.unwrap_or_else(|| crate::secret::Secret::new(""));
+    Ok(match &server.user {
+        Some(user) if !server.bearer => Credentials::Password { user: user.clone(), password: secret },
+        _ => Credentials::Bearer(secret),
+    })
 }
 
 impl Pair {

@@ -50,7 +50,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             Err(code) => Ok(code),
         },
         Command::Check => check::check(&config::load(&place, &environment, None), &output),
-        Command::Completions { shell } => completions::completions(*shell, &output),
+        Command::Completions { shell } => {
+            output.result(&String::from_utf8_lossy(&completions::completions(*shell)));
+            Ok(exit::SETTLED)
+        }
     };
     result.unwrap_or_else(|error| {
         output.error(&sentence(&error));

@@ -25,6 +25,8 @@ pub use load::load;
 pub use problem::Problem;
 pub use secret::SecretSource;
 
+pub use crate::plan::{Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty};
+
 /// Everything that a run needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -107,53 +109,6 @@ pub enum Verify {
     Never,
     /// When the last look is older than this, in seconds.
     Every(u64),
-}
-
-/// What becomes of an object of the target that is not ours and has the UID of one of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OnConflict {
-    /// Adopted if its content is equal, else left alone and reported.
-    Equal,
-    /// Taken over.
-    Adopt,
-    /// Left alone.
-    Skip,
-}
-
-/// What becomes of our object when somebody edited it on the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OnDrift {
-    /// The feed's form is written again.
-    Restore,
-    /// The edit stays until the feed changes that object.
-    Keep,
-}
-
-/// What a feed means that is empty while the last settled one was not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OnEmpty {
-    /// A mistake: the deletions are held.
-    Hold,
-    /// What it says.
-    Accept,
-}
-
-/// The largest share or number of objects that one pass may delete unasked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MaxDelete {
-    /// Of the objects in the last settled feed, 0 to 100.
-    Percent(u8),
-    /// So many objects.
-    Count(u64),
-}
-
-/// What becomes of an object that left the feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Deletes {
-    /// It is deleted.
-    All,
-    /// It stays.
-    None,
 }
 
 /// What the command line says about where things are.

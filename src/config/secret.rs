@@ -43,10 +43,10 @@ impl SecretSource {
     /// says what to do and never holds the secret.
     pub fn fetch(&self) -> anyhow::Result<Secret> {
         match self {
-            SecretSource::File { path, exempt } => read_secret_file(path, exempt),
+            SecretSource::File { path, exempt } => read_secret_file(path, exempt.first().map(PathBuf::as_path)),
             SecretSource::Command(words) => run(words, LIMIT),
             SecretSource::Credential { name, directory: Some(directory) } => {
-                read_secret_file(&directory.join(name), std::slice::from_ref(directory))
+                read_secret_file(&directory.join(name), Some(directory))
             }
             SecretSource::Credential { name, directory: None } => Err(fault(
                 Kind::Configuration,

@@ -15,6 +15,15 @@ pub fn href(name: &str, source: &str, key: &Key) -> Href {
     Href::new(format!("{}{}.ics", href_prefix(name, source), hash.get(..32).unwrap_or_default()))
 }
 
+/// Whether an href has the shape of ours, whichever subscription it belongs to.
+pub fn is_made_by_us(href: &Href) -> bool {
+    let parts = href.as_str().strip_suffix(".ics").and_then(|name| name.split_once('-'));
+    let is_hex = |text: &str, digits: usize| {
+        text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    parts.is_some_and(|(subscription, object)| is_hex(subscription, 8) && is_hex(object, 32))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +38,15 @@ mod tests {
         // printf 'work\0https://h/f.ics' | sha256sum; printf 'VEVENT\0a@b' | sha256sum
         let expected = "f850dde1-21742df9fd77b8904b910251b0aa7cb1.ics";
         assert_eq!(of("work", "https://h/f.ics", ComponentType::Event, "a@b"), expected);
+    }
+
+    #[test]
+    fn our_shape_is_told_from_other_names() {
+        let made_by_us = |name: &str| is_made_by_us(&Href::new(name));
+        assert!(made_by_us("f850dde1-21742df9fd77b8904b910251b0aa7cb1.ics"));
+        for name in ["f850dde1-21742df9.ics", "F850DDE1-21742df9fd77b8904b910251b0aa7cb1.ics", "meeting.ics"] {
+            assert!(!made_by_us(name), "{name}");
+        }
     }
 
     #[test]

@@ -21,10 +21,12 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::ops::Range;
 
 pub use compare::{differing, same};
-pub use href::{href, href_prefix};
+pub use hash::sha256;
+pub use href::{href, href_prefix, is_made_by_us};
 pub use write::Form;
 
 use crate::model::{Hash, Key};
@@ -41,6 +43,14 @@ pub struct Complaint {
     pub property: String,
     /// What was wrong and what was done.
     pub message: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let event = if self.uid.is_empty() { String::new() } else { format!("UID {}: ", self.uid) };
+        let space = if self.property.is_empty() { "" } else { " " };
+        write!(formatter, "{event}{}{space}{}", self.property, self.message)
+    }
 }
 
 /// Everything that shares one UID and type.
@@ -117,7 +127,7 @@ impl Feed {
                 [component.as_str().as_bytes(), b"\0", uid.as_bytes(), b"\0", &object.hash.0]
             })
             .collect();
-        hash::sha256(&chunks)
+        sha256(&chunks)
     }
 
     /// Everything that was wrong and what was done about it, in the order of the feed.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::status::{State, StatusReport};
 use super::{PassReport, Refused, Step};
-use crate::dav::Calendar;
+use crate::dav::discover::Calendar;
 use crate::plan::Op;
 use crate::time::Timestamp;
 

@@ -9,7 +9,8 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/001.sql")];
 
 /// Applies what is missing, each migration in its own transaction. A file of a newer program is refused.
 pub(super) fn migrate(connection: &Connection) -> anyhow::Result<()> {
-    let applied: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let applied: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let applied = applied as usize;
     if applied > MIGRATIONS.len() {
         let text = "it was written by a newer version of baikal-sync; update the program, or move the file away";
         return Err(fault(Kind::State, text));

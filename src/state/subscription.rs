@@ -3,7 +3,8 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Id, State, reading};
-use crate::dav::{Remembered, Server};
+use crate::collection::caldav::Remembered;
+use crate::dav::discover::Server;
 use crate::error::{Kind, OrFault};
 use crate::memory::{Failing, FeedMemory, Hold, Memory};
 use crate::model::{ComponentType, Hash, Mark};
@@ -121,7 +122,7 @@ impl State {
             let components = components.split(' ').filter_map(|name| ComponentType::from_name(name.as_bytes()));
             Ok(Remembered {
                 calendar: row.get(0)?,
-                server: Server::from_word(&row.get::<_, String>(1)?),
+                server: Server::from_word(&row.get::<_, String>(1)?).unwrap_or(Server::Other),
                 can_sync: row.get(2)?,
                 auto_schedule: row.get(3)?,
                 components: components.collect(),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::wanted::Matched;
 use crate::collection::Collection;
-use crate::dav::token_is_plausible;
+use crate::dav::sync_collection::token_is_plausible;
 use crate::ics;
 use crate::memory::Memory;
 use crate::model::{Changes, Etag, Href, Key, Mark, Record, Stored};

@@ -79,6 +79,8 @@ impl<'a> Recorder<'a> {
                 self.written.insert(href.clone(), None);
                 key.as_ref().map_or(Ok(()), |key| self.forget(key))
             }
+            // Steps that send nothing have no outcome.
+            (_, Written::Done { .. }) => Ok(()),
             (op, Written::Stale | Written::UidTaken { .. }) => {
                 self.stale.extend(op.key().cloned());
                 Ok(())
