@@ -42,6 +42,9 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
         progress: Progress::new(output.shows_progress()),
     };
     let jobs = config.jobs;
+    if !arguments.dry_run {
+        files::make_private_folder(&runner.locks)?;
+    }
     // This thread owns the state; the other one ends with the last handle to it.
     let (reports, served) = thread::scope(|scope| {
         let passes = scope.spawn(move || runner.all(&subscriptions, jobs));
