@@ -1,13 +1,14 @@
 //! CalDAV without a connection (RFC 4791, RFC 6578): each verb is a value that makes an HTTP request and reads the HTTP
 //! response. Nothing here sends anything.
 
+pub mod auth;
 pub mod discover;
 pub mod href;
 pub mod list;
 pub mod multiget;
 pub mod sync_collection;
 pub mod write;
-mod xml;
+pub mod xml;
 
 use crate::error::{Fault, Kind};
 use crate::time::{Timestamp, parse_http_date, parse_retry_after};
