@@ -150,7 +150,10 @@ impl Caldav {
         let foreign = direct.as_ref().filter(|url| url.origin() != self.address.server.origin());
         let walk = self.walk(foreign.unwrap_or(&self.address.server));
         let refused = match direct.as_ref().map(|url| walk.calendar_at(url)).transpose() {
-            Ok(Some(Some(found))) => return self.known(&walk, found),
+            Ok(Some(Some(found))) => {
+                let auto_schedule = walk.auto_schedule(&found.calendar.url)?;
+                return Ok(opened(found, auto_schedule));
+            }
             Ok(_) => None,
             Err(Halt::Everywhere(error)) => return Err(error),
             Err(Halt::Here(error)) => Some(error).filter(|error| !may_be_made(error)),
@@ -165,11 +168,6 @@ impl Caldav {
             (None, None) if create => self.make(&walk, &discovery, direct.as_ref()),
             (None, None) => Err(self.not_found(&discovery)),
         }
-    }
-
-    fn known(&self, walk: &Walk<'_>, found: Found) -> anyhow::Result<Opened> {
-        let auto_schedule = walk.auto_schedule(&found.calendar.url)?;
-        Ok(opened(found, auto_schedule))
     }
 
     fn not_found(&self, discovery: &Discovery) -> anyhow::Error {
@@ -189,7 +187,9 @@ impl Caldav {
             made => made,
         };
         if made == Made::Existed && direct.is_none() {
-            let message = format!("there is no calendar named {target:?}, and another one stands at {url}; name the target by its path");
+            let message = format!(
+                "there is no calendar named {target:?}, and another one stands at {url}; name the target by its path"
+            );
             return Err(fault(Kind::Configuration, message));
         }
         let found = walk.calendar_at(&url)?;
@@ -206,7 +206,10 @@ impl Caldav {
     fn with_calendar<T>(&self, act: impl FnOnce(&Opened) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let opened = lock(&self.opened).clone();
         let opened = opened.ok_or_else(|| {
-            fault(Kind::Missing, format!("the calendar {:?} on {} is not open", self.address.target, self.address.server))
+            fault(
+                Kind::Missing,
+                format!("the calendar {:?} on {} is not open", self.address.target, self.address.server),
+            )
         })?;
         let result = act(&opened);
         if let Err(error) = &result
@@ -287,9 +290,7 @@ impl Collection for Caldav {
     }
 
     fn list(&self) -> anyhow::Result<Vec<Entry>> {
-        self.with_calendar(|opened| {
-            Listing.response(&opened.url, &self.exchange.send(&Listing.request(&opened.url))?)
-        })
+        self.with_calendar(|opened| Listing.response(&opened.url, &self.exchange.send(&Listing.request(&opened.url))?))
     }
 
     fn changes(&self, since: &str) -> anyhow::Result<Changes> {

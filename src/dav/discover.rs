@@ -127,15 +127,17 @@ fn resolve(asked: &Url, href: &str) -> Option<Url> {
 
 fn calendar(url: &Url, member: &Member<'_>) -> Calendar {
     let text = |name| member.property(name).and_then(Element::trimmed);
-    let inside = |name| member.property(name).into_iter().flat_map(Element::elements);
+    let reports = member.property(xml::SUPPORTED_REPORT_SET);
     let component = |comp: Element<'_>| ComponentType::from_name(comp.attribute("name")?.as_bytes());
+    let comps =
+        member.property(xml::SUPPORTED_CALENDAR_COMPONENT_SET).into_iter().flat_map(|set| set.children(xml::COMP));
     let privileges = member.property(xml::CURRENT_USER_PRIVILEGE_SET);
     Calendar {
         url: url.as_collection(),
         display_name: text(xml::DISPLAYNAME),
-        components: inside(xml::SUPPORTED_CALENDAR_COMPONENT_SET).filter_map(component).collect(),
+        components: comps.filter_map(component).collect(),
         writable: privileges.is_none_or(allows_writing),
-        can_sync: inside(xml::SUPPORTED_REPORT_SET).any(announces_sync),
+        can_sync: reports.is_some_and(announces_sync),
         shared: member.property(xml::RESOURCETYPE).is_some_and(|types| types.child(xml::SHARED).is_some()),
         color: text(xml::CALENDAR_COLOR),
         mark: Mark { ctag: text(xml::GETCTAG), sync_token: text(xml::SYNC_TOKEN) },
@@ -150,9 +152,9 @@ fn allows_writing(privileges: Element<'_>) -> bool {
         .any(|right| enough.iter().any(|name| right.is(*name)))
 }
 
-fn announces_sync(supported_report: Element<'_>) -> bool {
-    let report = supported_report.is(xml::SUPPORTED_REPORT).then(|| supported_report.child(xml::REPORT)).flatten();
-    report.is_some_and(|report| report.child(xml::SYNC_COLLECTION).is_some())
+fn announces_sync(reports: Element<'_>) -> bool {
+    let names = reports.children(xml::SUPPORTED_REPORT).flat_map(|supported| supported.children(xml::REPORT));
+    names.into_iter().any(|report| report.child(xml::SYNC_COLLECTION).is_some())
 }
 
 /// The make of a server, as far as it matters.

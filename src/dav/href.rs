@@ -26,11 +26,10 @@ pub fn place(collection: &Url, href: &str) -> Place {
     let segments: Vec<&str> = segments(url.path()).collect();
     let inside = (url.host() == base.host()).then(|| below(&base, &segments)).flatten();
     match inside {
-        None => Place::Elsewhere,
         Some([]) => Place::Collection,
         Some([_]) if url.path().ends_with('/') => Place::Subcollection,
         Some([name]) => Place::Member(Href::new(own_form(href, name))),
-        Some(_) => Place::Elsewhere,
+        Some(_) | None => Place::Elsewhere,
     }
 }
 

@@ -8,7 +8,7 @@ pub mod list;
 pub mod multiget;
 pub mod sync_collection;
 pub mod write;
-mod xml;
+pub mod xml;
 
 use crate::error::{Fault, Kind};
 use crate::time::{Timestamp, parse_http_date, parse_retry_after};

@@ -130,7 +130,7 @@ mod tests {
 
     fn sabre(name: &str, data: &str) -> String {
         format!(
-            r#"<d:response><d:href>/dav.php/calendars/alice/work/{name}</d:href><d:propstat><d:prop><d:getetag>&quot;{name}&quot;</d:getetag><cal:calendar-data>{data}</cal:calendar-data></d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>"#
+            r"<d:response><d:href>/dav.php/calendars/alice/work/{name}</d:href><d:propstat><d:prop><d:getetag>&quot;{name}&quot;</d:getetag><cal:calendar-data>{data}</cal:calendar-data></d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>"
         )
     }
 

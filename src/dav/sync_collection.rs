@@ -51,14 +51,17 @@ impl SyncCollection<'_> {
         let asked = self.request(base);
         match response.status {
             400 | 405 | 409 | 412 | 415 | 501 => Ok(Page::Unknown),
-            403 if ErrorBody::of(&response.body).first_condition().is_some_and(|name| name != "need-privileges") => {
-                Ok(Page::Unknown)
-            }
+            403 if names_a_reason(&ErrorBody::of(&response.body)) => Ok(Page::Unknown),
             404 | 410 => Err(super::gone(base)),
             207 => multistatus(&asked, response, |root| Ok(page(base, root))),
             _ => Err(trouble(&asked, response)),
         }
     }
+}
+
+/// A refused token or report (sabre 1.8), not missing rights.
+fn names_a_reason(body: &ErrorBody) -> bool {
+    body.first_condition().is_some() && !body.names(xml::NEED_PRIVILEGES)
 }
 
 fn page(base: &Url, root: Element<'_>) -> Page {
@@ -138,7 +141,7 @@ mod tests {
     fn baikal_tells_what_changed_and_what_is_gone_and_speaks_of_itself() {
         check(
             &sabre(
-                r#"
+                r"
  <d:response>
   <d:status>HTTP/1.1 404 Not Found</d:status>
   <d:href>/dav.php/calendars/alice/work/gone.ics</d:href>
@@ -156,7 +159,7 @@ mod tests {
  <d:response>
   <d:href>/dav.php/calendars/alice/work/</d:href>
   <d:propstat><d:prop><d:getetag/></d:prop><d:status>HTTP/1.1 404 Not Found</d:status></d:propstat>
- </d:response>"#,
+ </d:response>",
             ),
             "+new.ics=\"abc\" -gone.ics http://sabre.io/ns/sync/9",
         );

@@ -79,9 +79,8 @@ impl Name {
     /// A whole document with this root, which declares every prefix.
     pub fn document(self, content: &str) -> String {
         let name = self.prefixed();
-        let declared: String =
-            PREFIXES.iter().map(|(namespace, prefix)| format!(" xmlns:{prefix}=\"{namespace}\"")).collect();
-        format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<{name}{declared}>{content}</{name}>\n")
+        let declared = PREFIXES.map(|(namespace, prefix)| format!("xmlns:{prefix}=\"{namespace}\"")).join(" ");
+        format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<{name} {declared}>{content}</{name}>\n")
     }
 }
 

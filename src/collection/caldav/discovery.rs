@@ -84,13 +84,13 @@ impl Walk<'_> {
                 }
             }
         }
-        Err(first_trouble.unwrap_or_else(|| self.nothing_at(self.start)))
+        Err(first_trouble.unwrap_or_else(|| nothing_at(self.start)))
     }
 
     fn discover_from(&self, start: &Url) -> Result<Discovery, Halt> {
         let Answer { mut resources, server } = self.ask(start, Depth::Zero)?;
         if resources.is_empty() {
-            return Err(Halt::Here(self.nothing_at(start)));
+            return Err(Halt::Here(nothing_at(start)));
         }
         let here = resources.swap_remove(0);
         let homes = self.homes(&here)?;
@@ -103,7 +103,7 @@ impl Walk<'_> {
             }
         }
         if here.principal.is_none() && calendars.is_empty() {
-            return Err(Halt::Here(self.nothing_at(start)));
+            return Err(Halt::Here(nothing_at(start)));
         }
         let auto_schedule = self.auto_schedule(homes.first().unwrap_or(start))?;
         Ok(Discovery { principal: here.principal, homes, calendars, server, auto_schedule })
@@ -154,16 +154,18 @@ impl Walk<'_> {
         match response.status {
             401 if url.origin() != self.start.origin() => Halt::Everywhere(fault(
                 Kind::Configuration,
-                format!("the server sends us to {url}, which the password is not for; write that address into the configuration"),
+                format!(
+                    "the server sends us to {url}, which the password is not for; write that address into the configuration"
+                ),
             )),
             401 | 429 | 500.. => Halt::Everywhere(error),
             _ => Halt::Here(error),
         }
     }
+}
 
-    fn nothing_at(&self, url: &Url) -> anyhow::Error {
-        fault(Kind::NotCaldav, format!("{url} tells neither a CalDAV user nor a calendar"))
-    }
+fn nothing_at(url: &Url) -> anyhow::Error {
+    fault(Kind::NotCaldav, format!("{url} tells neither a CalDAV user nor a calendar"))
 }
 
 /// Where a redirect leads. On the same host the user's scheme and port hold (`reference/servers.md` §10); out of
@@ -227,7 +229,8 @@ pub(super) fn described(calendars: &[&Calendar]) -> String {
 /// Where to make a calendar that is not there: at the target's own address when that is inside a home or there is no
 /// home, else inside the home.
 pub(super) fn place_for_new(homes: &[Url], direct: Option<&Url>, target: &str) -> anyhow::Result<Url> {
-    let inside = |url: &Url, home: &Url| url.origin() == home.origin() && url.path().starts_with(home.as_collection().path());
+    let inside =
+        |url: &Url, home: &Url| url.origin() == home.origin() && url.path().starts_with(home.as_collection().path());
     let name = match (direct, homes.first()) {
         (Some(direct), None) => return Ok(direct.clone()),
         (Some(direct), Some(_)) if homes.iter().any(|home| inside(direct, home)) => return Ok(direct.clone()),
