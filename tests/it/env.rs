@@ -172,12 +172,13 @@ impl fmt::Display for Ran {
     }
 }
 
-/// The configuration for one subscription `work`, from a feed into a calendar, with the password in a file.
-/// `more` are further keys of the subscription.
-pub(crate) fn mirror(server: &str, user: &str, password_file: &Path, source: &str, target: &str, more: &str) -> String {
+/// The `[server]` of a configuration, with the password in a file.
+pub(crate) fn server(url: &str, user: &str, password_file: &Path) -> String {
     let password_file = password_file.display();
-    format!(
-        "[server]\nurl = \"{server}\"\nuser = \"{user}\"\npassword_file = \"{password_file}\"\n\n\
-         [[subscription]]\nname = \"work\"\nsource = \"{source}\"\ntarget = \"{target}\"\n{more}\n"
-    )
+    format!("[server]\nurl = \"{url}\"\nuser = \"{user}\"\npassword_file = \"{password_file}\"\n")
+}
+
+/// The `[[subscription]]` called `work`, from a source into a target; `more` are further keys.
+pub(crate) fn subscription(source: &str, target: &str, more: &str) -> String {
+    format!("\n[[subscription]]\nname = \"work\"\nsource = \"{source}\"\ntarget = \"{target}\"\n{more}\n")
 }

@@ -1,6 +1,6 @@
 //! A small HTTP/1.1 server: a thread per connection, keep-alive, every request kept for the tests to look at.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -158,7 +158,8 @@ fn read_line(reader: &mut impl BufRead) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
-fn read_chunks(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+/// A body in chunks (RFC 9112 §7.1).
+pub(crate) fn read_chunks(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let length = usize::from_str_radix(&read_line(reader)?, 16).unwrap_or(0);
