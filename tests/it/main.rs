@@ -1,0 +1,28 @@
+//! The integration tests: the program as a whole against fakes, and what is promised in documents and by the layout.
+
+// Clippy's `allow-unwrap-in-tests` does not reach the helpers of an integration test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+// The fakes write XML and headers; `format!` shows best what comes out.
+#![allow(clippy::format_push_string, clippy::format_collect)]
+// Tests are not an interface, and each helper serves several modules, not each module all helpers.
+#![allow(unreachable_pub, missing_docs, clippy::missing_panics_doc)]
+
+/// README, man pages and samples against the program.
+mod docs;
+/// A home, a configuration, a state and the program itself; shared with the live tests, which use other parts of it.
+#[allow(dead_code)]
+mod env;
+/// Servers that can misbehave on command.
+mod fake;
+/// The fakes themselves, so that a test that passes proves something.
+mod fake_tests;
+/// The house rules.
+mod tidy;
+/// The systemd units.
+mod units;

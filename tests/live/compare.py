@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Judges with a reader of calendars that is not ours (the package icalendar) what a calendar holds.
+
+  compare.py holds FEED FOLDER     every object of the feed is in a file of the folder, whole, and nothing else is
+  compare.py changes OLD NEW       prints how many objects were added, changed and removed between two feeds
+
+An object is what shares a UID. Two are equal when their components hold the same properties with the same parameters
+and values after unfolding, in any order. METHOD and the like belong to the feed, not to an object.
+"""
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from icalendar.parser import Contentlines
+
+VOLATILE = {"DTSTAMP", "LAST-MODIFIED", "CREATED", "SEQUENCE"}
+
+
+def components(octets):
+    """The components inside VCALENDAR, each as (name, lines, components) with hashable content."""
+    top = ("", [], [])
+    stack = [top]
+    for line in Contentlines.from_ical(octets.decode("utf-8")):
+        if not line:
+            continue
+        name, parameters, value = line.parts()
+        name = name.upper()
+        if name == "BEGIN":
+            stack.append((value.upper(), [], []))
+        elif name == "END":
+            kind, lines, inner = stack.pop()
+            stack[-1][2].append((kind, tuple(sorted(lines)), tuple(sorted(inner))))
+        else:
+            stack[-1][1].append((name, written(parameters), meaning(name, value)))
+    (_, _, inner), = top[2]
+    return inner
+
+
+def written(parameters):
+    """Parameters without regard to their order and quotes."""
+    def one(value):
+        return ",".join(value) if isinstance(value, list) else str(value)
+    return tuple(sorted((name.upper(), one(value)) for name, value in parameters.items()))
+
+
+def meaning(name, value):
+    """Servers write some values anew: the parts of a rule in another order."""
+    if name == "RRULE":
+        return ";".join(sorted(value.split(";")))
+    return value
+
+
+def uid(component):
+    return next((value for name, _, value in component[1] if name == "UID"), None)
+
+
+def zones_used(component):
+    kind, lines, inner = component
+    named = {value for _, parameters, _ in lines for name, value in parameters if name == "TZID"}
+    return named.union(*(zones_used(one) for one in inner)) if inner else named
+
+
+def zones_defined(found):
+    return {value for kind, lines, _ in found if kind == "VTIMEZONE" for name, _, value in lines if name == "TZID"}
+
+
+def objects(octets):
+    """UID -> the components of the object, counted."""
+    grouped = defaultdict(Counter)
+    for component in components(octets):
+        if component[0] != "VTIMEZONE":
+            grouped[uid(component)][component] += 1
+    return grouped
+
+
+def without_volatile(grouped):
+    def calm(component):
+        kind, lines, inner = component
+        return kind, tuple(line for line in lines if line[0] not in VOLATILE), tuple(map(calm, inner))
+    return {name: Counter(calm(component) for component in found.elements()) for name, found in grouped.items()}
+
+
+def differences(wanted, found):
+    for component in (wanted - found).elements():
+        yield f"    missing {component[0]}: {sorted(set(component[1]) - {l for c in found for l in c[1]})}"
+    for component in (found - wanted).elements():
+        yield f"    instead {component[0]}: {sorted(set(component[1]) - {l for c in wanted for l in c[1]})}"
+
+
+def holds(feed, folder):
+    octets = Path(feed).read_bytes()
+    wanted, defined = without_volatile(objects(octets)), zones_defined(components(octets))
+    complaints, seen = [], Counter()
+    for file in sorted(Path(folder).glob("*.ics")):
+        text = file.read_bytes()
+        found = without_volatile(objects(text))
+        if len(found) != 1:
+            complaints.append(f"{file.name} holds {len(found)} objects")
+        for name, object_ in found.items():
+            seen[name] += 1
+            if object_ != wanted.get(name):
+                complaints.append(f"{name} differs:")
+                complaints += differences(wanted.get(name, Counter()), object_)
+        inside = components(text)
+        used = set().union(*(zones_used(one) for one in inside))
+        if missing := (used & defined) - zones_defined(inside):
+            complaints.append(f"{file.name} uses {missing} without VTIMEZONE")
+    complaints += [f"{name} is missing" for name in wanted if not seen[name]]
+    complaints += [f"{name} is there {number} times" for name, number in seen.items() if number > 1]
+    return complaints
+
+
+def changes(old, new):
+    old, new = (without_volatile(objects(Path(file).read_bytes())) for file in (old, new))
+    changed = sum(old[name] != new[name] for name in old.keys() & new.keys())
+    return f"{len(new.keys() - old.keys())} {changed} {len(old.keys() - new.keys())}"
+
+
+if sys.argv[1] == "changes":
+    print(changes(*sys.argv[2:4]))
+else:
+    complaints = holds(*sys.argv[2:4])
+    print("\n".join(complaints))
+    sys.exit(1 if complaints else 0)
