@@ -155,6 +155,10 @@ impl<'a> Splitter<'a> {
             (Name::Begin, 0) => return self.begin_calendar(entry, start),
             (_, 0) => self.outside_line(entry),
             (Name::Begin, depth) => {
+                if entry.component().eq_ignore_ascii_case(b"VCALENDAR") {
+                    let line = line_number(self.text, start);
+                    return Err(format!("line {line} begins a VCALENDAR inside of another, which is not closed"));
+                }
                 if depth == 1 {
                     self.role = Role::of(entry.component());
                 }
