@@ -79,16 +79,17 @@ pub(super) fn guess(octets: &[u8], charset: Option<&str>) -> String {
 /// A carriage return counts only within a line.
 fn is_clean(text: &[u8]) -> bool {
     let next = text.get(1..).unwrap_or_default();
-    // Folding without branches lets the compiler use wide registers.
-    let pieces = text.chunks(4096).zip(next.chunks(4096));
-    let bad_pair = |found, (one, other): (&u8, &u8)| found | is_control(*one) | ((*one == b'\r') & (*other != b'\n'));
-    let bad = pieces.into_iter().any(|(piece, next)| piece.iter().zip(next).fold(false, bad_pair));
+    // Folding numbers instead of stopping at the first lets the compiler use wide registers.
+    let count =
+        |found, (one, other): (&u8, &u8)| found | u8::from(is_control(*one) || (*one == b'\r' && *other != b'\n'));
+    let mut pieces = text.chunks(4096).zip(next.chunks(4096));
+    let bad = pieces.any(|(piece, next)| piece.iter().zip(next).fold(0, count) != 0);
     let bad = bad || text.last().is_some_and(|last| is_control(*last));
     !bad && !has_noncharacter(text) && std::str::from_utf8(text).is_ok()
 }
 
 fn is_control(byte: u8) -> bool {
-    ((byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r')) | (byte == 0x7f)
+    (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7f
 }
 
 fn has_noncharacter(text: &[u8]) -> bool {

@@ -413,9 +413,12 @@ fn date_fault(entry: &Entry<'_>) -> Option<DateFault> {
     }
 }
 
+/// A date has no time zone (RFC 5545 §3.2.19), and Xandikos makes a broken date of one that has.
 fn with_value_type(entry: &Entry<'_>, value: Option<&'static [u8]>) -> Entry<'static> {
-    let says_type = |parameter: &&[u8]| parameter.get(..6).is_some_and(|head| head.eq_ignore_ascii_case(b"VALUE="));
-    entry.with_parameters(value.into_iter().chain(entry.parameters().filter(|parameter| !says_type(parameter))))
+    let begins =
+        |parameter: &[u8], name: &[u8]| parameter.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
+    let kept = |parameter: &&[u8]| !begins(parameter, b"VALUE=") && !(value.is_some() && begins(parameter, b"TZID="));
+    entry.with_parameters(value.into_iter().chain(entry.parameters().filter(kept)))
 }
 
 /// Why an object that holds this component is never sent.

@@ -62,6 +62,8 @@ fn the_type_of_a_date_follows_its_literal() {
     let said = &["DTSTART has a value of another type"];
     check("DTSTART:20260101", "DTSTART;VALUE=DATE:20260101", said);
     check("dtstart;X=1;value=date-time:20260101", "dtstart;VALUE=DATE;X=1:20260101", said);
+    check("DTSTART;TZID=Europe/Berlin:20260101", "DTSTART;VALUE=DATE:20260101", said);
+    check("DTSTART;VALUE=DATE;TZID=A:20260101T090000", "DTSTART;TZID=A:20260101T090000", said);
     check("DTSTART;VALUE=DATE:20260101T090000Z", "DTSTART:20260101T090000Z", said);
     check("EXDATE:20260101,20260102", "EXDATE;VALUE=DATE:20260101,20260102", &["EXDATE"]);
     untouched("EXDATE:20260101,20260102T000000\nDUE:tomorrow");
