@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
@@ -61,8 +61,8 @@ impl Connections {
         let connector =
             ().chain(ConnectProxyConnector::default())
                 .chain(TcpConnector::default())
-                .chain(Encrypting::new(options)?)
-                .chain(Counting(Arc::clone(&opened)));
+                .chain(Counting(Arc::clone(&opened)))
+                .chain(Encrypting::new(options)?);
         let agent = Agent::with_parts(config(options), connector, Names::default());
         Ok(Connections { options: options.clone(), opened, agent })
     }
@@ -134,6 +134,12 @@ struct Names {
     known: Mutex<HashMap<String, Vec<SocketAddr>>>,
 }
 
+impl Names {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Vec<SocketAddr>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Resolver for Names {
     fn resolve(
         &self,
@@ -141,21 +147,20 @@ impl Resolver for Names {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let origin =
-            format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |a| a.as_str()));
-        let known = |names: &Names| names.known.lock().unwrap_or_else(PoisonError::into_inner).get(&origin).cloned();
-        let mut addresses = self.empty();
-        if let Some(known) = known(self) {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let origin = format!("{}://{authority}", uri.scheme_str().unwrap_or_default());
+        if let Some(known) = self.known().get(&origin) {
+            let mut addresses = self.empty();
             for address in known {
-                addresses.push(address);
+                addresses.push(*address);
             }
             return Ok(addresses);
         }
-        addresses = self.system.resolve(uri, config, timeout).map_err(|error| match error {
+        let addresses = self.system.resolve(uri, config, timeout).map_err(|error| match error {
             ureq::Error::Io(_) => ureq::Error::HostNotFound,
             other => other,
         })?;
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(origin, addresses.iter().copied().collect());
+        self.known().insert(origin, addresses.iter().copied().collect());
         Ok(addresses)
     }
 }
@@ -187,7 +192,10 @@ fn read_body(body: ureq::Body, limit: u64, failure: &Failure<'_>) -> Result<Vec<
         // One octet more than expected, to see the end: only then the connection can be used again.
         let wanted = expected.map_or(GROWTH.max(bytes.len() as u64 / 4), |expected| expected + 1);
         let room = wanted.min(limit.saturating_add(1) - bytes.len() as u64);
-        bytes.reserve_exact(usize::try_from(room).unwrap_or_default());
+        let reserved = usize::try_from(room).is_ok_and(|room| bytes.try_reserve_exact(room).is_ok());
+        if !reserved {
+            return Err((failure.too_large(bytes.len() as u64), false));
+        }
         let got = reader.by_ref().take(room).read_to_end(&mut bytes);
         let got = got.map_err(|error| failure.in_body(error, bytes.len() as u64, expected))?;
         if bytes.len() as u64 > limit {
