@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::collection::{Abilities, Collection};
 use crate::dav::auth::Authenticator;
-use crate::dav::discover::Server;
+use crate::dav::discover::{Calendar, Server, Software};
 use crate::dav::list::{Listing, Look};
 use crate::dav::multiget::{Answer, Get, MOST_HREFS, Multiget};
 use crate::dav::sync_collection::{Page, SyncCollection, token_is_plausible};
@@ -22,7 +22,7 @@ use crate::url::Url;
 use crate::wire::{Request, Response};
 
 pub use discovery::Discovery;
-use discovery::{Found, Halt, Walk, choose, described, may_be_made, place_for_new};
+use discovery::{Halt, Walk, choose, described, may_be_made, place_for_new};
 
 /// The largest answer that is read, in octets: the listing of some millions of objects.
 const LARGEST_ANSWER: u64 = 1 << 30;
@@ -150,9 +150,9 @@ impl Caldav {
         let foreign = direct.as_ref().filter(|url| url.origin() != self.address.server.origin());
         let walk = self.walk(foreign.unwrap_or(&self.address.server));
         let refused = match direct.as_ref().map(|url| walk.calendar_at(url)).transpose() {
-            Ok(Some(Some(found))) => {
-                let auto_schedule = walk.auto_schedule(&found.calendar.url)?;
-                return Ok(opened(found, auto_schedule));
+            Ok(Some(Some(calendar))) => {
+                let software = walk.software(&calendar.url)?;
+                return Ok(opened(calendar, software));
             }
             Ok(_) => None,
             Err(Halt::Everywhere(error)) => return Err(error),
@@ -160,10 +160,7 @@ impl Caldav {
         };
         let discovery = walk.discover()?;
         match (choose(&discovery.calendars, &self.address.target)?, refused) {
-            (Some(calendar), _) => {
-                let found = Found { calendar: calendar.clone(), server: discovery.server };
-                Ok(opened(found, discovery.auto_schedule))
-            }
+            (Some(calendar), _) => Ok(opened(calendar.clone(), discovery.software)),
             (None, Some(error)) => Err(error),
             (None, None) if create => self.make(&walk, &discovery, direct.as_ref()),
             (None, None) => Err(self.not_found(&discovery)),
@@ -192,10 +189,11 @@ impl Caldav {
             );
             return Err(fault(Kind::Configuration, message));
         }
-        let found = walk.calendar_at(&url)?;
-        let found = found.ok_or_else(|| fault(Kind::NotCaldav, format!("what stands at {url} is no calendar")))?;
+        let calendar = walk.calendar_at(&url)?;
+        let calendar =
+            calendar.ok_or_else(|| fault(Kind::NotCaldav, format!("what stands at {url} is no calendar")))?;
         log::info!("made the calendar {url}");
-        Ok(opened(found, discovery.auto_schedule))
+        Ok(opened(calendar, discovery.software))
     }
 
     fn try_to_make(&self, verb: &MkCalendar<'_>, url: &Url) -> anyhow::Result<Made> {
@@ -345,13 +343,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn opened(found: Found, auto_schedule: bool) -> Opened {
-    let Found { calendar, server } = found;
+fn opened(calendar: Calendar, software: Software) -> Opened {
     let remembered = Remembered {
         calendar: calendar.url.reveal().to_owned(),
-        server,
+        server: software.server,
         can_sync: calendar.can_sync,
-        auto_schedule,
+        auto_schedule: software.auto_schedule,
         components: calendar.components,
     };
     Opened { url: calendar.url, remembered }

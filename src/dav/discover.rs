@@ -171,7 +171,8 @@ pub enum Server {
 }
 
 impl Server {
-    /// What the headers of an authenticated answer tell (`reference/servers.md` §10).
+    /// What the headers of an authenticated answer tell (`reference/servers.md` §10); sabre 1.8 gives its version to
+    /// OPTIONS alone.
     pub fn of(headers: &Headers) -> Server {
         let software = headers.get("server").unwrap_or_default();
         match software.as_str() {
@@ -200,23 +201,31 @@ impl Server {
     }
 }
 
-/// Asks what a server can do (RFC 9110 §9.3.7).
+/// Asks what a server is and can do (RFC 9110 §9.3.7).
 #[derive(Debug, Clone, Copy)]
 pub struct Options;
 
+/// What a server is and can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Software {
+    /// Its make.
+    pub server: Server,
+    /// Whether it sends invitations of its own: `calendar-auto-schedule` in the DAV header (RFC 6638 §2).
+    pub auto_schedule: bool,
+}
+
 impl Options {
-    /// The request for this calendar.
+    /// The request for this address.
     pub fn request(&self, url: &Url) -> Request {
         Request::new("OPTIONS", url.clone())
     }
 
-    /// Whether the server sends invitations of its own: `calendar-auto-schedule` in the DAV header (RFC 6638 §2).
-    pub fn response(&self, url: &Url, response: &Response) -> anyhow::Result<bool> {
-        if !matches!(response.status, 200 | 204) || response.is_html() {
-            return Err(trouble(&self.request(url), response));
-        }
+    /// A server that does not answer as it should is taken for one that sends invitations, for nobody may get mail.
+    pub fn response(&self, response: &Response) -> Software {
+        let answered = matches!(response.status, 200 | 204) && !response.is_html();
         let classes = response.headers.all("dav").collect::<Vec<_>>().join(",");
-        Ok(classes.split(',').any(|class| class.trim().eq_ignore_ascii_case("calendar-auto-schedule")))
+        let announces = classes.split(',').any(|class| class.trim().eq_ignore_ascii_case("calendar-auto-schedule"));
+        Software { server: Server::of(&response.headers), auto_schedule: announces || !answered }
     }
 }
 
