@@ -94,6 +94,8 @@ pub struct Caldav {
     address: Address,
     exchange: Box<dyn Exchange>,
     opened: Mutex<Option<Arc<Opened>>>,
+    /// Whether the place of the calendar turned out to be wrong.
+    is_lost: AtomicBool,
     /// The latest sync-token that the server gave.
     latest_token: Mutex<Option<String>>,
     /// Whether the server said in this run that the calendar is there.
@@ -126,6 +128,7 @@ impl Caldav {
             address,
             exchange,
             opened: Mutex::new(opened),
+            is_lost: AtomicBool::new(false),
             latest_token: Mutex::default(),
             was_seen: AtomicBool::new(false),
         }
@@ -133,7 +136,11 @@ impl Caldav {
 
     /// What the next run should know; `None` when the calendar has to be looked for again.
     pub fn remember(&self) -> Option<Remembered> {
-        lock(&self.opened).as_ref().map(|opened| opened.remembered.clone())
+        self.place().map(|opened| opened.remembered.clone())
+    }
+
+    fn place(&self) -> Option<Arc<Opened>> {
+        lock(&self.opened).clone().filter(|_| !self.is_lost.load(Ordering::Relaxed))
     }
 
     /// What the server has for the user, whatever the target is.
@@ -203,17 +210,12 @@ impl Caldav {
     /// Does something with the open calendar, and forgets its place when the server does not know it there.
     fn with_calendar<T>(&self, act: impl FnOnce(&Opened) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let opened = lock(&self.opened).clone();
-        let opened = opened.ok_or_else(|| {
-            fault(
-                Kind::Missing,
-                format!("the calendar {:?} on {} is not open", self.address.target, self.address.server),
-            )
-        })?;
+        let opened = opened.ok_or_else(|| fault(Kind::Internal, "the calendar was not opened"))?;
         let result = act(&opened);
         if let Err(error) = &result
             && matches!(kind_of(error), Kind::Missing | Kind::NotCaldav)
         {
-            *lock(&self.opened) = None;
+            self.is_lost.store(true, Ordering::Relaxed);
         }
         result
     }
@@ -269,12 +271,12 @@ struct Reading {
 
 impl Collection for Caldav {
     fn open(&self, create: bool) -> anyhow::Result<Abilities> {
-        let known = lock(&self.opened).clone();
-        let opened = match known {
+        let opened = match self.place() {
             Some(opened) => opened,
             None => Arc::new(self.find(create)?),
         };
         *lock(&self.opened) = Some(Arc::clone(&opened));
+        self.is_lost.store(false, Ordering::Relaxed);
         let Remembered { server, auto_schedule, components, .. } = &opened.remembered;
         Ok(Abilities {
             connections: connections(*server, self.exchange.round_trip()),

@@ -152,7 +152,7 @@ fn nothing_at(url: &Url) -> anyhow::Error {
 
 /// Where a redirect leads. On the same host the user's scheme and port hold (`reference/servers.md` §10); out of
 /// encryption it is not followed.
-fn redirect(asked: &Url, response: &Response) -> anyhow::Result<Option<Url>> {
+pub(super) fn redirect(asked: &Url, response: &Response) -> anyhow::Result<Option<Url>> {
     let location = response.headers.get("location");
     let Some(location) = location.filter(|_| matches!(response.status, 301 | 302 | 303 | 307 | 308)) else {
         return Ok(None);

@@ -96,6 +96,14 @@ fn what_is_not_there_is_missing_also_inside_a_207() {
 }
 
 #[test]
+fn what_is_kept_from_us_is_refused_and_not_missing() {
+    let bob = "<d:response><d:href>/calendars/bob/work/</d:href><d:propstat><d:prop><d:resourcetype/><d:current-user-principal/></d:prop><d:status>HTTP/1.1 403 Forbidden</d:status></d:propstat></d:response>";
+    let url = Url::parse("http://h/calendars/bob/work/").unwrap();
+    let error = Survey { depth: Depth::Zero }.response(&url, &sabre(bob)).unwrap_err();
+    assert_eq!(kind_of(&error), Kind::Refused);
+}
+
+#[test]
 fn a_server_is_known_by_its_headers() {
     for (headers, server) in [
         ("Server: nginx/1.22.1\nX-Sabre-Version: 4.7.0", Server::Sabre),
