@@ -35,7 +35,9 @@ const WORK: &str = "/dav.php/calendars/alice/work/";
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
     let mut response = Response { status, headers: Headers::default(), body: body.into() };
-    headers.iter().for_each(|(name, value)| response.headers.add(*name, *value));
+    for (name, value) in headers {
+        response.headers.add(*name, *value);
+    }
     response
 }
 
