@@ -4,6 +4,7 @@ mod discovery;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -49,6 +50,16 @@ impl Address {
             target if target.starts_with("http://") || target.starts_with("https://") => Ok(Some(Url::parse(target)?)),
             target if target.contains('/') => Ok(Some(self.server.as_collection().join(target)?.as_collection())),
             _ => Ok(None),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    /// For people; a target that is an address shows no query.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Url::parse(&self.target) {
+            Ok(url) => write!(formatter, "{url}"),
+            Err(_) => write!(formatter, "{:?} on {}", self.target, self.server),
         }
     }
 }
@@ -177,8 +188,7 @@ impl Caldav {
     fn not_found(&self, discovery: &Discovery) -> anyhow::Error {
         let there: Vec<_> = discovery.calendars.iter().collect();
         let there = if there.is_empty() { "none".to_owned() } else { described(&there) };
-        let Address { server, target } = &self.address;
-        fault(Kind::Missing, format!("there is no calendar {target:?} on {server}; there is {there}"))
+        fault(Kind::Missing, format!("there is no calendar {}; there is {there}", self.address))
     }
 
     fn make(&self, walk: &Walk<'_>, discovery: &Discovery, direct: Option<&Url>) -> anyhow::Result<Opened> {
@@ -190,9 +200,10 @@ impl Caldav {
             Made::PropertiesRefused => self.try_to_make(&MkCalendar { properties: None }, &url)?,
             made => made,
         };
-        if made == Made::Existed && direct.is_none() {
+        if made == Made::Existed && direct != Some(&url) {
             let message = format!(
-                "there is no calendar named {target:?}, and another one stands at {url}; name the target by its path"
+                "there is no calendar {}, but another one stands at {url}; name the target by its path",
+                self.address
             );
             return Err(fault(Kind::Configuration, message));
         }

@@ -187,7 +187,7 @@ pub(super) fn choose<'a>(calendars: &'a [Calendar], target: &str) -> anyhow::Res
         [] => Ok(None),
         [one] => Ok(Some(one)),
         several => {
-            let message = format!("the target {target:?} may be any of {}; name one by its path", described(several));
+            let message = format!("the target {path:?} may be any of {}; name one by its path", described(several));
             Err(fault(Kind::Configuration, message))
         }
     }
@@ -202,7 +202,7 @@ fn ends_with(path: &str, end: &str) -> bool {
 /// The calendars for people: path and display name.
 pub(super) fn described(calendars: &[&Calendar]) -> String {
     let one = |calendar: &&Calendar| match &calendar.display_name {
-        Some(name) => format!("{} ({name})", calendar.url.path()),
+        Some(name) => format!("{} ({})", calendar.url.path(), name.replace(char::is_control, " ")),
         None => calendar.url.path().to_owned(),
     };
     calendars.iter().map(one).collect::<Vec<_>>().join(", ")

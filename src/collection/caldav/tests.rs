@@ -402,3 +402,12 @@ fn more_connections_are_used_where_the_way_is_long_and_the_server_bears_it() {
         [1, 1, 1]
     );
 }
+
+#[test]
+fn a_calendar_that_stands_elsewhere_under_that_name_is_not_taken() {
+    let mut steps = vec![("PROPFIND /team/work/", answer(404, &[], ""))];
+    steps.extend(discovery(""));
+    steps.push(("MKCALENDAR /dav.php/calendars/alice/work/", answer(405, &[], "")));
+    let error = check("https://h/dav.php/", "/team/work/", true, steps).unwrap_err();
+    assert!(error.starts_with("Configuration: ") && error.contains("\"/team/work/\" on https://h/dav.php/"), "{error}");
+}
