@@ -4,13 +4,14 @@ mod discovery;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::collection::{Abilities, Collection};
 use crate::dav::auth::Authenticator;
-use crate::dav::discover::Server;
+use crate::dav::discover::{Calendar, Server, Software};
 use crate::dav::list::{Listing, Look};
 use crate::dav::multiget::{Answer, Get, MOST_HREFS, Multiget};
 use crate::dav::sync_collection::{Page, SyncCollection, token_is_plausible};
@@ -22,7 +23,7 @@ use crate::url::Url;
 use crate::wire::{Request, Response};
 
 pub use discovery::Discovery;
-use discovery::{Found, Halt, Walk, choose, described, may_be_made, place_for_new};
+use discovery::{Halt, Walk, choose, described, may_be_made, place_for_new};
 
 /// The largest answer that is read, in octets: the listing of some millions of objects.
 const LARGEST_ANSWER: u64 = 1 << 30;
@@ -49,6 +50,16 @@ impl Address {
             target if target.starts_with("http://") || target.starts_with("https://") => Ok(Some(Url::parse(target)?)),
             target if target.contains('/') => Ok(Some(self.server.as_collection().join(target)?.as_collection())),
             _ => Ok(None),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    /// For people; a target that is an address shows no query.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Url::parse(&self.target) {
+            Ok(url) => write!(formatter, "{url}"),
+            Err(_) => write!(formatter, "{:?} on {}", self.target, self.server),
         }
     }
 }
@@ -94,6 +105,8 @@ pub struct Caldav {
     address: Address,
     exchange: Box<dyn Exchange>,
     opened: Mutex<Option<Arc<Opened>>>,
+    /// Whether the place of the calendar turned out to be wrong.
+    is_lost: AtomicBool,
     /// The latest sync-token that the server gave.
     latest_token: Mutex<Option<String>>,
     /// Whether the server said in this run that the calendar is there.
@@ -126,6 +139,7 @@ impl Caldav {
             address,
             exchange,
             opened: Mutex::new(opened),
+            is_lost: AtomicBool::new(false),
             latest_token: Mutex::default(),
             was_seen: AtomicBool::new(false),
         }
@@ -133,7 +147,11 @@ impl Caldav {
 
     /// What the next run should know; `None` when the calendar has to be looked for again.
     pub fn remember(&self) -> Option<Remembered> {
-        lock(&self.opened).as_ref().map(|opened| opened.remembered.clone())
+        self.place().map(|opened| opened.remembered.clone())
+    }
+
+    fn place(&self) -> Option<Arc<Opened>> {
+        lock(&self.opened).clone().filter(|_| !self.is_lost.load(Ordering::Relaxed))
     }
 
     /// What the server has for the user, whatever the target is.
@@ -150,9 +168,9 @@ impl Caldav {
         let foreign = direct.as_ref().filter(|url| url.origin() != self.address.server.origin());
         let walk = self.walk(foreign.unwrap_or(&self.address.server));
         let refused = match direct.as_ref().map(|url| walk.calendar_at(url)).transpose() {
-            Ok(Some(Some(found))) => {
-                let auto_schedule = walk.auto_schedule(&found.calendar.url)?;
-                return Ok(opened(found, auto_schedule));
+            Ok(Some(Some(calendar))) => {
+                let software = walk.software(&calendar.url)?;
+                return Ok(opened(calendar, software));
             }
             Ok(_) => None,
             Err(Halt::Everywhere(error)) => return Err(error),
@@ -160,10 +178,7 @@ impl Caldav {
         };
         let discovery = walk.discover()?;
         match (choose(&discovery.calendars, &self.address.target)?, refused) {
-            (Some(calendar), _) => {
-                let found = Found { calendar: calendar.clone(), server: discovery.server };
-                Ok(opened(found, discovery.auto_schedule))
-            }
+            (Some(calendar), _) => Ok(opened(calendar.clone(), discovery.software)),
             (None, Some(error)) => Err(error),
             (None, None) if create => self.make(&walk, &discovery, direct.as_ref()),
             (None, None) => Err(self.not_found(&discovery)),
@@ -173,8 +188,7 @@ impl Caldav {
     fn not_found(&self, discovery: &Discovery) -> anyhow::Error {
         let there: Vec<_> = discovery.calendars.iter().collect();
         let there = if there.is_empty() { "none".to_owned() } else { described(&there) };
-        let Address { server, target } = &self.address;
-        fault(Kind::Missing, format!("there is no calendar {target:?} on {server}; there is {there}"))
+        fault(Kind::Missing, format!("there is no calendar {}; there is {there}", self.address))
     }
 
     fn make(&self, walk: &Walk<'_>, discovery: &Discovery, direct: Option<&Url>) -> anyhow::Result<Opened> {
@@ -186,16 +200,18 @@ impl Caldav {
             Made::PropertiesRefused => self.try_to_make(&MkCalendar { properties: None }, &url)?,
             made => made,
         };
-        if made == Made::Existed && direct.is_none() {
+        if made == Made::Existed && direct != Some(&url) {
             let message = format!(
-                "there is no calendar named {target:?}, and another one stands at {url}; name the target by its path"
+                "there is no calendar {}, but another one stands at {url}; name the target by its path",
+                self.address
             );
             return Err(fault(Kind::Configuration, message));
         }
-        let found = walk.calendar_at(&url)?;
-        let found = found.ok_or_else(|| fault(Kind::NotCaldav, format!("what stands at {url} is no calendar")))?;
+        let calendar = walk.calendar_at(&url)?;
+        let calendar =
+            calendar.ok_or_else(|| fault(Kind::NotCaldav, format!("what stands at {url} is no calendar")))?;
         log::info!("made the calendar {url}");
-        Ok(opened(found, discovery.auto_schedule))
+        Ok(opened(calendar, discovery.software))
     }
 
     fn try_to_make(&self, verb: &MkCalendar<'_>, url: &Url) -> anyhow::Result<Made> {
@@ -205,17 +221,12 @@ impl Caldav {
     /// Does something with the open calendar, and forgets its place when the server does not know it there.
     fn with_calendar<T>(&self, act: impl FnOnce(&Opened) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let opened = lock(&self.opened).clone();
-        let opened = opened.ok_or_else(|| {
-            fault(
-                Kind::Missing,
-                format!("the calendar {:?} on {} is not open", self.address.target, self.address.server),
-            )
-        })?;
+        let opened = opened.ok_or_else(|| fault(Kind::Internal, "the calendar was not opened"))?;
         let result = act(&opened);
         if let Err(error) = &result
             && matches!(kind_of(error), Kind::Missing | Kind::NotCaldav)
         {
-            *lock(&self.opened) = None;
+            self.is_lost.store(true, Ordering::Relaxed);
         }
         result
     }
@@ -271,12 +282,12 @@ struct Reading {
 
 impl Collection for Caldav {
     fn open(&self, create: bool) -> anyhow::Result<Abilities> {
-        let known = lock(&self.opened).clone();
-        let opened = match known {
+        let opened = match self.place() {
             Some(opened) => opened,
             None => Arc::new(self.find(create)?),
         };
         *lock(&self.opened) = Some(Arc::clone(&opened));
+        self.is_lost.store(false, Ordering::Relaxed);
         let Remembered { server, auto_schedule, components, .. } = &opened.remembered;
         Ok(Abilities {
             connections: connections(*server, self.exchange.round_trip()),
@@ -345,13 +356,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn opened(found: Found, auto_schedule: bool) -> Opened {
-    let Found { calendar, server } = found;
+fn opened(calendar: Calendar, software: Software) -> Opened {
     let remembered = Remembered {
         calendar: calendar.url.reveal().to_owned(),
-        server,
+        server: software.server,
         can_sync: calendar.can_sync,
-        auto_schedule,
+        auto_schedule: software.auto_schedule,
         components: calendar.components,
     };
     Opened { url: calendar.url, remembered }

@@ -1,7 +1,8 @@
 //! Discovery (RFC 6764, RFC 5397, RFC 4791 §6.2.1): what stands at an address, whose it is, and what the server can do.
 
 use crate::dav::xml::{self, Element, Member};
-use crate::dav::{multistatus, trouble, xml_request};
+use crate::dav::{multistatus, xml_request};
+use crate::error::{Kind, fault};
 use crate::model::{ComponentType, Mark};
 use crate::url::Url;
 use crate::wire::{Headers, Request, Response};
@@ -89,20 +90,27 @@ impl Survey {
         xml_request("PROPFIND", url.clone(), depth, xml::PROPFIND.document(&xml::prop(&PROPERTIES)))
     }
 
-    /// What stands there, and inside. Resources that are not there, or that lead to another scheme, are left out.
+    /// What stands there, and inside, as far as we may see it.
     pub fn response(&self, url: &Url, response: &Response) -> anyhow::Result<Vec<Resource>> {
         let asked = self.request(url);
-        let resources = multistatus(&asked, response, |root| {
-            let there = xml::members(root).filter(|member| member.status.is_none_or(|status| status < 300));
-            Ok(there.filter_map(|member| resource(url, &member)).collect::<Vec<_>>())
-        })?;
-        if resources.is_empty() {
-            // Xandikos answers 207 with a 404 inside (`reference/servers.md` §9).
-            let missing = Response { status: 404, headers: Headers::default(), body: Vec::new() };
-            return Err(trouble(&asked, &missing));
-        }
-        Ok(resources)
+        multistatus(&asked, response, |root| {
+            let members: Vec<Member<'_>> = xml::members(root).collect();
+            let seen = members.iter().filter(|member| !is_hidden(member)).filter_map(|member| resource(url, member));
+            let resources: Vec<Resource> = seen.collect();
+            match members.iter().any(|member| member.is_refused(xml::RESOURCETYPE)) {
+                _ if !resources.is_empty() => Ok(resources),
+                true => Err(fault(Kind::Refused, format!("the user has no right to see {url}"))),
+                // Xandikos answers 207 with a 404 inside (`reference/servers.md` §9).
+                false => Err(fault(Kind::Missing, format!("there is nothing at {url}"))),
+            }
+        })
     }
+}
+
+/// Gone, or kept from us: sabre answers 207 with a 403 for each property (`reference/servers.md` §6).
+fn is_hidden(member: &Member<'_>) -> bool {
+    member.status.is_some_and(|status| status >= 300)
+        || (member.is_refused(xml::RESOURCETYPE) && member.property(xml::CURRENT_USER_PRINCIPAL).is_none())
 }
 
 fn resource(asked: &Url, member: &Member<'_>) -> Option<Resource> {
@@ -171,7 +179,8 @@ pub enum Server {
 }
 
 impl Server {
-    /// What the headers of an authenticated answer tell (`reference/servers.md` §10).
+    /// What the headers of an authenticated answer tell (`reference/servers.md` §10); sabre 1.8 gives its version to
+    /// OPTIONS alone.
     pub fn of(headers: &Headers) -> Server {
         let software = headers.get("server").unwrap_or_default();
         match software.as_str() {
@@ -200,23 +209,31 @@ impl Server {
     }
 }
 
-/// Asks what a server can do (RFC 9110 §9.3.7).
+/// Asks what a server is and can do (RFC 9110 §9.3.7).
 #[derive(Debug, Clone, Copy)]
 pub struct Options;
 
+/// What a server is and can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Software {
+    /// Its make.
+    pub server: Server,
+    /// Whether it sends invitations of its own: `calendar-auto-schedule` in the DAV header (RFC 6638 §2).
+    pub auto_schedule: bool,
+}
+
 impl Options {
-    /// The request for this calendar.
+    /// The request for this address.
     pub fn request(&self, url: &Url) -> Request {
         Request::new("OPTIONS", url.clone())
     }
 
-    /// Whether the server sends invitations of its own: `calendar-auto-schedule` in the DAV header (RFC 6638 §2).
-    pub fn response(&self, url: &Url, response: &Response) -> anyhow::Result<bool> {
-        if !matches!(response.status, 200 | 204) || response.is_html() {
-            return Err(trouble(&self.request(url), response));
-        }
+    /// A server that does not answer as it should is taken for one that sends invitations, for nobody may get mail.
+    pub fn response(&self, response: &Response) -> Software {
+        let answered = matches!(response.status, 200 | 204) && !response.is_html();
         let classes = response.headers.all("dav").collect::<Vec<_>>().join(",");
-        Ok(classes.split(',').any(|class| class.trim().eq_ignore_ascii_case("calendar-auto-schedule")))
+        let announces = classes.split(',').any(|class| class.trim().eq_ignore_ascii_case("calendar-auto-schedule"));
+        Software { server: Server::of(&response.headers), auto_schedule: announces || !answered }
     }
 }
 

@@ -2,7 +2,7 @@
 //! through [`Exchange`].
 
 use crate::collection::caldav::Exchange;
-use crate::dav::discover::{Calendar, Depth, Options, Resource, Server, Survey};
+use crate::dav::discover::{Calendar, Depth, Options, Resource, Software, Survey};
 use crate::dav::href::{same_segment, segments};
 use crate::error::{Kind, fault, kind_of};
 use crate::url::Url;
@@ -20,17 +20,8 @@ pub struct Discovery {
     pub homes: Vec<Url>,
     /// The calendars in them.
     pub calendars: Vec<Calendar>,
-    /// The make of the server.
-    pub server: Server,
-    /// Whether the server sends invitations of its own.
-    pub auto_schedule: bool,
-}
-
-/// A calendar that was found, and its server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) calendar: Calendar,
-    pub(super) server: Server,
+    /// What the server is and can do.
+    pub software: Software,
 }
 
 /// Why a question brought nothing.
@@ -49,11 +40,6 @@ impl From<Halt> for anyhow::Error {
     }
 }
 
-struct Answer {
-    resources: Vec<Resource>,
-    server: Server,
-}
-
 /// Discovery on one server.
 pub(super) struct Walk<'a> {
     pub(super) exchange: &'a dyn Exchange,
@@ -63,10 +49,8 @@ pub(super) struct Walk<'a> {
 
 impl Walk<'_> {
     /// The calendar at exactly this address; `None` when something else stands there.
-    pub(super) fn calendar_at(&self, url: &Url) -> Result<Option<Found>, Halt> {
-        let Answer { resources, server } = self.ask(url, Depth::Zero)?;
-        let calendar = resources.into_iter().find_map(|resource| resource.calendar);
-        Ok(calendar.map(|calendar| Found { calendar, server }))
+    pub(super) fn calendar_at(&self, url: &Url) -> Result<Option<Calendar>, Halt> {
+        Ok(self.ask(url, Depth::Zero)?.into_iter().find_map(|resource| resource.calendar))
     }
 
     /// Everything the server has for the user, from the given address, else from `.well-known/caldav` (RFC 6764 §5),
@@ -88,7 +72,7 @@ impl Walk<'_> {
     }
 
     fn discover_from(&self, start: &Url) -> Result<Discovery, Halt> {
-        let Answer { mut resources, server } = self.ask(start, Depth::Zero)?;
+        let mut resources = self.ask(start, Depth::Zero)?;
         if resources.is_empty() {
             return Err(Halt::Here(nothing_at(start)));
         }
@@ -96,7 +80,7 @@ impl Walk<'_> {
         let homes = self.homes(&here)?;
         let mut calendars: Vec<Calendar> = here.calendar.into_iter().collect();
         for home in &homes {
-            for calendar in self.ask(home, Depth::One)?.resources.into_iter().filter_map(|found| found.calendar) {
+            for calendar in self.ask(home, Depth::One)?.into_iter().filter_map(|found| found.calendar) {
                 if calendars.iter().all(|known| known.url != calendar.url) {
                     calendars.push(calendar);
                 }
@@ -105,8 +89,8 @@ impl Walk<'_> {
         if here.principal.is_none() && calendars.is_empty() {
             return Err(Halt::Here(nothing_at(start)));
         }
-        let auto_schedule = self.auto_schedule(homes.first().unwrap_or(start))?;
-        Ok(Discovery { principal: here.principal, homes, calendars, server, auto_schedule })
+        let software = self.software(homes.first().unwrap_or(start))?;
+        Ok(Discovery { principal: here.principal, homes, calendars, software })
     }
 
     /// The homes that a resource or its principal names. Without a principal the resource is taken for the home, as it
@@ -114,7 +98,7 @@ impl Walk<'_> {
     fn homes(&self, here: &Resource) -> Result<Vec<Url>, Halt> {
         let mut homes = here.homes.clone();
         if let Some(principal) = here.principal.as_ref().filter(|_| homes.is_empty()) {
-            let resources = self.ask(principal, Depth::Zero)?.resources;
+            let resources = self.ask(principal, Depth::Zero)?;
             homes = resources.into_iter().flat_map(|resource| resource.homes).collect();
         }
         if homes.is_empty() {
@@ -123,18 +107,16 @@ impl Walk<'_> {
         Ok(homes)
     }
 
-    /// Whether the server sends invitations. One that does not say is taken for one that does, for nobody may get mail.
-    pub(super) fn auto_schedule(&self, url: &Url) -> Result<bool, Halt> {
+    /// What the server at this address is and can do.
+    pub(super) fn software(&self, url: &Url) -> Result<Software, Halt> {
         let response = self.exchange.send(&Options.request(url)).map_err(Halt::Everywhere)?;
-        Ok(Options.response(url, &response).unwrap_or(true))
+        Ok(Options.response(&response))
     }
 
-    fn ask(&self, url: &Url, depth: Depth) -> Result<Answer, Halt> {
+    fn ask(&self, url: &Url, depth: Depth) -> Result<Vec<Resource>, Halt> {
         let survey = Survey { depth };
         let (url, response) = self.follow(url, |url| survey.request(url))?;
-        let server = Server::of(&response.headers);
-        let resources = survey.response(&url, &response).map_err(|error| self.halt(&url, &response, error))?;
-        Ok(Answer { resources, server })
+        survey.response(&url, &response).map_err(|error| self.halt(&url, &response, error))
     }
 
     /// Sends and follows redirects with the same method and body.
@@ -170,7 +152,7 @@ fn nothing_at(url: &Url) -> anyhow::Error {
 
 /// Where a redirect leads. On the same host the user's scheme and port hold (`reference/servers.md` §10); out of
 /// encryption it is not followed.
-fn redirect(asked: &Url, response: &Response) -> anyhow::Result<Option<Url>> {
+pub(super) fn redirect(asked: &Url, response: &Response) -> anyhow::Result<Option<Url>> {
     let location = response.headers.get("location");
     let Some(location) = location.filter(|_| matches!(response.status, 301 | 302 | 303 | 307 | 308)) else {
         return Ok(None);
@@ -205,7 +187,7 @@ pub(super) fn choose<'a>(calendars: &'a [Calendar], target: &str) -> anyhow::Res
         [] => Ok(None),
         [one] => Ok(Some(one)),
         several => {
-            let message = format!("the target {target:?} may be any of {}; name one by its path", described(several));
+            let message = format!("the target {path:?} may be any of {}; name one by its path", described(several));
             Err(fault(Kind::Configuration, message))
         }
     }
@@ -220,7 +202,7 @@ fn ends_with(path: &str, end: &str) -> bool {
 /// The calendars for people: path and display name.
 pub(super) fn described(calendars: &[&Calendar]) -> String {
     let one = |calendar: &&Calendar| match &calendar.display_name {
-        Some(name) => format!("{} ({name})", calendar.url.path()),
+        Some(name) => format!("{} ({})", calendar.url.path(), name.replace(char::is_control, " ")),
         None => calendar.url.path().to_owned(),
     };
     calendars.iter().map(one).collect::<Vec<_>>().join(", ")

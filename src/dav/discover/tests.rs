@@ -96,6 +96,14 @@ fn what_is_not_there_is_missing_also_inside_a_207() {
 }
 
 #[test]
+fn what_is_kept_from_us_is_refused_and_not_missing() {
+    let bob = "<d:response><d:href>/calendars/bob/work/</d:href><d:propstat><d:prop><d:resourcetype/><d:current-user-principal/></d:prop><d:status>HTTP/1.1 403 Forbidden</d:status></d:propstat></d:response>";
+    let url = Url::parse("http://h/calendars/bob/work/").unwrap();
+    let error = Survey { depth: Depth::Zero }.response(&url, &sabre(bob)).unwrap_err();
+    assert_eq!(kind_of(&error), Kind::Refused);
+}
+
+#[test]
 fn a_server_is_known_by_its_headers() {
     for (headers, server) in [
         ("Server: nginx/1.22.1\nX-Sabre-Version: 4.7.0", Server::Sabre),
@@ -103,17 +111,16 @@ fn a_server_is_known_by_its_headers() {
         ("Server: Python/3.11 aiohttp/3.14.5", Server::Xandikos),
         ("Server: nginx", Server::Other),
     ] {
-        assert_eq!(Server::of(&answer(207, headers, "").headers), server);
+        assert_eq!(Server::of(&answer(200, headers, "").headers), server);
         assert_eq!(Server::from_word(server.as_str()), Some(server));
     }
 }
 
 #[test]
 fn options_tells_who_sends_invitations() {
-    let url = Url::parse("http://h/").unwrap();
-    let tell = |headers: &str| Options.response(&url, &answer(200, headers, "")).unwrap();
-    assert!(tell("DAV: 1, 2, 3, calendar-access, calendar-auto-schedule, addressbook"));
-    assert!(tell("DAV: 1, 3\nDAV: calendar-access,Calendar-Auto-Schedule"));
-    assert!(!tell("DAV: 1, 2, 3, calendar-access, addressbook, extended-mkcol"));
-    assert!(Options.response(&url, &answer(401, "", "")).is_err());
+    let tell = |status, headers: &str| Options.response(&answer(status, headers, "")).auto_schedule;
+    assert!(tell(200, "DAV: 1, 2, 3, calendar-access, calendar-auto-schedule, addressbook"));
+    assert!(tell(200, "DAV: 1, 3\nDAV: calendar-access,Calendar-Auto-Schedule"));
+    assert!(!tell(200, "DAV: 1, 2, 3, calendar-access, addressbook, extended-mkcol"));
+    assert!(tell(405, ""));
 }
