@@ -22,8 +22,8 @@ pub enum SecretSource {
     File {
         /// Absolute.
         path: PathBuf,
-        /// Folders in which permissions are not looked at, beside /run/secrets.
-        exempt: Vec<PathBuf>,
+        /// `$CREDENTIALS_DIRECTORY`, if it is set: permissions are not looked at there, as in /run/secrets.
+        credentials: Option<PathBuf>,
     },
     /// A command and its arguments; its output is the secret.
     Command(Vec<String>),
@@ -43,10 +43,10 @@ impl SecretSource {
     /// says what to do and never holds the secret.
     pub fn fetch(&self) -> anyhow::Result<Secret> {
         match self {
-            SecretSource::File { path, exempt } => read_secret_file(path, exempt),
+            SecretSource::File { path, credentials } => read_secret_file(path, credentials.as_deref()),
             SecretSource::Command(words) => run(words, LIMIT),
             SecretSource::Credential { name, directory: Some(directory) } => {
-                read_secret_file(&directory.join(name), std::slice::from_ref(directory))
+                read_secret_file(&directory.join(name), Some(directory))
             }
             SecretSource::Credential { name, directory: None } => Err(fault(
                 Kind::Configuration,
@@ -185,8 +185,8 @@ impl SecretKeys {
     /// The place of the secret; more than one is a problem.
     pub(super) fn read(&self, reader: &mut Reader<'_>, environment: &Environment) -> Option<SecretSource> {
         let directory = environment.credentials_directory();
-        let exempt: Vec<PathBuf> = directory.clone().into_iter().collect();
-        let file = reader.path(self.file).map(|path| SecretSource::File { path, exempt });
+        let credentials = directory.clone();
+        let file = reader.path(self.file).map(|path| SecretSource::File { path, credentials });
         let command = reader.command(self.command).map(SecretSource::Command);
         let name = reader.value(self.credential, NAME, |value| value.as_text().filter(|name| is_credential_name(name)));
         let credential = name.map(|name| SecretSource::Credential { name: name.to_owned(), directory });

@@ -74,7 +74,7 @@ fn every_key_of_a_web_source_is_read() {
 
 #[test]
 fn a_feed_has_a_password_a_token_or_a_header() {
-    let file = |path: &str| SecretSource::File { path: path.into(), exempt: Vec::new() };
+    let file = |path: &str| SecretSource::File { path: path.into(), credentials: None };
     let password = "source_user = \"u\"\nsource_password_file = \"/p\"";
     let expected = SourceCredentials::Password { user: "u".to_owned(), password: file("/p") };
     assert_eq!(web(password).3, Some(expected));
@@ -152,7 +152,7 @@ fn every_key_of_a_server_is_read() {
 
 #[test]
 fn a_server_has_a_token_instead_of_a_user() {
-    let file = SecretSource::File { path: "/t".into(), exempt: Vec::new() };
+    let file = SecretSource::File { path: "/t".into(), credentials: None };
     let with_token = server("token_file = \"/t\"");
     assert_eq!((with_token.secret.as_ref(), with_token.bearer), (Some(&file), true));
     let command = SecretSource::Command(vec!["t".to_owned()]);

@@ -83,7 +83,7 @@ fn the_daemons_other_variables_are_read() {
     let named = daemon().with("CALENDAR_ID", "Work").only();
     assert_eq!(named.target.calendar_name(), Some("Work"));
     let file = daemon().with("BAIKAL_PASS", "").with("BAIKAL_PASS_FILE", "secret");
-    let expected = SecretSource::File { path: "/work/secret".into(), exempt: Vec::new() };
+    let expected = SecretSource::File { path: "/work/secret".into(), credentials: None };
     assert_eq!(default_server(&file).secret, Some(expected));
 }
 
@@ -169,6 +169,6 @@ fn credentials_of_systemd_are_found_and_their_folder_is_trusted() {
     assert_eq!(default_server(&case).secret, Some(expected));
     let file =
         Case::file(&format!("{SERVER}user = \"u\"\npassword_file = \"/p\"\n")).with("CREDENTIALS_DIRECTORY", "/c");
-    let expected = SecretSource::File { path: "/p".into(), exempt: vec!["/c".into()] };
+    let expected = SecretSource::File { path: "/p".into(), credentials: Some("/c".into()) };
     assert_eq!(default_server(&file).secret, Some(expected));
 }
