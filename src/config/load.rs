@@ -11,7 +11,8 @@ use crate::config::{AdHoc, Config, Environment, Problem, Subscription, Where, su
 use crate::ics::hash::sha256;
 use crate::url::Url;
 
-const KEYS: &[&str] = &["state", "jobs", "server", "defaults", "subscription"];
+/// The keys of the top level.
+pub(super) const KEYS: &[&str] = &["state", "jobs", "server", "defaults", "subscription"];
 const COMMAND_LINE: &str = "the command line";
 const JOBS: usize = 4;
 const MOST_JOBS: u64 = 64;

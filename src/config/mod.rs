@@ -80,7 +80,7 @@ pub struct Subscription {
     pub target: TargetAddress,
     /// Seconds between two passes; 0 for every invocation.
     pub every: u64,
-    /// Whether a missing target may be made.
+    /// Whether a missing calendar may be made.
     pub create: bool,
     /// How often the target is looked at when the feed has not changed.
     pub verify: Verify,
@@ -172,6 +172,11 @@ pub struct AdHoc {
     pub source: String,
     /// `--target`
     pub target: String,
+}
+
+/// Every key of the configuration file, for the test that holds the manual against them.
+pub fn keys() -> Vec<&'static str> {
+    [load::KEYS, server::KEYS, &subscription::keys()].concat()
 }
 
 impl Config {

@@ -218,3 +218,14 @@ fn a_configuration_without_subscriptions_is_enough_to_ask_a_server() {
     assert!(problem.ends_with("config.toml: subscription: is missing, so there is nothing to mirror"), "{problem}");
     assert_eq!(with_lines("").settled().without_subscriptions(), None);
 }
+
+#[test]
+fn the_example_of_the_manual_is_in_order_and_the_manual_names_every_key() {
+    let manual = include_str!("../../../man/baikal-sync.toml.5");
+    let (_, example) = manual.split_once(".Bd -literal -offset indent\n").unwrap();
+    let (example, _) = example.split_once(".Ed\n").unwrap();
+    let config = Case::file(example).settled();
+    assert_eq!((config.servers.len(), config.subscriptions.len()), (2, 4));
+    let missing: Vec<&str> = keys().into_iter().filter(|key| !manual.contains(key)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
