@@ -168,7 +168,8 @@ pub(super) fn url(node: &Node, problems: &mut Vec<Problem>) -> Option<Url> {
     match Url::parse_with_credentials(text) {
         Ok((url, None)) => Some(url),
         Ok((_, Some(_))) => {
-            problems.push(node.problem("holds a user name; write it as user, and the password as password_file"));
+            let [user, password] = [USER_KEY, PASSWORD_KEYS].map(|words| in_words_of(&node.place, words));
+            problems.push(node.problem(format!("holds a user name; take it out and add {user} and {password}")));
             None
         }
         Err(error) => {

@@ -226,6 +226,31 @@ fn the_example_of_the_manual_is_in_order_and_the_manual_names_every_key() {
     let (example, _) = example.split_once(".Ed\n").unwrap();
     let config = Case::file(example).settled();
     assert_eq!((config.servers.len(), config.subscriptions.len()), (2, 4));
-    let missing: Vec<&str> = keys().into_iter().filter(|key| !manual.contains(key)).collect();
+    let described = |key: &&str| {
+        [format!(".It Ic {key} No "), format!(".Ss [{key}]"), format!(".Ss [[{key}]]")]
+            .iter()
+            .any(|item| manual.contains(item))
+    };
+    let missing: Vec<&str> = keys().into_iter().filter(|key| !described(key)).collect();
     assert_eq!(missing, Vec::<&str>::new());
+    let items = manual.lines().filter_map(|line| line.strip_prefix(".It Ic ")?.split(' ').next());
+    let unknown: Vec<&str> = items.filter(|key| !keys().contains(key)).collect();
+    assert_eq!(unknown, Vec::<&str>::new());
+}
+
+#[test]
+fn subscriptions_are_chosen_by_name_in_the_order_of_the_file() {
+    let text = "[[subscription]]\nname = \"a\"\nsource = \"a.ics\"\ntarget = \"dir:a\"\n\
+                [[subscription]]\nname = \"work\"\nsource = \"b.ics\"\ntarget = \"dir:b\"\n";
+    let config = Case::file(text).settled();
+    let choose = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let chosen = config.choose(&names).map_err(|error| error.to_string())?;
+        Ok(chosen.into_iter().map(|each| each.name.as_str()).collect::<Vec<_>>())
+    };
+    assert_eq!((choose(&[]), choose(&["work", "a", "a"])), (Ok(vec!["a", "work"]), Ok(vec!["a", "work"])));
+    let meant: Result<Vec<&str>, _> = Err("there is no subscription \"wrok\"; did you mean \"work\"?".to_owned());
+    assert_eq!(choose(&["a", "wrok"]), meant);
+    let none: Result<Vec<&str>, _> = Err("there is no subscription \"something\"; there are: a, work".to_owned());
+    assert_eq!(choose(&["something"]), none);
 }

@@ -82,7 +82,8 @@ fn the_address_of_a_server() {
     check("[server]\nurl = 5", &format!("2: server.url: 5 is not an address; {allowed}"));
     check("[server]\nurl = \"ftp://h/\"", &format!("2: server.url: not an http or https address; {allowed}"));
     check("[server]\nurl = \"h\"", &format!("2: server.url: not an address: relative URL without a base; {allowed}"));
-    let holds = "2: server.url: holds a user name; write it as user, and the password as password_file";
+    let holds =
+        "2: server.url: holds a user name; take it out and add user and password_file, password_command or credential";
     check("[server]\nurl = \"https://u:p@h/\"", holds);
 }
 
@@ -336,6 +337,9 @@ fn the_environment() {
     check_variables(&with_server().with("BAIKAL_PASS", "p"), no_user);
     let no_password = "the environment: BAIKAL_USER: has no password; add BAIKAL_PASS or BAIKAL_PASS_FILE";
     check_variables(&with_server().with("BAIKAL_USER", "u"), no_password);
+    let holds = "the environment: BAIKAL_URL: holds a user name; take it out and add BAIKAL_USER and BAIKAL_PASS or \
+                 BAIKAL_PASS_FILE";
+    check_variables(&Case::new().with("BAIKAL_URL", "https://u:p@d/"), holds);
     for written in ["soon", "0"] {
         let minutes = format!(
             "the environment: SYNC_FREQUENCY: {written:?} is not a number of minutes; allowed: a number from 1"
