@@ -120,20 +120,26 @@ fn wait(child: &mut Child, limit: Duration) -> anyhow::Result<Option<ExitStatus>
     }
 }
 
-/// Reads a pipe in a thread of its own, for a child of the command may hold it open longer than we want to wait.
+/// Reads a pipe in a thread of its own. The pieces come one by one, for something that the command left running may hold
+/// the pipe open for ever.
 fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.map(|pipe| pipe.take(LONGEST).read_to_end(&mut bytes));
-        let _ = sender.send(bytes);
+        let Some(pipe) = pipe else { return };
+        let mut pipe = pipe.take(LONGEST);
+        let mut piece = [0; 4096];
+        while let Ok(length @ 1..) = pipe.read(&mut piece) {
+            let _ = sender.send(piece.iter().copied().take(length).collect());
+        }
     });
     receiver
 }
 
+/// What a command wrote until it ended.
 fn text_of(pipe: &Receiver<Vec<u8>>) -> String {
-    const GRACE: Duration = Duration::from_secs(2);
-    String::from_utf8_lossy(&pipe.recv_timeout(GRACE).unwrap_or_default()).into_owned()
+    const GRACE: Duration = Duration::from_millis(500);
+    let pieces: Vec<Vec<u8>> = std::iter::from_fn(|| pipe.recv_timeout(GRACE).ok()).collect();
+    String::from_utf8_lossy(&pieces.concat()).into_owned()
 }
 
 fn failure(program: &str, status: ExitStatus, complaints: &str) -> String {

@@ -62,6 +62,11 @@ fn a_command_that_fills_both_pipes_does_not_hang() {
 }
 
 #[test]
+fn what_a_command_leaves_running_is_not_waited_for() {
+    assert_eq!(shell("sleep 2 & echo hunter2").fetch().unwrap().reveal(), "hunter2");
+}
+
+#[test]
 fn a_command_that_takes_too_long_is_killed() {
     let words = ["sleep", "3600"].map(str::to_owned);
     let error = run(&words, Duration::ZERO).unwrap_err();

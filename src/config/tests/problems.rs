@@ -309,7 +309,7 @@ fn defaults_are_judged_once_and_have_no_name() {
 
 #[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
-    let text = "jobs = 0\n[server]\nurl = \"h\"\npassword = \"x\"\n[[subscription]]\nname = \"a\"\nsource = \"x:\"\ncreate = 1\n";
+    let text = "jobs = 0\n[server]\nurl = \"h\"\npassword = \"x\"\ntimeout = 1\ntls_key = \"k\"\n[[subscription]]\nname = \"a\"\nsource = \"x:\"\ncreate = 1\n";
     let lines: Vec<String> = Case::file(text).problems().iter().map(|each| each.split(' ').take(2).collect()).collect();
     assert_eq!(
         lines,
@@ -317,8 +317,10 @@ fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
             "config.toml:1:jobs:",
             "config.toml:3:server.url:",
             "config.toml:4:server.password:",
-            "config.toml:5:subscription.target:",
-            "config.toml:8:subscription.create:"
+            "config.toml:5:server.timeout:",
+            "config.toml:6:server.tls_key:",
+            "config.toml:7:subscription.target:",
+            "config.toml:10:subscription.create:"
         ]
     );
 }
