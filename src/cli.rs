@@ -32,6 +32,7 @@ const STATE_HELP: &str = "State file [default: $BAIKAL_SYNC_STATE, the key `stat
 
 /// The flags that every command takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// `--config`
     #[arg(long, global = true, value_name = "FILE", help = CONFIG_HELP)]
@@ -61,6 +62,7 @@ impl Global {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
+    #[value(help = "On a terminal, unless NO_COLOR is set")]
     #[default]
     Auto,
     /// Everywhere.

@@ -52,7 +52,7 @@ fn a_file_that_is_not_there() {
 #[test]
 fn no_configuration_at_all() {
     let expected = "configuration: there is none; write xdg/baikal-sync/config.toml or /etc/baikal-sync/config.toml, \
-                    or name a file with --config";
+                    name a file with --config, or set ICS_URL and BAIKAL_URL";
     check_variables(&Case::new(), expected);
 }
 
