@@ -17,27 +17,28 @@ pub(super) struct Decoded {
 /// Decodes a body only when it must be: UTF-16 by its BOM, then the charset that the server named, then UTF-8 when it is
 /// mostly valid, then Windows-1252, which every octet sequence is.
 pub(super) fn decode(body: Vec<u8>, charset: Option<&str>) -> Decoded {
-    let text = match encoding_of(&body, charset) {
-        None => body,
-        Some(encoding) if encoding == UTF_8 => body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body).to_vec(),
-        Some(encoding) if encoding == UTF_16LE || encoding == UTF_16BE => decode_as(encoding, &body),
+    let named = Encoding::for_bom(&body).map(|(encoding, _)| encoding).or_else(|| foreign(charset));
+    let encoding = match named {
+        None if is_clean(&body) => return Decoded { text: body, suspicious: false },
+        None if is_mostly_utf8(&body) => return Decoded { text: body, suspicious: true },
+        None => WINDOWS_1252,
+        Some(encoding) => encoding,
+    };
+    let text = if encoding == UTF_8 {
+        body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body).to_vec()
+    } else if encoding == UTF_16LE || encoding == UTF_16BE {
+        decode_as(encoding, &body)
+    } else {
         // Folds count octets and may stand inside a character.
-        Some(encoding) => decode_as(encoding, &unfolded(&body)),
+        decode_as(encoding, &unfolded(&body))
     };
     let suspicious = !is_clean(&text);
     Decoded { text, suspicious }
 }
 
-/// `None`: the body is UTF-8, or near enough.
-fn encoding_of(body: &[u8], charset: Option<&str>) -> Option<&'static Encoding> {
-    if let Some((encoding, _)) = Encoding::for_bom(body) {
-        return Some(encoding);
-    }
-    match charset.and_then(|label| Encoding::for_label(label.as_bytes())) {
-        Some(encoding) if encoding != UTF_8 => Some(encoding),
-        _ if std::str::from_utf8(body).is_ok() || is_mostly_utf8(body) => None,
-        _ => Some(WINDOWS_1252),
-    }
+/// The charset that the server named, unless it is UTF-8 or nobody knows it.
+fn foreign(charset: Option<&str>) -> Option<&'static Encoding> {
+    charset.and_then(|label| Encoding::for_label(label.as_bytes())).filter(|encoding| *encoding != UTF_8)
 }
 
 fn decode_as(encoding: &'static Encoding, body: &[u8]) -> Vec<u8> {
@@ -67,9 +68,8 @@ fn is_mostly_utf8(body: &[u8]) -> bool {
 
 /// Text of octets that claim no encoding: UTF-8 if they are, else Windows-1252.
 pub(super) fn guess(octets: &[u8], charset: Option<&str>) -> String {
-    let encoding = charset.and_then(|label| Encoding::for_label(label.as_bytes()));
-    match (encoding, std::str::from_utf8(octets)) {
-        (Some(encoding), _) if encoding != UTF_8 => encoding.decode(octets).0.into_owned(),
+    match (foreign(charset), std::str::from_utf8(octets)) {
+        (Some(encoding), _) => encoding.decode(octets).0.into_owned(),
         (_, Ok(text)) => text.to_owned(),
         _ => WINDOWS_1252.decode(octets).0.into_owned(),
     }
@@ -78,11 +78,14 @@ pub(super) fn guess(octets: &[u8], charset: Option<&str>) -> String {
 /// Whether a whole body is valid UTF-8 without anything that a server would choke on (`reference/servers.md` §2.3).
 /// A carriage return counts only within a line.
 fn is_clean(text: &[u8]) -> bool {
-    // Folding with `|` instead of stopping at the first lets the compiler use wide registers.
-    let controls = text.chunks(4096).any(|chunk| chunk.iter().fold(false, |found, byte| found | is_control(*byte)));
-    let inner_return =
-        text.windows(2).fold(false, |found, pair| found | matches!(pair, [b'\r', other] if *other != b'\n'));
-    !controls && !inner_return && !has_noncharacter(text) && std::str::from_utf8(text).is_ok()
+    let next = text.get(1..).unwrap_or_default();
+    // Folding numbers instead of stopping at the first lets the compiler use wide registers.
+    let count =
+        |found, (one, other): (&u8, &u8)| found | u8::from(is_control(*one) || (*one == b'\r' && *other != b'\n'));
+    let mut pieces = text.chunks(4096).zip(next.chunks(4096));
+    let bad = pieces.any(|(piece, next)| piece.iter().zip(next).fold(0, count) != 0);
+    let bad = bad || text.last().is_some_and(|last| is_control(*last));
+    !bad && !has_noncharacter(text) && std::str::from_utf8(text).is_ok()
 }
 
 fn is_control(byte: u8) -> bool {

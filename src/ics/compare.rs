@@ -120,7 +120,9 @@ impl Saying {
                 _ => {}
             }
         }
-        values.values_mut().for_each(|said| said.sort_unstable());
+        for said in values.values_mut() {
+            said.sort_unstable();
+        }
         Saying { hash, values }
     }
 }

@@ -24,7 +24,9 @@ const VOLATILE_BITS: u64 = {
 /// SHA-256 of the chunks, one after the other.
 pub fn sha256(chunks: &[&[u8]]) -> Hash {
     let mut digest = Sha256::new();
-    chunks.iter().for_each(|chunk| digest.update(chunk));
+    for chunk in chunks {
+        digest.update(chunk);
+    }
     Hash(digest.finalize().into())
 }
 

@@ -90,9 +90,9 @@ impl Builder<'_> {
         for claim in group.iter().filter_map(|part| Claim::of(self.split, *part)) {
             let master = self.split.parts.get(claim.part).is_some_and(|part| part.master);
             if master {
-                masters.push(claim)
+                masters.push(claim);
             } else {
-                overrides.entry(claim.recurrence.clone()).or_default().push(claim)
+                overrides.entry(claim.recurrence.clone()).or_default().push(claim);
             }
         }
         let masters = self.newest(&uid, masters);

@@ -68,6 +68,9 @@ impl Kind {
     }
 }
 
+/// Components deeper inside than this are passed on as they are, so that mending stays linear; real alarms are one deep.
+const DEEPEST: usize = 8;
+
 struct Frame {
     kind: Kind,
     single: u64,
@@ -81,6 +84,9 @@ struct Mender<'e, 'a> {
     at: usize,
     out: Option<Vec<Entry<'a>>>,
     open: Vec<Frame>,
+    /// A QUOTED-PRINTABLE line that goes on in the next one.
+    quoted: Option<Vec<u8>>,
+    uid: Option<String>,
     complaints: &'e mut Vec<Complaint>,
 }
 
@@ -91,7 +97,8 @@ pub(super) fn mend<'a>(
     suspicious: bool,
     complaints: &mut Vec<Complaint>,
 ) -> Option<Vec<Entry<'a>>> {
-    let mut mender = Mender { source: component, at: 0, out: None, open: Vec::new(), complaints };
+    let mut mender =
+        Mender { source: component, at: 0, out: None, open: Vec::new(), quoted: None, uid: None, complaints };
     for (at, entry) in component.iter().enumerate() {
         mender.at = at;
         mender.line(entry, suspicious);
@@ -118,6 +125,14 @@ impl<'a> Mender<'_, 'a> {
     }
 
     fn content(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+        if let Some(mut quoted) = self.quoted.take() {
+            if matches!(entry.name, Name::Begin | Name::End) {
+                self.decoded(&Entry::new(quoted));
+            } else {
+                quoted.extend_from_slice(&entry.text);
+                return self.quoted(quoted);
+            }
+        }
         match entry.name {
             Name::Begin => self.begin(entry, changed),
             Name::End => self.end(entry, changed),
@@ -132,7 +147,7 @@ impl<'a> Mender<'_, 'a> {
     }
 
     fn begin(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
-        let kind = Kind::of(entry.component());
+        let kind = if self.open.len() < DEEPEST { Kind::of(entry.component()) } else { Kind::Other };
         let start = self.length();
         self.open.push(Frame { kind, single: kind.single_valued(), seen: 0, empty: 0, start });
         self.structure(entry, b"BEGIN:", changed);
@@ -192,11 +207,10 @@ impl<'a> Mender<'_, 'a> {
     /// A line of a text whose line breaks were not escaped goes to the line before (`reference/peers.md` F28), unless
     /// that one is no text.
     fn malformed(&mut self, entry: &Entry<'a>) {
-        let quoted = self.last().is_some_and(|last| is_quoted_printable(last) && last.text.ends_with(b"="));
         let is_text = self
             .last()
             .is_some_and(|last| matches!(last.name, Name::Summary | Name::Description | Name::Location | Name::Other));
-        if !is_text && !quoted {
+        if !is_text {
             return self.drop(entry, "is no property; it is left out");
         }
         self.complain_of("", "has a line break in its text that is not escaped");
@@ -209,9 +223,8 @@ impl<'a> Mender<'_, 'a> {
 
     fn property(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
         if is_quoted_printable(&entry) {
-            self.complain(&entry, "was QUOTED-PRINTABLE, which iCalendar does not know; it is decoded");
-            let decoded = property::from_quoted_printable(&entry);
-            return self.once(Cow::Owned(decoded), true);
+            self.owned();
+            return self.quoted(entry.text.to_vec());
         }
         if !is_date(entry.name) {
             return self.once(entry, changed);
@@ -226,6 +239,21 @@ impl<'a> Mender<'_, 'a> {
                 self.once(Cow::Owned(typed), true);
             }
         }
+    }
+
+    /// vCalendar 1.0 continues such a line without a blank (RFC 2045 §6.7, rule 5).
+    fn quoted(&mut self, mut text: Vec<u8>) {
+        if text.last() == Some(&b'=') {
+            text.pop();
+            self.quoted = Some(text);
+        } else {
+            self.decoded(&Entry::new(text));
+        }
+    }
+
+    fn decoded(&mut self, entry: &Entry<'a>) {
+        self.complain(entry, "was QUOTED-PRINTABLE, which iCalendar does not know; it is decoded");
+        self.once(Cow::Owned(property::from_quoted_printable(entry)), true);
     }
 
     /// Of a property that may stand once, the first that is not empty stays.
@@ -302,9 +330,13 @@ impl<'a> Mender<'_, 'a> {
     }
 
     fn complain_of(&mut self, property: &str, message: &str) {
-        let complaint =
-            Complaint { uid: uid_of(self.source), property: property.to_owned(), message: message.to_owned() };
-        self.complaints.push(complaint);
+        let source = self.source;
+        let uid = self.uid.get_or_insert_with(|| uid_of(source)).clone();
+        let complaint = Complaint { uid, property: property.to_owned(), message: message.to_owned() };
+        // A text with a hundred raw line breaks is one trouble.
+        if self.complaints.last() != Some(&complaint) {
+            self.complaints.push(complaint);
+        }
     }
 }
 
@@ -381,9 +413,12 @@ fn date_fault(entry: &Entry<'_>) -> Option<DateFault> {
     }
 }
 
+/// A date has no time zone (RFC 5545 §3.2.19), and Xandikos makes a broken date of one that has.
 fn with_value_type(entry: &Entry<'_>, value: Option<&'static [u8]>) -> Entry<'static> {
-    let says_type = |parameter: &&[u8]| parameter.get(..6).is_some_and(|head| head.eq_ignore_ascii_case(b"VALUE="));
-    entry.with_parameters(value.into_iter().chain(entry.parameters().filter(|parameter| !says_type(parameter))))
+    let begins =
+        |parameter: &[u8], name: &[u8]| parameter.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
+    let kept = |parameter: &&[u8]| !begins(parameter, b"VALUE=") && !(value.is_some() && begins(parameter, b"TZID="));
+    entry.with_parameters(value.into_iter().chain(entry.parameters().filter(kept)))
 }
 
 /// Why an object that holds this component is never sent.
@@ -417,3 +452,6 @@ fn hangs(rule: &[u8]) -> bool {
         _ => false,
     })
 }
+
+#[cfg(test)]
+mod tests;

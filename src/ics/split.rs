@@ -153,8 +153,12 @@ impl<'a> Splitter<'a> {
         let entry = Entry::new(text);
         match (entry.name, self.open.len()) {
             (Name::Begin, 0) => return self.begin_calendar(entry, start),
-            (_, 0) => self.outside_line(entry),
+            (_, 0) => self.outside_line(&entry),
             (Name::Begin, depth) => {
+                if entry.component().eq_ignore_ascii_case(b"VCALENDAR") {
+                    let line = line_number(self.text, start);
+                    return Err(format!("line {line} begins a VCALENDAR inside of another, which is not closed"));
+                }
                 if depth == 1 {
                     self.role = Role::of(entry.component());
                 }
@@ -198,7 +202,7 @@ impl<'a> Splitter<'a> {
     }
 
     /// A second calendar may bring its own byte order mark along.
-    fn outside_line(&mut self, entry: Entry<'a>) {
+    fn outside_line(&mut self, entry: &Entry<'a>) {
         let marked = entry.text.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec);
         match marked.map(Entry::new) {
             Some(begin) if begin.name == Name::Begin && begin.component().eq_ignore_ascii_case(b"VCALENDAR") => {
