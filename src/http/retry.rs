@@ -111,3 +111,89 @@ fn chance_fraction() -> f64 {
 fn chance() -> u64 {
     RandomState::new().hash_one(0_u8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::url::Url;
+    use crate::wire::Headers;
+
+    fn request(method: &'static str) -> Request {
+        Request::new(method, Url::parse("https://dav.example.org/a?token=t0ken").unwrap())
+    }
+
+    fn status(status: u16, headers: &[(&str, &str)]) -> Response {
+        let mut fields = Headers::default();
+        for (name, value) in headers {
+            fields.add(*name, *value);
+        }
+        Response { status, headers: fields, body: Vec::new() }
+    }
+
+    fn trouble(lost: bool, reused: bool) -> Trouble {
+        let fault = Fault { kind: Kind::Unavailable, message: "reset".to_owned(), retry_after: None };
+        Trouble { fault, lost, reused }
+    }
+
+    /// Milliseconds until the next try; `None` when there is none.
+    fn wait(retries: &mut Retries, outcome: Result<Response, Trouble>) -> Option<u128> {
+        match retries.judge(outcome) {
+            Verdict::Again { after } => Some(after.as_millis()),
+            Verdict::Final(_) => None,
+        }
+    }
+
+    #[test]
+    fn each_wait_is_about_twice_the_one_before_until_none_is_left() {
+        let mut retries = Retries::new(&request("GET"), 3);
+        for about in [500, 1000, 2000] {
+            let waited = wait(&mut retries, Ok(status(503, &[]))).unwrap();
+            assert!((about / 2..=about * 3 / 2).contains(&waited), "{waited} is not about {about}");
+        }
+        assert_eq!(wait(&mut retries, Ok(status(503, &[]))), None);
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_is_tried_again() {
+        for (code, again) in
+            [(429, true), (502, true), (503, true), (504, true), (500, false), (507, false), (423, false)]
+        {
+            assert_eq!(wait(&mut Retries::new(&request("GET"), 1), Ok(status(code, &[]))).is_some(), again, "{code}");
+        }
+        assert!(wait(&mut Retries::new(&request("GET"), 1), Err(trouble(true, false))).is_some());
+        assert_eq!(wait(&mut Retries::new(&request("GET"), 1), Err(trouble(false, false))), None);
+    }
+
+    #[test]
+    fn a_dead_kept_connection_costs_no_wait_and_no_retry_but_only_once() {
+        let mut retries = Retries::new(&request("GET"), 1);
+        assert_eq!(wait(&mut retries, Err(trouble(true, true))), Some(0));
+        assert!(wait(&mut retries, Err(trouble(true, true))).unwrap() > 0);
+        assert_eq!(wait(&mut retries, Err(trouble(true, true))), None);
+    }
+
+    #[test]
+    fn writes_are_repeated_only_under_a_precondition() {
+        let put = || request("PUT").body("x");
+        let may = [put().header("If-Match", "\"a\""), put().header("if-none-match", "*"), request("REPORT")];
+        let may_not = [put(), request("DELETE"), request("MKCALENDAR"), request("POST"), request("PROPPATCH")];
+        assert!(may.iter().all(may_be_repeated));
+        assert!(!may_not.iter().any(may_be_repeated));
+    }
+
+    #[test]
+    fn a_short_retry_after_is_obeyed_and_a_long_one_is_left_to_the_next_run() {
+        let retries = || Retries::new(&request("GET"), 1);
+        assert_eq!(wait(&mut retries(), Ok(status(429, &[("Retry-After", "20")]))), Some(20_000));
+        assert_eq!(wait(&mut retries(), Ok(status(503, &[("Retry-After", "Fri, 20 Nov 2020 09:00:00 GMT")]))), Some(0));
+        let Verdict::Final(Err(error)) = retries().judge(Ok(status(429, &[("Retry-After", "21")]))) else { panic!() };
+        assert_eq!(crate::error::retry_after(&error), Some(21));
+        assert_eq!(error.to_string(), "https://dav.example.org answers 429 and asks to wait 21 seconds");
+    }
+
+    #[test]
+    fn chance_is_never_twice_the_same() {
+        assert_ne!(chance_text(), chance_text());
+        assert_eq!(chance_text().len(), 32);
+    }
+}

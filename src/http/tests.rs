@@ -112,6 +112,10 @@ fn an_answer_is_never_larger_than_the_limit() {
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n".iter().chain(&[b'x'; 1001]).copied();
     let until_close = b"HTTP/1.1 200 OK\r\n\r\n".iter().chain(&[b'x'; 1001]).copied();
     let words = "the answer of ORIGIN is larger than the limit of 1000 octets";
+    let absurd = b"HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000000\r\n\r\n".to_vec();
+    let server = Server::start(vec![Answer::Raw(absurd)]);
+    let error = client(&impatient()).send(&get(server.url("/")), None, u64::MAX).unwrap_err();
+    assert_eq!(kind_of(&error), Kind::Feed);
     for too_large in [
         answer("200 OK", &[], &[b'x'; 1001]),
         Answer::Raw(chunked.collect()),

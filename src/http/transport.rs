@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport};
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport,
+};
 use ureq::{Agent, Timeout, http};
 
 use crate::error::{Fault, Kind};
@@ -18,7 +20,7 @@ use crate::secret::Secret;
 use crate::wire::{Headers, Request, Response};
 
 use super::Options;
-use super::tls::Identity;
+use super::tls::Encrypting;
 
 const USER_AGENT: &str = concat!("baikal-sync/", env!("CARGO_PKG_VERSION"));
 /// As many as the most writes that are ever under way at once to one server.
@@ -49,19 +51,20 @@ pub(super) struct Trouble {
 #[derive(Debug)]
 pub(super) struct Connections {
     options: Options,
-    identity: Identity,
     opened: Arc<AtomicU64>,
-    plain: Agent,
-    /// Made with the first https request, for the certificates of the system take a while to read.
-    encrypted: OnceLock<Result<Agent, Fault>>,
+    agent: Agent,
 }
 
 impl Connections {
     pub(super) fn new(options: &Options) -> anyhow::Result<Connections> {
-        let identity = Identity::read(options)?;
         let opened = Arc::default();
-        let plain = agent(config(options).build(), &opened);
-        Ok(Connections { options: options.clone(), identity, opened, plain, encrypted: OnceLock::new() })
+        let connector =
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(Counting(Arc::clone(&opened)))
+                .chain(Encrypting::new(options)?);
+        let agent = Agent::with_parts(config(options), connector, Names::default());
+        Ok(Connections { options: options.clone(), opened, agent })
     }
 
     /// Sends a request and reads the response, up to `limit` octets of decoded body.
@@ -78,9 +81,9 @@ impl Connections {
         let trouble = |(fault, lost)| Trouble { fault, lost, reused: reused() };
 
         let message = message(request, authorization).map_err(|fault| trouble((fault, false)))?;
-        let agent = self.agent_for(request).map_err(|fault| trouble((fault, false)))?;
         let start = Instant::now();
-        let answer = if request.body.is_empty() { agent.run(message.map(|_| ())) } else { agent.run(message) };
+        let answer =
+            if request.body.is_empty() { self.agent.run(message.map(|_| ())) } else { self.agent.run(message) };
         let answer = answer.map_err(|error| trouble(failure.before_body(error)))?;
         let round_trip = reused().then(|| start.elapsed());
         let (head, body) = answer.into_parts();
@@ -91,20 +94,9 @@ impl Connections {
         let body = read_body(body, limit, &failure).map_err(trouble)?;
         Ok(Exchange { response: Response { status: head.status.as_u16(), headers, body }, round_trip })
     }
-
-    fn agent_for(&self, request: &Request) -> Result<&Agent, Fault> {
-        if !request.url.is_https() {
-            return Ok(&self.plain);
-        }
-        let made = self.encrypted.get_or_init(|| {
-            let tls = self.identity.tls_config()?;
-            Ok(agent(config(&self.options).tls_config(tls).build(), &self.opened))
-        });
-        made.as_ref().map_err(Clone::clone)
-    }
 }
 
-fn config(options: &Options) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
+fn config(options: &Options) -> Config {
     let seconds = |seconds: u64| Some(Duration::from_secs(seconds));
     Config::builder()
         .http_status_as_error(false)
@@ -119,11 +111,7 @@ fn config(options: &Options) -> ureq::config::ConfigBuilder<ureq::typestate::Age
         .timeout_global(seconds(options.timeout))
         .max_idle_connections(IDLE_CONNECTIONS)
         .max_idle_connections_per_host(IDLE_CONNECTIONS_PER_HOST)
-}
-
-fn agent(config: Config, opened: &Arc<AtomicU64>) -> Agent {
-    let connector = DefaultConnector::default().chain(Counting(Arc::clone(opened)));
-    Agent::with_parts(config, connector, Names::default())
+        .build()
 }
 
 /// Counts the connections that are opened.
@@ -146,6 +134,12 @@ struct Names {
     known: Mutex<HashMap<String, Vec<SocketAddr>>>,
 }
 
+impl Names {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Vec<SocketAddr>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Resolver for Names {
     fn resolve(
         &self,
@@ -153,21 +147,20 @@ impl Resolver for Names {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let origin =
-            format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |a| a.as_str()));
-        let known = |names: &Names| names.known.lock().unwrap_or_else(PoisonError::into_inner).get(&origin).cloned();
-        let mut addresses = self.empty();
-        if let Some(known) = known(self) {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let origin = format!("{}://{authority}", uri.scheme_str().unwrap_or_default());
+        if let Some(known) = self.known().get(&origin) {
+            let mut addresses = self.empty();
             for address in known {
-                addresses.push(address);
+                addresses.push(*address);
             }
             return Ok(addresses);
         }
-        addresses = self.system.resolve(uri, config, timeout).map_err(|error| match error {
+        let addresses = self.system.resolve(uri, config, timeout).map_err(|error| match error {
             ureq::Error::Io(_) => ureq::Error::HostNotFound,
             other => other,
         })?;
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(origin, addresses.iter().copied().collect());
+        self.known().insert(origin, addresses.iter().copied().collect());
         Ok(addresses)
     }
 }
@@ -199,7 +192,10 @@ fn read_body(body: ureq::Body, limit: u64, failure: &Failure<'_>) -> Result<Vec<
         // One octet more than expected, to see the end: only then the connection can be used again.
         let wanted = expected.map_or(GROWTH.max(bytes.len() as u64 / 4), |expected| expected + 1);
         let room = wanted.min(limit.saturating_add(1) - bytes.len() as u64);
-        bytes.reserve_exact(usize::try_from(room).unwrap_or_default());
+        let reserved = usize::try_from(room).is_ok_and(|room| bytes.try_reserve_exact(room).is_ok());
+        if !reserved {
+            return Err((failure.too_large(bytes.len() as u64), false));
+        }
         let got = reader.by_ref().take(room).read_to_end(&mut bytes);
         let got = got.map_err(|error| failure.in_body(error, bytes.len() as u64, expected))?;
         if bytes.len() as u64 > limit {
@@ -228,8 +224,10 @@ impl Failure<'_> {
             }
             ureq::Error::Io(error) => return self.io(&error),
             ureq::Error::Decompress(_, error) if is_loss(&error) => return self.io(&error),
-            ureq::Error::Rustls(error) => return self.tls(&error.to_string()),
-            ureq::Error::Tls(error) => return self.tls(error),
+            ureq::Error::Other(error) => match error.downcast::<Fault>() {
+                Ok(fault) => return (*fault, false),
+                Err(error) => (Kind::Unavailable, false, format!("cannot connect to {origin}: {error}")),
+            },
             ureq::Error::Protocol(error) => {
                 (Kind::Unavailable, false, format!("{origin} answers something that is not HTTP ({error})"))
             }
@@ -278,7 +276,6 @@ impl Failure<'_> {
         let origin = &self.origin;
         let unavailable = |message| Fault { kind: Kind::Unavailable, message, retry_after: None };
         match error.kind() {
-            io::ErrorKind::InvalidData => self.tls(&error.to_string()),
             io::ErrorKind::UnexpectedEof => {
                 (unavailable(format!("{origin} closed the connection without an answer")), true)
             }
@@ -288,16 +285,6 @@ impl Failure<'_> {
             }
             _ => (unavailable(format!("cannot connect to {origin}: {error}")), false),
         }
-    }
-
-    fn tls(&self, error: &str) -> (Fault, bool) {
-        let hint = if error.contains("UnknownIssuer") || error.contains("CaUsedAsEndEntity") {
-            "; if you trust it, name it or its CA in `tls_ca`"
-        } else {
-            ""
-        };
-        let message = format!("no safe connection to {}: {error}{hint}", self.origin);
-        (Fault { kind: Kind::Unavailable, message, retry_after: None }, false)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::dav::auth::Authenticator;
-use crate::error::{Fault, Kind, fault};
+use crate::error::{Fault, Kind, fault, kind_of};
 use crate::http::Client;
 use crate::secret::Secret;
 use crate::time::{Timestamp, parse_retry_after};
@@ -43,6 +43,20 @@ impl Web {
     /// The feed at this address. Errors name its origin, never its path or query.
     pub fn new(url: PrivateUrl, settings: Settings, client: Client) -> Web {
         Web { url, settings, client }
+    }
+
+    /// What the server wants to have answered, for [`Authenticator::new`] in the next run; nothing secret.
+    pub fn challenge(&self) -> Option<String> {
+        self.settings.authenticator.as_ref().and_then(Authenticator::remember)
+    }
+
+    fn send(&self, request: &Request) -> anyhow::Result<Response> {
+        let max_size = self.settings.max_size;
+        let response = self.client.send(request, self.settings.authenticator.as_ref(), max_size);
+        response.map_err(|error| match kind_of(&error) {
+            Kind::Feed => fault(Kind::Feed, format!("{} is larger than `max_size`, {max_size} octets", self.url)),
+            _ => error,
+        })
     }
 
     fn request(&self, url: &Url, validators: &Validators) -> Request {
@@ -126,8 +140,7 @@ impl Source for Web {
         let mut url = self.url.0.clone();
         let conditional = *validators != Validators::default();
         for _ in 0..=REDIRECTS {
-            let request = self.request(&url, validators);
-            let response = self.client.send(&request, self.settings.authenticator.as_ref(), self.settings.max_size)?;
+            let response = self.send(&self.request(&url, validators))?;
             match response.status {
                 200 => return self.document(response),
                 304 if conditional => return Ok(Fetched::NotModified),

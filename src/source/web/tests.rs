@@ -132,6 +132,12 @@ fn a_web_page_is_no_calendar_but_a_calendar_called_html_is_one() {
 }
 
 #[test]
+fn a_feed_above_its_size_limit_names_the_setting() {
+    let words = "ORIGIN/… is larger than `max_size`, 1000 octets";
+    check(vec![answer("200 OK", &[], &[b'x'; 1001])], Kind::Feed, words);
+}
+
+#[test]
 fn secrets_go_to_the_feeds_own_origin_only() {
     let end = Server::start(vec![answer("401 Unauthorized", &["WWW-Authenticate: Basic realm=\"x\""], b"")]);
     let onward = format!("Location: {}", end.url("/b").reveal());
