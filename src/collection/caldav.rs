@@ -182,7 +182,7 @@ impl Caldav {
         match (choose(&discovery.calendars, &self.address.target)?, refused) {
             (Some(calendar), _) => Ok(opened(calendar.clone(), discovery.software)),
             (None, Some(error)) => Err(error),
-            (None, None) if create => self.make(&walk, &discovery, direct.as_ref()),
+            (None, None) if create && !self.address.target.is_empty() => self.make(&walk, &discovery, direct.as_ref()),
             (None, None) => Err(self.not_found(&discovery)),
         }
     }

@@ -216,6 +216,14 @@ fn a_missing_calendar_is_made_where_its_path_says_and_bare_if_need_be() {
 }
 
 #[test]
+fn an_empty_target_makes_no_calendar() {
+    let mut steps = vec![("PROPFIND /dav.php/", principal())];
+    steps.extend(discovery(""));
+    let error = check("https://h/dav.php/", "", true, steps).unwrap_err();
+    assert!(error.starts_with("Missing: ") && error.ends_with("there is none"), "{error}");
+}
+
+#[test]
 fn a_name_never_makes_or_takes_a_calendar_that_has_another_name() {
     let mut steps = discovery(&calendar("/dav.php/calendars/alice/at-work/", "Other"));
     steps.push(("MKCALENDAR /dav.php/calendars/alice/at-work/", answer(405, &[], "")));
