@@ -135,10 +135,11 @@ pub(super) fn canonical<'e>(entry: &'e Entry<'_>) -> Cow<'e, [u8]> {
 }
 
 fn is_canonical(entry: &Entry<'_>) -> bool {
-    let mut last: &[u8] = &[];
+    let mut last: Option<&[u8]> = None;
     !entry.name_text().iter().any(u8::is_ascii_lowercase)
         && entry.parameters().all(|parameter| {
-            let sorted = std::mem::replace(&mut last, parameter) <= parameter;
+            let sorted = last.is_none_or(|last| last <= parameter);
+            last = Some(parameter);
             sorted && !parameter_name(parameter).iter().any(u8::is_ascii_lowercase)
         })
 }
