@@ -352,9 +352,17 @@ fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {
     Entry::new(text)
 }
 
+/// `ENCODING=QUOTED-PRINTABLE`, or the word alone as vCalendar 1.0 allows.
 fn is_quoted_printable(entry: &Entry<'_>) -> bool {
-    entry.parameter("ENCODING").is_some_and(|encoding| encoding.eq_ignore_ascii_case(b"QUOTED-PRINTABLE"))
-        || entry.parameters().any(|parameter| parameter.eq_ignore_ascii_case(b"QUOTED-PRINTABLE"))
+    const WORD: &[u8] = b"QUOTED-PRINTABLE";
+    let ends = |parameter: &[u8]| {
+        parameter
+            .len()
+            .checked_sub(WORD.len())
+            .and_then(|start| parameter.get(start..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(WORD))
+    };
+    entry.parameters().any(ends)
 }
 
 fn is_utc(value: &[u8]) -> bool {
@@ -417,8 +425,9 @@ fn date_fault(entry: &Entry<'_>) -> Option<DateFault> {
 fn with_value_type(entry: &Entry<'_>, value: Option<&'static [u8]>) -> Entry<'static> {
     let begins =
         |parameter: &[u8], name: &[u8]| parameter.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
-    let kept = |parameter: &&[u8]| !begins(parameter, b"VALUE=") && !(value.is_some() && begins(parameter, b"TZID="));
-    entry.with_parameters(value.into_iter().chain(entry.parameters().filter(kept)))
+    let replaced = |parameter: &[u8]| begins(parameter, b"VALUE=") || (value.is_some() && begins(parameter, b"TZID="));
+    let kept = entry.parameters().filter(|parameter| !replaced(parameter));
+    entry.with_parameters(value.into_iter().chain(kept))
 }
 
 /// Why an object that holds this component is never sent.

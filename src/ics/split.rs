@@ -314,8 +314,15 @@ impl<'a> Splitter<'a> {
     }
 
     fn zone_set(&mut self, lines: &[Entry<'_>]) -> usize {
-        let mut names: Vec<usize> =
-            lines.iter().filter_map(|entry| entry.parameter("TZID")).map(|name| self.split.zone_name(name)).collect();
+        let mut names: Vec<usize> = Vec::new();
+        let mut last: &[u8] = &[];
+        for name in lines.iter().filter_map(|entry| entry.parameter("TZID")) {
+            // Start and end mostly share their time zone.
+            if name != last {
+                names.push(self.split.zone_name(name));
+                last = name;
+            }
+        }
         names.sort_unstable();
         names.dedup();
         if let Some(index) = self.zone_sets.get(&names) {

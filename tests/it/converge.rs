@@ -1,6 +1,7 @@
 //! The one property (design §2): whatever is cut off, lost or edited meanwhile, the target ends as the feed and what was
 //! never ours, the record equals the feed, and the pass after that writes nothing.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use baikal_sync::config::{MaxDelete, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify};
@@ -8,7 +9,6 @@ use baikal_sync::report::{Outcome, PassReport};
 use baikal_sync::signal::Stop;
 use baikal_sync::state::{Owner, State};
 use baikal_sync::sync::{self, Options, Pass};
-use tempfile::TempDir;
 
 use crate::fake::memory::{Edit, Feed, Fuse, Habits, Meddler, Memory};
 
@@ -29,10 +29,11 @@ impl Dice {
 /// UID -> what its event says.
 type Events = BTreeMap<String, u64>;
 
+/// Its place tells it from the others: events that say the same under new UIDs would be taken for renamed ones.
 fn event(uid: &str, says: u64) -> String {
     format!(
         "BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20260102T100000Z\r\nSUMMARY:says {says}\r\n\
-         END:VEVENT\r\n"
+         LOCATION:at {uid}\r\nEND:VEVENT\r\n"
     )
 }
 
@@ -58,17 +59,16 @@ fn held(objects: &BTreeMap<String, String>) -> (Events, BTreeSet<String>) {
     (events, doubled)
 }
 
-/// A subscription with its feed, its target and its state file.
+/// A subscription with its feed, its target and its state.
 struct World {
     feed: Feed,
     target: Memory,
-    folder: TempDir,
+    state: RefCell<Option<State>>,
     subscription: Subscription,
 }
 
 impl World {
     fn new(habits: Habits) -> World {
-        let folder = TempDir::new().unwrap();
         let subscription = Subscription {
             name: "work".to_owned(),
             source: SourceAddress::File { path: "/feed.ics".into(), max_size: 1 << 20 },
@@ -83,37 +83,44 @@ impl World {
             deletes: Default::default(),
             alert_after: 3600,
         };
-        World { feed: Feed::default(), target: Memory::new(habits), folder, subscription }
+        World { feed: Feed::default(), target: Memory::new(habits), state: RefCell::new(None), subscription }
     }
 
-    fn state(&self) -> std::path::PathBuf {
-        self.folder.path().join("state.db")
+    fn lose_state(&self) {
+        self.state.replace(None);
+    }
+
+    fn take_state(&self) -> State {
+        self.state.take().unwrap_or_else(|| State::in_memory().unwrap())
     }
 
     fn pass(&self) -> PassReport {
-        let (owner, handle) = Owner::new(State::open(&self.state()).unwrap());
-        std::thread::scope(|scope| {
+        let (owner, handle) = Owner::new(self.take_state());
+        let (subscription, source, collection) = (&self.subscription, &self.feed, &self.target);
+        let (state, report) = std::thread::scope(|scope| {
             let pass = scope.spawn(move || {
                 sync::pass(&Pass {
-                    subscription: &self.subscription,
-                    source: &self.feed,
-                    collection: &self.target,
+                    subscription,
+                    source,
+                    collection,
                     state: &handle,
                     stop: &Stop::default(),
                     options: Options { force: true, ..Options::default() },
                     progress: &|_, _| {},
                 })
             });
-            owner.serve().unwrap();
-            pass.join().unwrap()
-        })
+            (owner.serve().unwrap(), pass.join().unwrap())
+        });
+        self.state.replace(Some(state));
+        report
     }
 
     /// What the state remembers: UID -> whether it is mirrored.
     fn recorded(&self) -> BTreeMap<String, bool> {
-        let state = State::open(&self.state()).unwrap();
+        let state = self.take_state();
         let id = state.subscription("work", "dir:/memory").unwrap();
         let records = state.records(id).unwrap().into_iter();
+        self.state.replace(Some(state));
         records.map(|record| (record.key.uid, record.etag.is_some())).collect()
     }
 }
@@ -132,13 +139,18 @@ fn story(seed: u64) -> Result<(), String> {
     for _ in 0..=dice.below(3) {
         feed = change_feed(&mut dice, &feed);
         world.feed.set(calendar(&feed));
+        world.target.set_meddler(None);
         if dice.one_in(2) {
             world.target.edit(&somebody(&mut dice, &world, &mut foreign));
         }
         if dice.one_in(2) {
             let at = 1 + dice.below(8) as usize;
             let does = somebody(&mut dice, &world, &mut foreign);
-            world.target.set_meddler(Some(Meddler { at, does }));
+            // Where PUT tells no ETag, an edit between it and the settling cannot be told from what the server made.
+            let undetectable = habits.rewrites && matches!(&does, Edit::Write(name, _) if !name.starts_with("theirs"));
+            if !undetectable {
+                world.target.set_meddler(Some(Meddler { at, does }));
+            }
         }
         if dice.one_in(2) {
             let fuse = Fuse { after: dice.below(8) as usize, gets_through: dice.one_in(2) };
@@ -147,7 +159,7 @@ fn story(seed: u64) -> Result<(), String> {
         world.pass();
         world.target.set_fuse(None);
         if dice.one_in(4) {
-            std::fs::remove_file(world.state()).unwrap();
+            world.lose_state();
         }
     }
     world.target.set_meddler(None);
@@ -158,7 +170,11 @@ fn change_feed(dice: &mut Dice, feed: &Events) -> Events {
     let mut next = feed.clone();
     for _ in 0..dice.below(8) {
         let uid = format!("u{}", dice.below(10));
-        if dice.one_in(3) { next.remove(&uid) } else { next.insert(uid, dice.below(5)) };
+        if dice.one_in(3) {
+            next.remove(&uid)
+        } else {
+            next.insert(uid, dice.below(5))
+        };
     }
     next
 }
@@ -177,7 +193,9 @@ fn somebody(dice: &mut Dice, world: &World, foreign: &mut Events) -> Edit {
     if dice.one_in(2) {
         return Edit::Remove(name.clone());
     }
-    Edit::Write(name.clone(), text.replace("SUMMARY:says ", "SUMMARY:says 9").into_bytes())
+    // Never the same edit twice: a form that comes back is taken for the server's own.
+    let says = format!("SUMMARY:says {}", 1000 + dice.below(1_000_000));
+    Edit::Write(name.clone(), text.replace("SUMMARY:says ", &format!("{says}0")).into_bytes())
 }
 
 /// After two quiet passes everything is as it should be, and a third one writes nothing.
@@ -204,7 +222,7 @@ fn settles(world: &World, feed: &Events, foreign: &Events) -> Result<(), String>
 
 #[test]
 fn every_story_ends_with_the_feed_in_the_target_and_an_idle_pass() {
-    let broken: Vec<(u64, String)> = (0..1500).filter_map(|seed| Some((seed, story(seed).err()?))).collect();
+    let broken: Vec<(u64, String)> = (0..1000).filter_map(|seed| Some((seed, story(seed).err()?))).collect();
     let first = broken.first().map(|(seed, told)| format!("{} stories, first {seed}: {told}", broken.len()));
     assert_eq!(first, None);
 }

@@ -77,10 +77,13 @@ impl Memory {
         self.inside.lock().unwrap().fuse = fuse;
     }
 
+    /// Sets who meddles next; whoever waited until now does it at once.
     pub(crate) fn set_meddler(&self, meddler: Option<Meddler>) {
         let mut inside = self.inside.lock().unwrap();
         inside.requests = 0;
-        inside.meddler = meddler;
+        if let Some(late) = std::mem::replace(&mut inside.meddler, meddler) {
+            inside.apply(&late.does);
+        }
     }
 
     pub(crate) fn edit(&self, edit: &Edit) {
