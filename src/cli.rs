@@ -1,1 +1,260 @@
-//! (to come)
+//! What is typed: commands and flags as plain data, with their help. Only this file and `commands/completions.rs` name
+//! the crate `clap`.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::exit;
+
+/// Mirror ICS feeds into CalDAV calendars.
+///
+/// Fetches every subscription that is due, writes just what changed to its calendar, remembers it and exits.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(name = "baikal-sync", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const CONFIG_HELP: &str = "Configuration file [default: $BAIKAL_SYNC_CONFIG, ~/.config/baikal-sync/config.toml, \
+                           /etc/baikal-sync/config.toml]";
+const STATE_HELP: &str = "State file [default: $BAIKAL_SYNC_STATE, the key `state`, \
+                          ~/.local/state/baikal-sync/state.db]";
+
+/// The flags that every command takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Global {
+    /// `--config`
+    #[arg(long, global = true, value_name = "FILE", help = CONFIG_HELP)]
+    pub config: Option<PathBuf>,
+    /// `--state`
+    #[arg(long, global = true, value_name = "FILE", help = STATE_HELP)]
+    pub state: Option<PathBuf>,
+    /// Say more; twice for every request
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Say less; twice for nothing but results
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub quiet: u8,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub color: Color,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Mirror every subscription that is due
+    Run(Run),
+    /// Tell what each subscription is, when it last settled, what it holds and what is wrong
+    Status {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check configuration, permissions and secrets without asking any server
+    Check,
+    /// List the calendars that a server offers, with our rights on them
+    Calendars {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+        /// Ask this server of the configuration [default: the one of `[server]`]
+        #[arg(long, value_name = "NAME")]
+        server: Option<String>,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The flags of `run`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct Run {
+    /// Only these subscriptions, due or not
+    #[arg(value_name = "NAME", conflicts_with_all = ["source", "target"])]
+    pub names: Vec<String>,
+    /// Show what would be written, and write nothing
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+    /// Run even if nothing is due or a failure is being waited out
+    #[arg(long)]
+    pub force: bool,
+    /// Trust nothing remembered: fetch anew, list everything, try rejected events again
+    #[arg(long)]
+    pub full: bool,
+    /// Wait for another run that works on the same subscription or calendar
+    #[arg(long)]
+    pub wait: bool,
+    /// Carry out the deletions that a guard holds back
+    #[arg(long)]
+    pub allow_deletes: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Mirror just this feed: an address, a path, or - for standard input
+    #[arg(long, requires = "target", value_parser = NonEmptyStringValueParser::new())]
+    pub source: Option<String>,
+    /// Where to: an address, a path or calendar name on the configured server, or dir:PATH
+    #[arg(long, requires = "source", value_parser = NonEmptyStringValueParser::new())]
+    pub target: Option<String>,
+}
+
+/// Why there is no [`Cli`]: help or version were asked for, or the command line is wrong.
+#[derive(Debug)]
+pub struct Answer(clap::Error);
+
+impl Answer {
+    /// The exit code: 0 for help and version, 64 for a mistake.
+    pub fn code(&self) -> u8 {
+        match self.0.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit::SETTLED,
+            _ => exit::USAGE,
+        }
+    }
+
+    /// Prints the answer, to standard output or to standard error as belongs to it.
+    pub fn print(&self) -> std::io::Result<()> {
+        self.0.print()
+    }
+
+    /// The answer without colours.
+    pub fn text(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// Reads a command line; the first argument is the program's name.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Answer> {
+    let matches = command().try_get_matches_from(arguments).map_err(Answer)?;
+    clap::FromArgMatches::from_arg_matches(&matches).map_err(Answer)
+}
+
+/// The whole command line as a value, for parsing and for completions.
+pub fn command() -> clap::Command {
+    Cli::command().after_long_help(epilogue()).after_help("More, with examples and exit codes: --help")
+}
+
+const EXAMPLES: &str = "\
+EXAMPLES:
+  Mirror everything that is due, as a timer does:
+      baikal-sync run
+  See what one subscription would write:
+      baikal-sync run work --dry-run
+  Without a configuration file, into a folder:
+      baikal-sync run --source https://example.org/holidays.ics --target dir:holidays
+  Find the calendars that a target can name:
+      baikal-sync calendars
+";
+
+fn epilogue() -> String {
+    let mut text = format!("{EXAMPLES}\nEXIT CODES:\n");
+    for (code, meaning) in exit::TABLE {
+        let _ = writeln!(text, "  {code:>3}  {meaning}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, Answer> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    fn refused(line: &str) -> (u8, String) {
+        let answer = read(line).unwrap_err();
+        (answer.code(), answer.text().lines().next().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_run_is_read() {
+        let flags = "baikal-sync run work home -n --force --full --wait --allow-deletes --json";
+        let Command::Run(run) = read(flags).unwrap().command else { panic!("not run") };
+        assert_eq!(run.names, ["work", "home"]);
+        assert!(run.dry_run && run.force && run.full && run.wait && run.allow_deletes && run.json);
+    }
+
+    #[test]
+    fn global_flags_stand_before_and_after_the_command() {
+        let expected = Global {
+            config: Some("c.toml".into()),
+            state: Some("s.db".into()),
+            verbose: 2,
+            quiet: 0,
+            color: Color::Never,
+        };
+        for line in [
+            "baikal-sync --config c.toml --state s.db -vv --color never status --json",
+            "baikal-sync status --json --config c.toml --state s.db -v -v --color=never",
+        ] {
+            let cli = read(line).unwrap();
+            assert_eq!((cli.global, cli.command), (expected.clone(), Command::Status { json: true }), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_other_commands_are_read() {
+        assert_eq!(read("baikal-sync check").unwrap().command, Command::Check);
+        let calendars = Command::Calendars { json: true, server: Some("office".to_owned()) };
+        assert_eq!(read("baikal-sync calendars --json --server office").unwrap().command, calendars);
+        let completions = Command::Completions { shell: clap_complete::Shell::Zsh };
+        assert_eq!(read("baikal-sync completions zsh").unwrap().command, completions);
+    }
+
+    #[test]
+    fn a_mistake_exits_with_64_and_help_with_0() {
+        assert_eq!(refused("baikal-sync rum"), (64, "error: unrecognized subcommand 'rum'".to_owned()));
+        assert_eq!(refused("baikal-sync run --sourc x").0, 64);
+        assert_eq!(refused("baikal-sync").0, 64);
+        assert_eq!((refused("baikal-sync --help").0, refused("baikal-sync --version").0), (0, 0));
+    }
+
+    #[test]
+    fn source_and_target_come_together_and_without_names() {
+        assert_eq!(refused("baikal-sync run --source a.ics").0, 64);
+        assert_eq!(refused("baikal-sync run --target dir:x").0, 64);
+        assert_eq!(refused("baikal-sync run work --source a.ics --target dir:x").0, 64);
+        let Command::Run(run) = read("baikal-sync run --source - --target dir:x").unwrap().command else { panic!() };
+        assert_eq!((run.source.as_deref(), run.target.as_deref()), (Some("-"), Some("dir:x")));
+    }
+
+    #[test]
+    fn help_ends_with_examples_and_every_exit_code() {
+        let help = read("baikal-sync --help").unwrap_err().text();
+        let (_, end) = help.split_once("EXAMPLES:").unwrap();
+        for (code, meaning) in exit::TABLE {
+            assert!(end.contains(&format!("{code:>3}  {meaning}")), "{help}");
+        }
+    }
+}

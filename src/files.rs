@@ -1,1 +1,234 @@
-//! (to come)
+//! Files that must be whole, locked or private: atomic writes, advisory locks, secret files.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Kind, OrFault, fault};
+use crate::secret::Secret;
+use crate::signal::Stop;
+
+/// Where container engines put secrets, readable for all in their own small world.
+const CONTAINER_SECRETS: &str = "/run/secrets";
+/// What nobody else may have: to read and write for others, to write for the group.
+const TOO_OPEN: u32 = 0o026;
+/// How often a waiting run asks for a lock again.
+const LOCK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Writes a file so that at any moment, a power loss included, the old or the new content stands there whole. `mode` is
+/// what the umask leaves of it. Errors are [`Kind::State`] and name the path.
+pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    // Two processes may write the same file at the same time, and the last one wins.
+    let temporary = temporary_name(path, &format!(".{}.tmp", std::process::id()));
+    let written = write_and_sync(&temporary, bytes, mode)
+        .and_then(|_| std::fs::rename(&temporary, path))
+        .and_then(|()| sync_folder(path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written.or_fault(Kind::State, || format!("cannot write {}", path.display()))
+}
+
+/// The hidden name beside `path` under which its next content is written: `.NAME` and the suffix.
+pub fn temporary_name(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+/// Writes a new file and waits until it is on the disk; a leftover of that name is replaced.
+pub fn write_and_sync(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// Makes sure that a file is there that nobody else can read, and its folder too. Errors are [`Kind::State`].
+pub fn make_private(path: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot make {}", path.display());
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_private_folder(folder)?;
+    }
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    file.map(drop).or_fault(Kind::State, failed)
+}
+
+/// Makes sure that a folder is there; a new one is open to nobody else. Errors are [`Kind::State`].
+pub fn make_private_folder(path: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.or_fault(Kind::State, || format!("cannot make the folder {}", path.display()))
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+/// An advisory lock, held until it is dropped or the process ends in any way.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+
+/// Takes the lock that this file stands for, making the file if needed; `None` when another process has it. The file
+/// stays when the lock is gone: removing it would let two runs hold locks on two files of one name.
+pub fn lock(path: &Path) -> anyhow::Result<Option<Lock>> {
+    let failed = || format!("cannot lock {}", path.display());
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.or_fault(Kind::State, failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Lock(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error).or_fault(Kind::State, failed),
+    }
+}
+
+/// Takes the lock and waits for it as long as needed, or until somebody asks to stop: [`Kind::Stopped`].
+pub fn wait_for_lock(path: &Path, stop: &Stop) -> anyhow::Result<Lock> {
+    loop {
+        if let Some(lock) = lock(path)? {
+            return Ok(lock);
+        }
+        if stop.requested().is_some() {
+            return Err(fault(Kind::Stopped, "stopped while waiting for another run to finish"));
+        }
+        stop.sleep(LOCK_INTERVAL);
+    }
+}
+
+/// Reads a password or token from a file, without its last line break.
+///
+/// A file that others can read or write, or that belongs to someone else than us or root, is [`Kind::Refused`], with
+/// the command that mends it. Files below `/run/secrets` and below `credentials` (systemd's `$CREDENTIALS_DIRECTORY`)
+/// are exempt. A missing or empty file is [`Kind::Configuration`].
+pub fn read_secret_file(path: &Path, credentials: Option<&Path>) -> anyhow::Result<Secret> {
+    let cannot_read = || format!("cannot read the secret file {}", path.display());
+    let file = File::open(path).or_fault(Kind::Configuration, cannot_read)?;
+    let exempt = path.starts_with(CONTAINER_SECRETS) || credentials.is_some_and(|folder| path.starts_with(folder));
+    if !exempt {
+        let metadata = file.metadata().or_fault(Kind::Configuration, cannot_read)?;
+        check_privacy(path, metadata.mode(), metadata.uid(), effective_user())?;
+    }
+    let text = io::read_to_string(file).or_fault(Kind::Configuration, cannot_read)?;
+    let secret = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if secret.is_empty() {
+        return Err(fault(Kind::Configuration, format!("the secret file {} is empty", path.display())));
+    }
+    Ok(Secret::new(secret))
+}
+
+fn check_privacy(path: &Path, mode: u32, owner: u32, us: Option<u32>) -> anyhow::Result<()> {
+    let path = path.display();
+    if mode & TOO_OPEN != 0 {
+        let message = format!("others can read or change the secret file {path}: run `chmod go-rwx {path}`");
+        return Err(fault(Kind::Refused, message));
+    }
+    match us {
+        Some(us) if owner != us && owner != 0 => {
+            let message = format!("the secret file {path} belongs to user {owner}: run `chown {us} {path}`");
+            Err(fault(Kind::Refused, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The user that we act as, where /proc tells it.
+fn effective_user() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{kind_of, sentence};
+    use std::os::unix::fs::PermissionsExt;
+
+    fn secret_file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn an_atomic_write_replaces_the_content_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("status.json");
+        write_atomically(&path, b"old and longer", 0o644).unwrap();
+        write_atomically(&path, b"new", 0o600).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing_and_names_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write_atomically(&folder.path().join("gone/status.json"), b"x", 0o644).unwrap_err();
+        assert_eq!(kind_of(&error), Kind::State);
+        assert!(sentence(&error).contains("gone/status.json"), "{error:#}");
+        std::fs::create_dir(folder.path().join("taken")).unwrap();
+        assert!(write_atomically(&folder.path().join("taken"), b"x", 0o644).is_err());
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_lock_is_held_once_and_is_free_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = lock(&path).unwrap();
+        assert!(held.is_some() && lock(&path).unwrap().is_none());
+        let stop = Stop::default();
+        stop.request(15);
+        assert_eq!(kind_of(&wait_for_lock(&path, &stop).unwrap_err()), Kind::Stopped);
+        drop(held);
+        assert!(wait_for_lock(&path, &stop).is_ok());
+    }
+
+    #[test]
+    fn a_secret_loses_one_line_break_and_nothing_else() {
+        for (text, secret) in [("pässword", "pässword"), (" p w \n", " p w "), ("p\r\n", "p"), ("p\n\n", "p\n")] {
+            let (_folder, path) = secret_file(text, 0o600);
+            assert_eq!(read_secret_file(&path, None).unwrap().reveal(), secret);
+        }
+    }
+
+    #[test]
+    fn a_secret_file_that_others_can_use_is_refused_unless_the_system_put_it_there() {
+        for mode in [0o644, 0o602, 0o660] {
+            let (folder, path) = secret_file("p", mode);
+            let error = read_secret_file(&path, None).unwrap_err();
+            assert_eq!(kind_of(&error), Kind::Refused);
+            assert!(sentence(&error).contains(&format!("chmod go-rwx {}", path.display())), "{error:#}");
+            assert_eq!(read_secret_file(&path, Some(folder.path())).unwrap().reveal(), "p");
+        }
+        let (_folder, path) = secret_file("p", 0o640);
+        assert_eq!(read_secret_file(&path, None).unwrap().reveal(), "p");
+    }
+
+    #[test]
+    fn a_secret_file_belongs_to_us_or_to_root() {
+        let check = |owner, us| check_privacy(Path::new("/p"), 0o100_600, owner, us).is_ok();
+        assert_eq!(
+            [check(7, Some(7)), check(0, Some(7)), check(8, Some(7)), check(8, None)],
+            [true, true, false, true]
+        );
+        assert_eq!(effective_user(), Some(tempfile::tempfile().unwrap().metadata().unwrap().uid()));
+    }
+
+    #[test]
+    fn an_empty_or_missing_secret_is_a_mistake_in_the_configuration() {
+        let (folder, path) = secret_file("\n", 0o600);
+        assert_eq!(kind_of(&read_secret_file(&path, None).unwrap_err()), Kind::Configuration);
+        assert_eq!(kind_of(&read_secret_file(&folder.path().join("x"), None).unwrap_err()), Kind::Configuration);
+    }
+}

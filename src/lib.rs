@@ -1,18 +1,82 @@
-//! baikal-sync mirrors ICS feeds into calendars.
+//! # baikal-sync
+//!
+//! Mirrors ICS feeds into CalDAV calendars, or into folders of .ics files: one invocation is one pass over the
+//! subscriptions that are due. This page is the map; everything on it is held by tests or by types.
+//!
+//! ## Words
+//!
+//! A **feed** is the ICS document at a URL, in a file or on standard input. A **collection** is a calendar that can be
+//! listed, read and written. A **subscription** mirrors a **source** into a **target** under one name and one set of
+//! rules; a **pass** is one run over it. An **object** is everything that shares one UID: master, overrides and the
+//! VTIMEZONEs they use. A **record** is what the state remembers of an object. A **plan** is what a pass is going to do, a
+//! list of **ops**. A **guard** stops deletions; a pass that it stopped is a **hold**. **Drift** is a target that differs
+//! from the records though we did not write it.
+//!
+//! ## Layers
+//!
+//! Imports go downward only, and one outside crate is named in one file or folder only (`tests/it/tidy.rs`).
+//!
+//! ```text
+//! shell      main  lib  cli  commands/*            reads the clock, the environment, the arguments; prints; exits
+//! conductor  sync/*  execute                       one subscription, from the feed to the record
+//! adapters   source/*  collection/*                two traits and their kinds
+//! edges      http/*  state/*  config/*  signal  files  exit    each the only one that names its crate
+//! core       ics/*  dav/*  plan/*  backoff  report/*  memory   pure: no clock, no network, no disk, no environment, no chance
+//! words      model  error  time  url  wire  secret
+//! ```
+//!
+//! ## One pass
+//!
+//! ```text
+//! gate 0  locked? backing off? not due?          commands/run, backoff   -> say so, exit
+//! gate 1  conditional GET answered 304           source/web              -> unchanged
+//! gate 2  the body has the recorded hash         sync                    -> unchanged
+//! gate 3  the objects have the recorded digest   ics                     -> unchanged
+//! look    mark, then what changed, or everything sync/look               -> Remote
+//! plan    feed x records x target                plan, plan/guard        -> Plan, perhaps without its deletes
+//! act     creates and updates, then deletes      execute, sync/change
+//! settle  ETags that are missing, the next mark  sync/settle
+//! ```
+//!
+//! ## What must stay true
+//!
+//! * Only `plan` decides about a write; `execute` obeys; every write carries a precondition.
+//! * Deletes come last, and not at all when a create or update did not get through.
+//! * What is not in the records, and does not bear our href, is never changed or deleted.
+//! * Validators, body hash and mark are stored last, after everything that they stand for is on the target. Before the
+//!   first write of a pass the state says that something is pending.
+//! * The state is a cache. Losing it costs a slower pass: what stands at our hrefs is read and compared.
+//! * A secret is a type that cannot be printed; the address of a feed prints as its origin.
+//!
+//! ## What is not here, on purpose
+//!
+//! No daemon, no scheduler, no thread that outlives a run, no write without a precondition, no way to give a password
+//! on the command line. Two directions will come over two collections: [`collection::Collection`] can be read as well
+//! as written, and nothing below `sync` knows which end it is.
 
+pub mod backoff;
 pub mod cli;
 pub mod collection;
+mod commands;
 pub mod config;
 pub mod dav;
 pub mod error;
+pub mod execute;
+pub mod exit;
 pub mod files;
 pub mod http;
 pub mod ics;
+pub mod memory;
 pub mod model;
+pub mod plan;
+pub mod report;
 pub mod secret;
 pub mod signal;
 pub mod source;
 pub mod state;
+pub mod sync;
 pub mod time;
 pub mod url;
 pub mod wire;
+
+pub use commands::main;

@@ -61,7 +61,8 @@ impl Href {
         &self.0
     }
 
-    fn decoded(&self) -> impl Iterator<Item = u8> + '_ {
+    /// The octets that it stands for.
+    pub fn decoded(&self) -> impl Iterator<Item = u8> + '_ {
         let bytes = self.0.as_bytes();
         let mut at = 0;
         std::iter::from_fn(move || {

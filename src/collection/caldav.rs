@@ -1,1 +1,414 @@
-//! A CalDAV calendar as a collection.
+//! A CalDAV calendar as a collection: finds it, sends what `dav` writes, and acts on what `dav` reads.
+
+mod discovery;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::collection::{Abilities, Collection};
+use crate::dav::auth::Authenticator;
+use crate::dav::discover::{Calendar, Server, Software};
+use crate::dav::list::{Listing, Look};
+use crate::dav::multiget::{Answer, Get, MOST_HREFS, Multiget};
+use crate::dav::sync_collection::{Page, SyncCollection, token_is_plausible};
+use crate::dav::write::{Delete, Made, MkCalendar, Put};
+use crate::error::{Kind, fault, kind_of};
+use crate::http::Client;
+use crate::model::{Changes, ComponentType, Entry, Etag, Href, Mark, Precondition, Stored, Written};
+use crate::url::Url;
+use crate::wire::{Request, Response};
+
+pub use discovery::Discovery;
+use discovery::{Halt, Walk, choose, described, may_be_made, place_for_new};
+
+/// The largest answer that is read, in octets: the listing of some millions of objects.
+const LARGEST_ANSWER: u64 = 1 << 30;
+
+/// What a calendar that we make is to hold: what Baïkal gives one by default.
+const NEW_COMPONENTS: [ComponentType; 2] = [ComponentType::Event, ComponentType::Todo];
+
+/// Which calendar is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Any address of the server that leads to the user's calendars: its root, the DAV root, the principal, the home, the
+    /// calendar itself, or a host with nothing but `.well-known/caldav`.
+    pub server: Url,
+    /// The calendar: its path below `server`, an absolute path or address, its last segment, or its display name.
+    /// Empty for the calendar at `server`, or the only one.
+    pub target: String,
+}
+
+impl Address {
+    /// The address that the target is when it is read as one.
+    fn direct(&self) -> anyhow::Result<Option<Url>> {
+        match self.target.as_str() {
+            "" => Ok(Some(self.server.clone())),
+            target if target.starts_with("http://") || target.starts_with("https://") => Ok(Some(Url::parse(target)?)),
+            target if target.contains('/') => Ok(Some(self.server.as_collection().join(target)?.as_collection())),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    /// For people; a target that is an address shows no query.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Url::parse(&self.target) {
+            Ok(url) => write!(formatter, "{url}"),
+            Err(_) => write!(formatter, "{:?} on {}", self.target, self.server),
+        }
+    }
+}
+
+/// What the state keeps of a calendar, so that a steady pass needs no discovery. It is good for the same [`Address`] only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// The address of the calendar.
+    pub calendar: String,
+    /// The make of its server.
+    pub server: Server,
+    /// Whether it announces `sync-collection`.
+    pub can_sync: bool,
+    /// Whether its server sends invitations of its own.
+    pub auto_schedule: bool,
+    /// What it takes; empty when it does not say.
+    pub components: Vec<ComponentType>,
+}
+
+/// What carries requests; the tests have one of their own.
+trait Exchange: Send + Sync {
+    fn send(&self, request: &Request) -> anyhow::Result<Response>;
+    fn round_trip(&self) -> Option<Duration>;
+}
+
+struct Connection {
+    client: Client,
+    authenticator: Option<Arc<Authenticator>>,
+}
+
+impl Exchange for Connection {
+    fn send(&self, request: &Request) -> anyhow::Result<Response> {
+        self.client.send(request, self.authenticator.as_deref(), LARGEST_ANSWER)
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        self.client.round_trip()
+    }
+}
+
+/// A calendar on a CalDAV server.
+pub struct Caldav {
+    address: Address,
+    exchange: Box<dyn Exchange>,
+    opened: Mutex<Option<Arc<Opened>>>,
+    /// Whether the place of the calendar turned out to be wrong.
+    is_lost: AtomicBool,
+    /// The latest sync-token that the server gave.
+    latest_token: Mutex<Option<String>>,
+    /// Whether the server said in this run that the calendar is there.
+    was_seen: AtomicBool,
+}
+
+/// A calendar whose place is known.
+struct Opened {
+    url: Url,
+    remembered: Remembered,
+}
+
+impl Caldav {
+    /// A calendar that is yet to be opened. `remembered` is what [`Caldav::remember`] gave in an earlier run.
+    pub fn new(
+        address: Address,
+        client: Client,
+        authenticator: Option<Arc<Authenticator>>,
+        remembered: Option<Remembered>,
+    ) -> Caldav {
+        Caldav::over(Box::new(Connection { client, authenticator }), address, remembered)
+    }
+
+    fn over(exchange: Box<dyn Exchange>, address: Address, remembered: Option<Remembered>) -> Caldav {
+        let opened = remembered.and_then(|remembered| {
+            let url = Url::parse(&remembered.calendar).ok()?;
+            Some(Arc::new(Opened { url, remembered }))
+        });
+        Caldav {
+            address,
+            exchange,
+            opened: Mutex::new(opened),
+            is_lost: AtomicBool::new(false),
+            latest_token: Mutex::default(),
+            was_seen: AtomicBool::new(false),
+        }
+    }
+
+    /// What the next run should know; `None` when the calendar has to be looked for again.
+    pub fn remember(&self) -> Option<Remembered> {
+        self.place().map(|opened| opened.remembered.clone())
+    }
+
+    fn place(&self) -> Option<Arc<Opened>> {
+        lock(&self.opened).clone().filter(|_| !self.is_lost.load(Ordering::Relaxed))
+    }
+
+    /// What the server has for the user, whatever the target is.
+    pub fn calendars(&self) -> anyhow::Result<Discovery> {
+        self.walk(&self.address.server).discover()
+    }
+
+    fn walk<'a>(&'a self, start: &'a Url) -> Walk<'a> {
+        Walk { exchange: self.exchange.as_ref(), start }
+    }
+
+    fn find(&self, create: bool) -> anyhow::Result<Opened> {
+        let direct = self.address.direct()?;
+        let foreign = direct.as_ref().filter(|url| url.origin() != self.address.server.origin());
+        let walk = self.walk(foreign.unwrap_or(&self.address.server));
+        let refused = match direct.as_ref().map(|url| walk.calendar_at(url)).transpose() {
+            Ok(Some(Some(calendar))) => {
+                let software = walk.software(&calendar.url)?;
+                return Ok(opened(calendar, software));
+            }
+            Ok(_) => None,
+            Err(Halt::Everywhere(error)) => return Err(error),
+            Err(Halt::Here(error)) => Some(error).filter(|error| !may_be_made(error)),
+        };
+        let discovery = walk.discover()?;
+        match (choose(&discovery.calendars, &self.address.target)?, refused) {
+            (Some(calendar), _) => Ok(opened(calendar.clone(), discovery.software)),
+            (None, Some(error)) => Err(error),
+            (None, None) if create => self.make(&walk, &discovery, direct.as_ref()),
+            (None, None) => Err(self.not_found(&discovery)),
+        }
+    }
+
+    fn not_found(&self, discovery: &Discovery) -> anyhow::Error {
+        let there: Vec<_> = discovery.calendars.iter().collect();
+        let there = if there.is_empty() { "none".to_owned() } else { described(&there) };
+        fault(Kind::Missing, format!("there is no calendar {}; there is {there}", self.address))
+    }
+
+    fn make(&self, walk: &Walk<'_>, discovery: &Discovery, direct: Option<&Url>) -> anyhow::Result<Opened> {
+        let target = &self.address.target;
+        let url = place_for_new(&discovery.homes, direct, target)?;
+        let name = direct.map_or_else(|| target.clone(), name_of);
+        let full = MkCalendar { properties: Some((&name, &NEW_COMPONENTS)) };
+        let made = match self.try_to_make(&full, &url)? {
+            Made::PropertiesRefused => self.try_to_make(&MkCalendar { properties: None }, &url)?,
+            made => made,
+        };
+        if made == Made::Existed && direct != Some(&url) {
+            let message = format!(
+                "there is no calendar {}, but another one stands at {url}; name the target by its path",
+                self.address
+            );
+            return Err(fault(Kind::Configuration, message));
+        }
+        let calendar = walk.calendar_at(&url)?;
+        let calendar =
+            calendar.ok_or_else(|| fault(Kind::NotCaldav, format!("what stands at {url} is no calendar")))?;
+        log::info!("made the calendar {url}");
+        Ok(opened(calendar, discovery.software))
+    }
+
+    fn try_to_make(&self, verb: &MkCalendar<'_>, url: &Url) -> anyhow::Result<Made> {
+        verb.response(url, &self.exchange.send(&verb.request(url))?)
+    }
+
+    /// Does something with the open calendar, and forgets its place when the server does not know it there.
+    fn with_calendar<T>(&self, act: impl FnOnce(&Opened) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let opened = lock(&self.opened).clone();
+        let opened = opened.ok_or_else(|| fault(Kind::Internal, "the calendar was not opened"))?;
+        let result = act(&opened);
+        if let Err(error) = &result
+            && matches!(kind_of(error), Kind::Missing | Kind::NotCaldav)
+        {
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn look(&self, opened: &Opened) -> anyhow::Result<Mark> {
+        let mark = Look.response(&opened.url, &self.exchange.send(&Look.request(&opened.url))?)?;
+        self.was_seen.store(true, Ordering::Relaxed);
+        lock(&self.latest_token).clone_from(&mark.sync_token);
+        Ok(mark)
+    }
+
+    fn page(&self, opened: &Opened, since: &str) -> anyhow::Result<Page> {
+        let verb = SyncCollection { since };
+        verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url))?)
+    }
+
+    /// Reads objects, fewer at once when the server cannot say anything of so many.
+    fn gather(&self, opened: &Opened, hrefs: &[Href], reading: &mut Reading) -> anyhow::Result<()> {
+        let verb = match hrefs {
+            [] => return Ok(()),
+            [one] => return self.get(opened, one, reading),
+            several => Multiget { hrefs: several },
+        };
+        match verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url)?)?)? {
+            Answer::Objects { stored, doubtful } => {
+                reading.stored.extend(stored);
+                doubtful.iter().try_for_each(|href| self.get(opened, href, reading))
+            }
+            Answer::AskForFewer => {
+                if !std::mem::replace(&mut reading.calendar_is_there, true) {
+                    self.look(opened)?;
+                }
+                let (front, back) = hrefs.split_at(hrefs.len() / 2);
+                self.gather(opened, front, reading)?;
+                self.gather(opened, back, reading)
+            }
+        }
+    }
+
+    fn get(&self, opened: &Opened, href: &Href, reading: &mut Reading) -> anyhow::Result<()> {
+        let verb = Get { href };
+        reading.stored.extend(verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url)?)?)?);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Reading {
+    stored: Vec<Stored>,
+    /// sabre 1.8 answers 404 to a multiget for one missing object as well as for a missing calendar.
+    calendar_is_there: bool,
+}
+
+impl Collection for Caldav {
+    fn open(&self, create: bool) -> anyhow::Result<Abilities> {
+        let opened = match self.place() {
+            Some(opened) => opened,
+            None => Arc::new(self.find(create)?),
+        };
+        *lock(&self.opened) = Some(Arc::clone(&opened));
+        self.is_lost.store(false, Ordering::Relaxed);
+        let Remembered { server, auto_schedule, components, .. } = &opened.remembered;
+        Ok(Abilities {
+            connections: connections(*server, self.exchange.round_trip()),
+            needs_schedule_agent: *auto_schedule && *server != Server::Sabre,
+            components: components.clone(),
+        })
+    }
+
+    fn mark(&self) -> anyhow::Result<Mark> {
+        self.with_calendar(|opened| self.look(opened))
+    }
+
+    fn list(&self) -> anyhow::Result<Vec<Entry>> {
+        self.with_calendar(|opened| Listing.response(&opened.url, &self.exchange.send(&Listing.request(&opened.url))?))
+    }
+
+    fn changes(&self, since: &str) -> anyhow::Result<Changes> {
+        self.with_calendar(|opened| {
+            if !opened.remembered.can_sync {
+                return Ok(Changes::Unknown);
+            }
+            let latest = lock(&self.latest_token).clone();
+            let latest = match latest {
+                Some(token) => token,
+                None => self.look(opened)?.sync_token.unwrap_or_default(),
+            };
+            if !token_is_plausible(since, &latest) {
+                return Ok(Changes::Unknown);
+            }
+            let changes = pages(since, |since| self.page(opened, since))?;
+            if let Changes::Since { sync_token, .. } = &changes {
+                *lock(&self.latest_token) = Some(sync_token.clone());
+            }
+            Ok(changes)
+        })
+    }
+
+    fn read(&self, hrefs: &[Href]) -> anyhow::Result<Vec<Stored>> {
+        self.with_calendar(|opened| {
+            let mut reading = Reading::default();
+            hrefs.chunks(MOST_HREFS).try_for_each(|chunk| self.gather(opened, chunk, &mut reading))?;
+            Ok(reading.stored)
+        })
+    }
+
+    fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
+        self.with_calendar(|opened| {
+            // Xandikos makes a file of its own where there is no calendar (`reference/servers.md` §1).
+            if opened.remembered.server == Server::Xandikos && !self.was_seen.load(Ordering::Relaxed) {
+                self.look(opened)?;
+            }
+            let verb = Put { href, text, precondition };
+            verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url)?)?)
+        })
+    }
+
+    fn delete(&self, href: &Href, etag: &Etag) -> anyhow::Result<Written> {
+        self.with_calendar(|opened| {
+            let verb = Delete { href, etag };
+            verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url)?)?)
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn opened(calendar: Calendar, software: Software) -> Opened {
+    let remembered = Remembered {
+        calendar: calendar.url.reveal().to_owned(),
+        server: software.server,
+        can_sync: calendar.can_sync,
+        auto_schedule: software.auto_schedule,
+        components: calendar.components,
+    };
+    Opened { url: calendar.url, remembered }
+}
+
+/// The last segment of an address as a name for people.
+fn name_of(url: &Url) -> String {
+    let segment = crate::dav::href::segments(url.path()).next_back().unwrap_or("calendar");
+    String::from_utf8_lossy(&Href::new(segment).decoded().collect::<Vec<u8>>()).into_owned()
+}
+
+/// How many connections pay (`reference/servers.md` §7): sabre gains from more only where the way is long, Radicale gets
+/// slower and Xandikos refuses. Without a measurement, one.
+fn connections(server: Server, round_trip: Option<Duration>) -> usize {
+    match (server, round_trip.map(|time| time.as_millis())) {
+        (Server::Radicale | Server::Xandikos, _) | (_, None | Some(..10)) => 1,
+        (_, Some(..25)) => 4,
+        _ => 8,
+    }
+}
+
+/// Follows truncated answers (RFC 6578 §3.6) until one is whole; what a later one says of an object counts.
+fn pages(since: &str, mut ask: impl FnMut(&str) -> anyhow::Result<Page>) -> anyhow::Result<Changes> {
+    let mut all: Vec<(Href, Option<Entry>)> = Vec::new();
+    let mut token = since.to_owned();
+    loop {
+        let Page::Delta { changed, gone, sync_token, truncated } = ask(&token)? else { return Ok(Changes::Unknown) };
+        all.extend(changed.into_iter().map(|entry| (entry.href.clone(), Some(entry))));
+        all.extend(gone.into_iter().map(|href| (href, None)));
+        if truncated && sync_token == token {
+            return Ok(Changes::Unknown);
+        }
+        if !truncated {
+            return Ok(merged(all, sync_token));
+        }
+        token = sync_token;
+    }
+}
+
+fn merged(all: Vec<(Href, Option<Entry>)>, sync_token: String) -> Changes {
+    let latest: std::collections::BTreeMap<Href, Option<Entry>> = all.into_iter().collect();
+    let (mut changed, mut gone) = (Vec::new(), Vec::new());
+    for (href, entry) in latest {
+        match entry {
+            Some(entry) => changed.push(entry),
+            None => gone.push(href),
+        }
+    }
+    Changes::Since { changed, gone, sync_token }
+}

@@ -1,1 +1,151 @@
-//! (to come)
+//! The settled configuration: what every key means once flags, environment, file and defaults have been weighed.
+//! `load` makes it or tells every mistake at once; nothing is fetched and no secret is read before it is needed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::url::Url;
+
+mod address;
+mod env;
+mod file;
+mod load;
+mod problem;
+mod reader;
+mod secret;
+mod server;
+mod source;
+mod subscription;
+mod target;
+mod tree;
+
+pub use address::{SourceAddress, SourceCredentials, TargetAddress, Timeouts};
+pub use env::Environment;
+pub use load::load;
+pub use problem::Problem;
+pub use secret::SecretSource;
+
+pub use crate::plan::{Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty};
+
+/// Everything that a run needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where it comes from, for people: the path of the file, `the environment` or `the command line`.
+    pub origin: String,
+    /// The configuration file, if there is one.
+    pub file: Option<PathBuf>,
+    /// The state file, absolute.
+    pub state: PathBuf,
+    /// How many subscriptions run side by side, at least 1.
+    pub jobs: usize,
+    /// Every server, the default one first, the others by name.
+    pub servers: Vec<Arc<Server>>,
+    /// In the order of the file.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// A CalDAV server and how to talk to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `default` for `[server]`, else the NAME of `[server.NAME]`.
+    pub name: String,
+    /// Any address from which its calendars can be found; targets that are paths are resolved against it.
+    pub url: Url,
+    /// For Basic and Digest; `None` with a token or for a server that asks for nothing.
+    pub user: Option<String>,
+    /// The password, or the token when `bearer` is set.
+    pub secret: Option<SecretSource>,
+    /// Whether the secret is a token for `Authorization: Bearer`.
+    pub bearer: bool,
+    /// PEM file with a CA, or the server's own certificate, to trust beside those of the system.
+    pub tls_ca: Option<PathBuf>,
+    /// PEM file with the client's certificate chain.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file with the client's key; `None` when it stands in `tls_cert`.
+    pub tls_key: Option<PathBuf>,
+    /// Seconds until a connection must stand.
+    pub connect_timeout: u64,
+    /// Seconds in which at least one octet must arrive.
+    pub idle_timeout: u64,
+    /// Seconds for a whole request.
+    pub timeout: u64,
+}
+
+/// One source mirrored into one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Unique in the configuration; `[A-Za-z0-9][A-Za-z0-9._-]*`.
+    pub name: String,
+    /// Where the feed comes from.
+    pub source: SourceAddress,
+    /// Where it goes to.
+    pub target: TargetAddress,
+    /// Seconds between two passes; 0 for every invocation.
+    pub every: u64,
+    /// Whether a missing target may be made.
+    pub create: bool,
+    /// How often the target is looked at when the feed has not changed.
+    pub verify: Verify,
+    /// What becomes of an object of the target that has the UID of one of ours.
+    pub on_conflict: OnConflict,
+    /// What becomes of our object when somebody edited it on the target.
+    pub on_drift: OnDrift,
+    /// What a feed means that is suddenly empty.
+    pub on_empty: OnEmpty,
+    /// More deletions than this (and than 10) are held.
+    pub max_delete: MaxDelete,
+    /// What becomes of an object that left the feed.
+    pub deletes: Deletes,
+    /// Seconds of failure after which a temporary trouble needs a person.
+    pub alert_after: u64,
+}
+
+/// How often the target is looked at when the feed has not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verify {
+    /// In every pass.
+    Always,
+    /// Not at all.
+    Never,
+    /// When the last look is older than this, in seconds.
+    Every(u64),
+}
+
+/// What the command line says about where things are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Where {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--state`
+    pub state: Option<PathBuf>,
+}
+
+/// A subscription given on the command line; it takes the place of those of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdHoc {
+    /// `--source`
+    pub source: String,
+    /// `--target`
+    pub target: String,
+}
+
+impl Config {
+    /// The server of this name, or the default one.
+    pub fn server(&self, name: Option<&str>) -> Option<&Arc<Server>> {
+        self.servers.iter().find(|server| server.name == name.unwrap_or(server::DEFAULT))
+    }
+
+    /// The mistake of a configuration that gives a run nothing to do. It is none for the commands that only ask a
+    /// server, such as `calendars`, with which a configuration begins.
+    pub fn without_subscriptions(&self) -> Option<Problem> {
+        self.subscriptions.is_empty().then(|| Problem {
+            origin: self.origin.clone(),
+            line: None,
+            key: if self.file.is_some() { "subscription" } else { "ICS_URL" }.to_owned(),
+            message: "is missing, so there is nothing to mirror".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! Makes the two ends of a subscription: sources and collections from settled addresses, with shared connections.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::collection::Collection;
+use crate::collection::caldav::{Address, Caldav};
+use crate::collection::vdir::Vdir;
+use crate::config::{Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Timeouts};
+use crate::collection::caldav::Remembered;
+use crate::dav::auth::Authenticator;
+use crate::http::{Client, Options, Traffic};
+use crate::secret::Credentials;
+use crate::signal::Stop;
+use crate::source::Source;
+use crate::source::file::File;
+use crate::source::web::{Settings, Web};
+use crate::state::Handle;
+
+/// Clients and challenges that several subscriptions share.
+pub(super) struct Ends {
+    stop: Stop,
+    state: Handle,
+    feeds: Mutex<HashMap<Timeouts, Client>>,
+    servers: Mutex<HashMap<String, Shared>>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    client: Client,
+    authenticator: Option<Arc<Authenticator>>,
+    remembered: Option<String>,
+}
+
+/// The ends of one subscription.
+pub(super) struct Pair {
+    pub(super) source: Box<dyn Source>,
+    target: Target,
+    clients: Vec<Client>,
+}
+
+enum Target {
+    Folder(Vdir),
+    Calendar { calendar: Box<Caldav>, canonical: String, remembered: Option<Remembered> },
+}
+
+impl Ends {
+    pub(super) fn new(stop: Stop, state: Handle) -> Ends {
+        Ends { stop, state, feeds: Mutex::default(), servers: Mutex::default() }
+    }
+
+    /// The ends of a subscription. Nothing is sent, and no secret is fetched before a server asks for it.
+    pub(super) fn pair(&self, subscription: &Subscription) -> anyhow::Result<Pair> {
+        let mut clients = Vec::new();
+        let source = self.source(&subscription.source, &mut clients)?;
+        let target = match &subscription.target {
+            TargetAddress::Folder(path) => Target::Folder(Vdir::new(path.clone())),
+            TargetAddress::Calendar { server, target } => {
+                let canonical = subscription.target.canonical();
+                let asked = canonical.clone();
+                let remembered = self.state.read(move |state| state.remembered(&asked))?;
+                let calendar = Box::new(self.calendar(server, target, remembered.clone(), &mut clients)?);
+                Target::Calendar { calendar, canonical, remembered }
+            }
+        };
+        Ok(Pair { source, target, clients })
+    }
+
+    /// A calendar of a server, or with an empty `target` the server itself, to list its calendars.
+    pub(super) fn calendar(
+        &self,
+        server: &Arc<Server>,
+        target: &str,
+        remembered: Option<Remembered>,
+        clients: &mut Vec<Client>,
+    ) -> anyhow::Result<Caldav> {
+        let shared = self.shared(server)?;
+        let client = shared.client.counting_apart();
+        clients.push(client.clone());
+        let address = Address { server: server.url.clone(), target: target.to_owned() };
+        Ok(Caldav::new(address, client, shared.authenticator, remembered))
+    }
+
+    fn source(&self, address: &SourceAddress, clients: &mut Vec<Client>) -> anyhow::Result<Box<dyn Source>> {
+        let (url, user_agent, max_size, timeouts, credentials) = match address {
+            SourceAddress::File { path, max_size } => return Ok(Box::new(File::new(path.clone(), *max_size))),
+            SourceAddress::StandardInput { max_size } => return Ok(Box::new(File::new("-".into(), *max_size))),
+            SourceAddress::Web { url, user_agent, max_size, timeouts, credentials } => {
+                (url, user_agent, *max_size, *timeouts, credentials)
+            }
+        };
+        let client = self.feed_client(timeouts)?.counting_apart();
+        clients.push(client.clone());
+        let mut settings =
+            Settings { user_agent: user_agent.clone(), max_size, authenticator: None, header: None };
+        let origin = url.0.origin();
+        match credentials.clone() {
+            None => {}
+            Some(SourceCredentials::Header { name, value }) => settings.header = Some((name, value.fetch()?)),
+            Some(SourceCredentials::Bearer(token)) => {
+                let credentials = Credentials::Bearer(token.fetch()?);
+                settings.authenticator = Some(Authenticator::new(origin, credentials, None));
+            }
+            Some(SourceCredentials::Password { user, password }) => {
+                let credentials = Credentials::Password { user, password: password.fetch()? };
+                settings.authenticator = Some(Authenticator::new(origin, credentials, None));
+            }
+        }
+        Ok(Box::new(Web::new(url.clone(), settings, client)))
+    }
+
+    fn feed_client(&self, timeouts: Timeouts) -> anyhow::Result<Client> {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = feeds.get(&timeouts) {
+            return Ok(client.clone());
+        }
+        let options = Options {
+            connect_timeout: timeouts.connect,
+            idle_timeout: timeouts.idle,
+            timeout: timeouts.total,
+            ..Options::default()
+        };
+        let client = Client::new(&options, self.stop.clone())?;
+        feeds.insert(timeouts, client.clone());
+        Ok(client)
+    }
+
+    fn shared(&self, server: &Arc<Server>) -> anyhow::Result<Shared> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = challenge_key(server);
+        if let Some(shared) = servers.get(&key) {
+            return Ok(shared.clone());
+        }
+        let asked = key.clone();
+        let remembered = self.state.read(move |state| state.challenge(&asked))?;
+        let options = Options {
+            connect_timeout: server.connect_timeout,
+            idle_timeout: server.idle_timeout,
+            timeout: server.timeout,
+            tls_ca: server.tls_ca.clone(),
+            tls_cert: server.tls_cert.clone(),
+            tls_key: server.tls_key.clone(),
+            ..Options::default()
+        };
+        let client = Client::new(&options, self.stop.clone())?;
+        let authenticator = server.secret.as_ref().map(|_| {
+            let credentials = credentials_of(server)?;
+            Ok::<_, anyhow::Error>(Arc::new(Authenticator::new(server.url.origin(), credentials, remembered.as_deref())))
+        }).transpose()?;
+        let shared = Shared { client, authenticator, remembered };
+        servers.insert(key, shared.clone());
+        Ok(shared)
+    }
+
+    /// Keeps the challenges for the next run, where they are others than before.
+    pub(super) fn remember(&self) -> anyhow::Result<()> {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, shared) in servers.iter() {
+            let challenge = shared.authenticator.as_ref().and_then(|authenticator| authenticator.remember());
+            if let Some(text) = challenge.filter(|text| Some(text) != shared.remembered.as_ref()) {
+                let key = key.clone();
+                self.state.write(move |state| state.set_challenge(&key, &text))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One server with the credentials of one user, and the timeouts and certificates that belong to them.
+fn challenge_key(server: &Server) -> String {
+    format!("{} {} {}", server.name, server.url.origin(), server.user.as_deref().unwrap_or_default())
+}
+
+fn credentials_of(server: &Server) -> anyhow::Result<Credentials> {
+    let secret = server.secret.as_ref().map(|secret| secret.fetch()).transpose()?;
+    let secret = secret.unwrap_or_else(|| crate::secret::Secret::new(""));
+    Ok(match &server.user {
+        Some(user) if !server.bearer => Credentials::Password { user: user.clone(), password: secret },
+        _ => Credentials::Bearer(secret),
+    })
+}
+
+impl Pair {
+    pub(super) fn collection(&self) -> &dyn Collection {
+        match &self.target {
+            Target::Folder(folder) => folder,
+            Target::Calendar { calendar, .. } => calendar.as_ref(),
+        }
+    }
+
+    /// What was sent and received for this subscription.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.clients.iter().map(Client::traffic).fold(Traffic::default(), |sum, one| Traffic {
+            requests: sum.requests + one.requests,
+            bytes_sent: sum.bytes_sent + one.bytes_sent,
+            bytes_received: sum.bytes_received + one.bytes_received,
+        })
+    }
+
+    /// Keeps what discovery found, where it is something else than before.
+    pub(super) fn remember(&self, state: &Handle) -> anyhow::Result<()> {
+        let Target::Calendar { calendar, canonical, remembered } = &self.target else {
+            return Ok(());
+        };
+        let now = calendar.remember();
+        if now == *remembered {
+            return Ok(());
+        }
+        let canonical = canonical.clone();
+        state.write(move |state| state.set_remembered(&canonical, now.as_ref()))
+    }
+}

@@ -1,0 +1,82 @@
+//! The commands: read what was typed, do it, print what came of it.
+
+mod calendars;
+mod check;
+mod completions;
+mod ends;
+mod output;
+mod progress;
+mod run;
+mod status;
+
+use std::ffi::OsString;
+
+use crate::cli::{self, Command};
+use crate::config::{self, AdHoc, Config, Environment, Problem, Where};
+use crate::error::{kind_of, sentence};
+use crate::exit;
+use crate::report::json;
+
+use output::Output;
+
+/// Runs the program: the arguments with the program's name first -> the exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match cli::parse(arguments) {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // Nothing is left to tell when even the terminal is gone.
+            let _ = answer.print();
+            return answer.code();
+        }
+    };
+    let environment = Environment::of_process();
+    let output = Output::new(&cli.global, &environment);
+    let place = Where { config: cli.global.config.clone(), state: cli.global.state.clone() };
+    let result = match &cli.command {
+        Command::Run(arguments) => {
+            let ad_hoc = arguments.source.clone().zip(arguments.target.clone());
+            let ad_hoc = ad_hoc.map(|(source, target)| AdHoc { source, target });
+            match settle(&place, &environment, ad_hoc.as_ref(), &output, arguments.json) {
+                Ok(config) => run::run(&config, arguments, ad_hoc.is_some(), &output),
+                Err(code) => Ok(code),
+            }
+        }
+        Command::Status { json } => match settle(&place, &environment, None, &output, *json) {
+            Ok(config) => status::status(&config, *json, &output),
+            Err(code) => Ok(code),
+        },
+        Command::Calendars { json, server } => match settle(&place, &environment, None, &output, *json) {
+            Ok(config) => calendars::calendars(&config, server.as_deref(), *json, &output),
+            Err(code) => Ok(code),
+        },
+        Command::Check => check::check(&config::load(&place, &environment, None), &output),
+        Command::Completions { shell } => {
+            output.result(&String::from_utf8_lossy(&completions::completions(*shell)));
+            Ok(exit::SETTLED)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        output.error(&sentence(&error));
+        exit::of(kind_of(&error), false, None)
+    })
+}
+
+/// The configuration, or the exit code after every mistake in it was told.
+fn settle(
+    place: &Where,
+    environment: &Environment,
+    ad_hoc: Option<&AdHoc>,
+    output: &Output,
+    json: bool,
+) -> Result<Config, u8> {
+    config::load(place, environment, ad_hoc).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        for problem in &problems {
+            output.error(problem);
+        }
+        if json {
+            output.result(&json::failure("configuration", &problems, exit::CONFIGURATION));
+        }
+        exit::CONFIGURATION
+    })
+}

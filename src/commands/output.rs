@@ -1,0 +1,118 @@
+//! Where words go: results to standard output, talk to standard error, with priorities when that is the journal.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+
+use log::{Level, LevelFilter};
+
+use crate::cli::{Color, Global};
+use crate::config::Environment;
+use crate::report::human::{Line, Listener, Weight};
+
+/// The two streams of the program and who listens.
+pub(super) struct Output {
+    /// Who reads standard error.
+    pub(super) listener: Listener,
+    quiet: u8,
+    colored: bool,
+}
+
+impl Output {
+    /// Finds out who listens, and sets up the log.
+    pub(super) fn new(global: &Global, environment: &Environment) -> Output {
+        let listener = if is_journal(environment) {
+            Listener::Journal
+        } else if stdout().is_terminal() || global.verbose > 0 {
+            Listener::Terminal
+        } else {
+            Listener::Nobody
+        };
+        let colored = match global.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => stderr().is_terminal() && environment.get("NO_COLOR").is_none(),
+        };
+        set_up_log(global.verbose, listener);
+        Output { listener, quiet: global.quiet, colored }
+    }
+
+    /// Prints a result; when nobody takes it any more, that is nobody's loss.
+    pub(super) fn result(&self, text: &str) {
+        let _ = stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush());
+    }
+
+    /// Says one line about a subscription.
+    pub(super) fn say(&self, line: &Line) {
+        if line.weight == Weight::Info {
+            if self.quiet > 0 {
+                return;
+            }
+            if self.listener == Listener::Terminal {
+                return self.result(&format!("{}\n", line.text));
+            }
+        }
+        if self.quiet < 2 {
+            self.talk(line.weight, &line.text);
+        }
+    }
+
+    /// Says what stopped a command.
+    pub(super) fn error(&self, text: &str) {
+        self.talk(Weight::Error, text);
+    }
+
+    /// Whether a progress bar would be seen and wanted.
+    pub(super) fn shows_progress(&self) -> bool {
+        self.quiet == 0 && self.listener == Listener::Terminal && stderr().is_terminal()
+    }
+
+    fn talk(&self, weight: Weight, text: &str) {
+        let text = match self.listener {
+            Listener::Journal => format!("<{}>{text}\n", weight as u8),
+            _ if self.colored && weight == Weight::Error => format!("\u{1b}[31m{text}\u{1b}[0m\n"),
+            _ if self.colored && weight == Weight::Warning => format!("\u{1b}[33m{text}\u{1b}[0m\n"),
+            _ => format!("{text}\n"),
+        };
+        let _ = stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Whether standard error is the journal: systemd names its device and inode.
+fn is_journal(environment: &Environment) -> bool {
+    let Some((device, inode)) = environment.get("JOURNAL_STREAM").and_then(|stream| stream.split_once(':')) else {
+        return false;
+    };
+    let copy = stderr().as_fd().try_clone_to_owned().map(File::from);
+    copy.and_then(|file| file.metadata())
+        .is_ok_and(|metadata| metadata.dev().to_string() == device && metadata.ino().to_string() == inode)
+}
+
+/// The log goes to standard error. That of the dependencies is capped at info whatever `RUST_LOG` says: ureq prints
+/// addresses and Authorization headers at trace.
+fn set_up_log(verbose: u8, listener: Listener) {
+    let level = match verbose {
+        0 => LevelFilter::Warn,
+        1 => LevelFilter::Info,
+        2 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
+    };
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(LevelFilter::Warn).filter_module("baikal_sync", level);
+    if let Some(own) = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<LevelFilter>().ok()) {
+        builder.filter_level(own.min(LevelFilter::Info)).filter_module("baikal_sync", own.max(level));
+    }
+    builder.format(move |formatter, record| {
+        let prefix = match (listener, record.level()) {
+            (Listener::Journal, Level::Error) => "<3>",
+            (Listener::Journal, Level::Warn) => "<4>",
+            (Listener::Journal, Level::Info) => "<6>",
+            (Listener::Journal, _) => "<7>",
+            _ => "",
+        };
+        writeln!(formatter, "{prefix}{}", record.args())
+    });
+    // A second call in one process, as tests may make it, keeps the first log.
+    let _ = builder.try_init();
+}

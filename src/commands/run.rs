@@ -1,0 +1,203 @@
+//! `run`: a pass over each subscription that is asked for, several side by side.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use super::ends::Ends;
+use super::output::Output;
+use super::progress::Progress;
+use crate::cli;
+use crate::config::{Config, Subscription};
+use crate::error::{Fault, Kind, fault, kind_of, sentence};
+use crate::exit::{self, Standing};
+use crate::files::{self, Lock};
+use crate::ics;
+use crate::report::{Outcome, PassReport, human, json};
+use crate::signal::Stop;
+use crate::state::{Handle, Owner, State};
+use crate::sync::{self, Options, Pass};
+
+/// Runs, says what a person must hear, and gives the exit code.
+pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &Output) -> anyhow::Result<u8> {
+    let subscriptions = select(config, &arguments.names)?;
+    let stop = Stop::on_signals()?;
+    let unsaved = arguments.dry_run && !config.state.exists();
+    let state = if unsaved { State::in_memory()? } else { State::open(&config.state)? };
+    let (owner, handle) = Owner::new(state);
+    let runner = Runner {
+        ends: Ends::new(stop.clone(), handle.clone()),
+        state: handle,
+        stop: stop.clone(),
+        locks: config.state.with_extension("locks"),
+        wait: arguments.wait,
+        options: Options {
+            force: arguments.force,
+            full: arguments.full,
+            dry_run: arguments.dry_run,
+            allow_deletes: arguments.allow_deletes,
+            asked: ad_hoc || !arguments.names.is_empty(),
+        },
+        progress: Progress::new(output.shows_progress()),
+    };
+    let jobs = config.jobs;
+    if !arguments.dry_run {
+        files::make_private_folder(&runner.locks)?;
+    }
+    // This thread owns the state; the other one ends with the last handle to it.
+    let (reports, served) = thread::scope(|scope| {
+        let passes = scope.spawn(move || runner.all(&subscriptions, jobs));
+        let served = owner.serve();
+        (passes.join(), served)
+    });
+    served?;
+    let reports = reports.map_err(|_| fault(Kind::Internal, "a pass panicked; please report this"))?;
+    let standings: Vec<Standing> = reports.iter().map(|report| standing(report, &stop)).collect();
+    let code = exit::combine(&standings);
+    tell(&reports, arguments, code, output);
+    Ok(code)
+}
+
+/// The subscriptions with these names; all of them without a name.
+fn select<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Subscription>> {
+    let unknown = names.iter().find(|name| !config.subscriptions.iter().any(|known| known.name == **name));
+    if let Some(unknown) = unknown {
+        let known: Vec<&str> = config.subscriptions.iter().map(|subscription| subscription.name.as_str()).collect();
+        let text = format!("there is no subscription {unknown}; {} has: {}", config.origin, known.join(", "));
+        return Err(fault(Kind::Usage, text));
+    }
+    let asked = |subscription: &&Subscription| names.is_empty() || names.contains(&subscription.name);
+    Ok(config.subscriptions.iter().filter(asked).collect())
+}
+
+/// What all passes of a run share.
+struct Runner {
+    ends: Ends,
+    state: Handle,
+    stop: Stop,
+    locks: PathBuf,
+    wait: bool,
+    options: Options,
+    progress: Progress,
+}
+
+impl Runner {
+    /// Every pass, `jobs` at a time; the reports in the order of the subscriptions.
+    fn all(self, subscriptions: &[&Subscription], jobs: usize) -> Vec<PassReport> {
+        let next = AtomicUsize::new(0);
+        let (sender, reports) = channel();
+        thread::scope(|scope| {
+            for _ in 0..jobs.clamp(1, subscriptions.len().max(1)) {
+                let (sender, next, runner) = (sender.clone(), &next, &self);
+                scope.spawn(move || {
+                    loop {
+                        let place = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(subscription) = subscriptions.get(place) else { break };
+                        if sender.send((place, runner.one(subscription))).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        drop(sender);
+        let mut reports: Vec<(usize, PassReport)> = reports.iter().collect();
+        reports.sort_by_key(|(place, _)| *place);
+        if let Err(error) = self.ends.remember() {
+            log::warn!("the servers' challenges could not be remembered: {}", sentence(&error));
+        }
+        reports.into_iter().map(|(_, report)| report).collect()
+    }
+
+    /// One pass with its locks. A run that was asked to stop begins no other.
+    fn one(&self, subscription: &Subscription) -> PassReport {
+        let result = if self.stop.requested().is_some() {
+            Err(crate::execute::stopped())
+        } else {
+            self.locked(subscription)
+        };
+        result.unwrap_or_else(|error| {
+            let fault = Fault { kind: kind_of(&error), message: sentence(&error), retry_after: None };
+            let locked = fault.kind == Kind::Locked;
+            let outcome = if locked { Outcome::Locked } else { Outcome::Failed };
+            PassReport { outcome, error: Some(fault), ..PassReport::new(&subscription.name) }
+        })
+    }
+
+    fn locked(&self, subscription: &Subscription) -> anyhow::Result<PassReport> {
+        let locks = if self.options.dry_run { None } else { Some(self.lock(subscription)?) };
+        let pair = self.ends.pair(subscription)?;
+        let bar = self.progress.of(&subscription.name);
+        let mut report = sync::pass(&Pass {
+            subscription,
+            source: pair.source.as_ref(),
+            collection: pair.collection(),
+            state: &self.state,
+            stop: &self.stop,
+            options: self.options,
+            progress: &|done, total| bar.show(done, total),
+        });
+        if !self.options.dry_run {
+            pair.remember(&self.state)?;
+        }
+        drop(locks);
+        let traffic = pair.traffic();
+        report.requests = traffic.requests;
+        report.bytes_sent = traffic.bytes_sent;
+        report.bytes_received = traffic.bytes_received;
+        Ok(report)
+    }
+
+    /// Locks the subscription and its target: one writer per calendar (`reference/servers.md` §0 rule 4). The locks hold
+    /// among the runs that share a state folder, and only there.
+    fn lock(&self, subscription: &Subscription) -> anyhow::Result<[Lock; 2]> {
+        Ok([
+            self.lock_one(&format!("subscription {}", subscription.name))?,
+            self.lock_one(&format!("target {}", subscription.target.canonical()))?,
+        ])
+    }
+
+    fn lock_one(&self, what: &str) -> anyhow::Result<Lock> {
+        let name = ics::sha256(&[what.as_bytes()]).to_string();
+        let path = self.locks.join(name.get(..16).unwrap_or_default());
+        if self.wait {
+            return files::wait_for_lock(&path, &self.stop);
+        }
+        files::lock(&path)?.ok_or_else(|| {
+            let thing = what.split(' ').next().unwrap_or_default();
+            let text = format!("another run is working on the same {thing}; --wait waits for it");
+            fault(Kind::Locked, text)
+        })
+    }
+}
+
+/// What a report means for the exit code. A back-off says 75, or silently repeats the code of a trouble that waiting
+/// will not mend, so that a monitor does not flap.
+fn standing(report: &PassReport, stop: &Stop) -> Standing {
+    match (&report.error, report.outcome) {
+        (Some(fault), Outcome::BackingOff) if fault.kind.is_temporary() => Standing::Failed(exit::TEMPORARY),
+        (Some(fault), _) => Standing::Failed(exit::of(fault.kind, report.alert, stop.requested())),
+        (None, _) if report.held.is_some() => Standing::Held,
+        (None, Outcome::Partial) => Standing::Partial,
+        (None, _) => Standing::Settled,
+    }
+}
+
+fn tell(reports: &[PassReport], arguments: &cli::Run, code: u8, output: &Output) {
+    if arguments.json {
+        output.result(&json::run(reports, code, arguments.dry_run));
+    }
+    for report in reports {
+        for line in human::lines(report, output.listener) {
+            if !arguments.json || line.weight != human::Weight::Info {
+                output.say(&line);
+            }
+        }
+        if let Some(steps) = report.plan.as_ref().filter(|_| !arguments.json) {
+            for step in human::steps(steps) {
+                output.result(&format!("{step}\n"));
+            }
+        }
+    }
+}

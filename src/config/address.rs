@@ -1,0 +1,146 @@
+//! The two ends of a subscription as values: where a feed comes from, where it goes to.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::{SecretSource, Server};
+use crate::url::{PrivateUrl, Url};
+
+/// How long a request may take, in seconds, each at least 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Timeouts {
+    /// Until the connection must stand.
+    pub connect: u64,
+    /// Within which at least one octet must arrive.
+    pub idle: u64,
+    /// For the whole request.
+    pub total: u64,
+}
+
+/// Where a feed comes from. It prints without anything secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceAddress {
+    /// An http or https address.
+    Web {
+        /// Path and query are secrets.
+        url: PrivateUrl,
+        /// What to send as User-Agent; `None` for the default of the host.
+        user_agent: Option<String>,
+        /// A larger body is refused, in octets.
+        max_size: u64,
+        /// How long to wait.
+        timeouts: Timeouts,
+        /// For a feed that asks for them.
+        credentials: Option<SourceCredentials>,
+    },
+    /// A file of this machine.
+    File {
+        /// Absolute.
+        path: PathBuf,
+        /// A larger file is refused, in octets.
+        max_size: u64,
+    },
+    /// Standard input.
+    StandardInput {
+        /// A larger feed is refused, in octets.
+        max_size: u64,
+    },
+}
+
+/// What a feed's server wants to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceCredentials {
+    /// User and password, for Basic or Digest as the server asks.
+    Password {
+        /// The user.
+        user: String,
+        /// The password.
+        password: SecretSource,
+    },
+    /// A token for `Authorization: Bearer`.
+    Bearer(SecretSource),
+    /// A token in a header of its own.
+    Header {
+        /// The header's name.
+        name: String,
+        /// Its value.
+        value: SecretSource,
+    },
+}
+
+impl SourceAddress {
+    /// The whole address in one canonical form, for hashing and comparing, never for printing.
+    pub fn reveal(&self) -> String {
+        match self {
+            SourceAddress::Web { url, .. } => url.0.reveal().to_owned(),
+            SourceAddress::File { path, .. } => format!("file:{}", path.display()),
+            SourceAddress::StandardInput { .. } => "-".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for SourceAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SourceAddress::Web { url, .. } => write!(formatter, "{url}"),
+            SourceAddress::File { path, .. } => write!(formatter, "{}", path.display()),
+            SourceAddress::StandardInput { .. } => formatter.write_str("standard input"),
+        }
+    }
+}
+
+/// Where a feed goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetAddress {
+    /// A folder of .ics files, absolute.
+    Folder(PathBuf),
+    /// A calendar of a server.
+    Calendar {
+        /// Whose credentials are used.
+        server: Arc<Server>,
+        /// As written: an absolute address on that server, a path under its address, or (without any slash) the id or
+        /// display name of a calendar, which discovery has to find.
+        target: String,
+    },
+}
+
+impl TargetAddress {
+    /// The address of the calendar, ending with a slash; `None` for a folder and for a calendar that is named.
+    pub fn url(&self) -> Option<Url> {
+        match self {
+            TargetAddress::Calendar { server, target } if target.contains('/') => {
+                Some(server.url.as_collection().join(target).ok()?.as_collection())
+            }
+            _ => None,
+        }
+    }
+
+    /// The name of the calendar that discovery has to find; `None` when its address is known.
+    pub fn calendar_name(&self) -> Option<&str> {
+        match self {
+            TargetAddress::Calendar { target, .. } if !target.contains('/') => Some(target),
+            _ => None,
+        }
+    }
+
+    /// What the state keys ownership by: the resolved address, the server's address and the calendar's name, or the
+    /// absolute path of the folder.
+    pub fn canonical(&self) -> String {
+        match (self, self.url()) {
+            (_, Some(url)) => url.reveal().to_owned(),
+            (TargetAddress::Calendar { server, target }, None) => format!("{} {target}", server.url.reveal()),
+            (TargetAddress::Folder(path), None) => format!("dir:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for TargetAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.url()) {
+            (_, Some(url)) => write!(formatter, "{url}"),
+            (TargetAddress::Calendar { server, target }, None) => write!(formatter, "{target} on {}", server.url),
+            (TargetAddress::Folder(path), None) => write!(formatter, "dir:{}", path.display()),
+        }
+    }
+}

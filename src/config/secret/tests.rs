@@ -1,0 +1,1 @@
+//! Secrets from files, commands and credentials.

@@ -1,0 +1,226 @@
+//! The tables `[server]` and `[server.NAME]`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::reader::Reader;
+use crate::config::secret::{PASSWORD, TOKEN};
+use crate::config::tree::{Node, Place, Table, Value};
+use crate::config::{Environment, Problem, SecretSource, Server};
+use crate::error::sentence;
+use crate::time::MINUTE;
+use crate::url::Url;
+
+/// The name of the server of `[server]`.
+pub(super) const DEFAULT: &str = "default";
+
+/// The keys of a server.
+pub(super) const KEYS: &[&str] = &[
+    "url",
+    "user",
+    "password_file",
+    "password_command",
+    "credential",
+    "token_file",
+    "token_command",
+    "token_credential",
+    "tls_ca",
+    "tls_cert",
+    "tls_key",
+    "connect_timeout",
+    "idle_timeout",
+    "timeout",
+];
+
+/// What somebody may write who wants to put a secret itself into the file; the environment may.
+const SECRETS: &[&str] = &["password", "token"];
+
+/// Seconds until a connection must stand.
+pub(super) const CONNECT_TIMEOUT: u64 = 10;
+/// Seconds in which at least one octet must arrive.
+pub(super) const IDLE_TIMEOUT: u64 = 30;
+/// Seconds for a whole request.
+pub(super) const TIMEOUT: u64 = 5 * MINUTE;
+
+/// Every configured server by name; `None` for one that has problems of its own, so that those who use it do not add to
+/// them.
+#[derive(Debug, Default)]
+pub(super) struct Servers(BTreeMap<String, Option<Arc<Server>>>);
+
+/// What is known of a server.
+pub(super) enum Known {
+    /// Everything.
+    Sound(Arc<Server>),
+    /// That it has problems, which are told.
+    Unsound,
+    /// There is no such server.
+    No,
+}
+
+impl Servers {
+    /// The server of this name.
+    pub(super) fn get(&self, name: &str) -> Known {
+        match self.0.get(name) {
+            Some(Some(server)) => Known::Sound(Arc::clone(server)),
+            Some(None) => Known::Unsound,
+            None => Known::No,
+        }
+    }
+
+    /// The names of all servers.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
+    /// Whether each of them could be read.
+    pub(super) fn are_sound(&self) -> bool {
+        self.0.values().all(Option::is_some)
+    }
+
+    /// The default server if it is at this address's origin, else the first that is.
+    pub(super) fn at_origin_of(&self, url: &Url) -> Option<Arc<Server>> {
+        self.all().into_iter().find(|server| server.url.origin() == url.origin())
+    }
+
+    /// The servers without problems, the default one first.
+    pub(super) fn all(&self) -> Vec<Arc<Server>> {
+        let mut servers: Vec<Arc<Server>> = self.0.values().flatten().cloned().collect();
+        servers.sort_by_key(|server| server.name != DEFAULT);
+        servers
+    }
+}
+
+/// Whether a table of servers says anything about the default server.
+pub(super) fn has_default(server: &Table) -> bool {
+    server.nodes.iter().any(|(key, node)| is_key_of_default(key, node))
+}
+
+/// A table below `[server]` is another server, unless it stands where a key of the default server belongs.
+fn is_key_of_default(key: &str, node: &Node) -> bool {
+    !matches!(node.value, Value::Table(_)) || KEYS.contains(&key)
+}
+
+/// Reads all servers.
+pub(super) fn read_all(node: Option<&Node>, environment: &Environment, problems: &mut Vec<Problem>) -> Servers {
+    let mut servers = Servers::default();
+    let table = match node.map(|node| (node, &node.value)) {
+        None => return servers,
+        Some((_, Value::Table(table))) => table,
+        Some((node, _)) => {
+            problems.push(node.problem("is not a table; write [server] on a line of its own and its keys below"));
+            return servers;
+        }
+    };
+    if has_default(table) {
+        let mut own = table.clone();
+        own.nodes.retain(|key, node| is_key_of_default(key, node));
+        servers.0.insert(DEFAULT.to_owned(), read_one(DEFAULT, &own, environment, problems).map(Arc::new));
+    }
+    for (name, node) in table.nodes.iter().filter(|(key, node)| !is_key_of_default(key, node)) {
+        if let Value::Table(own) = &node.value {
+            if name == DEFAULT {
+                problems.push(node.problem("the name default belongs to [server]; choose another one"));
+            }
+            servers.0.insert(name.clone(), read_one(name, own, environment, problems).map(Arc::new));
+        }
+    }
+    servers
+}
+
+fn read_one(name: &str, table: &Table, environment: &Environment, problems: &mut Vec<Problem>) -> Option<Server> {
+    let before = problems.len();
+    refuse_written_secrets(table, problems);
+    let mut reader = Reader { table, problems };
+    reader.refuse_others(KEYS, SECRETS);
+    let url =
+        reader.required("url", "the http or https address of the server").and_then(|node| url(node, reader.problems));
+    let user = reader.text("user").map(str::to_owned);
+    let (secret, bearer) = secret(&mut reader, environment);
+    let server = Server {
+        name: name.to_owned(),
+        url: url?,
+        user,
+        secret,
+        bearer,
+        tls_ca: reader.path("tls_ca"),
+        tls_cert: reader.path("tls_cert"),
+        tls_key: reader.path("tls_key"),
+        connect_timeout: reader.span("connect_timeout").unwrap_or(CONNECT_TIMEOUT),
+        idle_timeout: reader.span("idle_timeout").unwrap_or(IDLE_TIMEOUT),
+        timeout: reader.span("timeout").unwrap_or(TIMEOUT),
+    };
+    if server.tls_key.is_some() && table.get("tls_cert").is_none() {
+        refuse(table, "tls_key", "belongs to a certificate; add tls_cert", problems);
+    }
+    (problems.len() == before).then_some(server)
+}
+
+fn refuse(table: &Table, key: &str, message: &str, problems: &mut Vec<Problem>) {
+    problems.extend(table.get(key).map(|node| node.problem(message)));
+}
+
+/// The address of a server; credentials in it would be secrets in a place that is printed.
+pub(super) fn url(node: &Node, problems: &mut Vec<Problem>) -> Option<Url> {
+    let Some(text) = node.value.as_text() else {
+        problems.push(node.problem(format!("{} is not an address; allowed: {ADDRESS}", node.value.shown())));
+        return None;
+    };
+    match Url::parse_with_credentials(text) {
+        Ok((url, None)) => Some(url),
+        Ok((_, Some(_))) => {
+            problems.push(node.problem("holds a user name; write it as user, and the password as password_file"));
+            None
+        }
+        Err(error) => {
+            problems.push(node.problem(format!("{}; allowed: {ADDRESS}", sentence(&error))));
+            None
+        }
+    }
+}
+
+const ADDRESS: &str = "such as \"https://dav.example.org/dav.php/\"";
+
+/// The secret of a server and whether it is a token.
+fn secret(reader: &mut Reader<'_>, environment: &Environment) -> (Option<SecretSource>, bool) {
+    let table = reader.table;
+    let password = match table.get("password").map(|node| &node.value) {
+        Some(Value::Secret(secret)) => Some(SecretSource::Value(secret.clone())),
+        _ => PASSWORD.read(reader, environment),
+    };
+    let token = TOKEN.read(reader, environment);
+    let password_node = PASSWORD.first_in(table).or(table.get("password"));
+    let problem = match (table.get("user"), password_node, TOKEN.first_in(table)) {
+        (Some(user), _, Some(_)) => Some(user.problem("a token needs no user; remove one of them")),
+        (None, Some(_), Some(token)) => Some(token.problem("there is a password too; remove one of them")),
+        (Some(user), None, None) => {
+            Some(user.problem(format!("has no password; add {}", in_words_of(&user.place, PASSWORD_KEYS))))
+        }
+        (None, Some(password), None) if !is_written(table, "password") => {
+            Some(password.problem(format!("has no user; add {}", in_words_of(&password.place, USER_KEY))))
+        }
+        _ => None,
+    };
+    reader.problems.extend(problem);
+    let bearer = token.is_some();
+    (token.or(password), bearer)
+}
+
+const USER_KEY: [&str; 2] = ["user", "BAIKAL_USER"];
+const PASSWORD_KEYS: [&str; 2] = ["password_file, password_command or credential", "BAIKAL_PASS or BAIKAL_PASS_FILE"];
+
+/// The key or the variable, whichever belongs beside the one that stands at a place.
+fn in_words_of(place: &Place, [key, variable]: [&'static str; 2]) -> &'static str {
+    if place.key.starts_with("BAIKAL_") { variable } else { key }
+}
+
+/// Whether a secret itself stands in the file, where everyone reads it who may see the configuration.
+fn is_written(table: &Table, key: &str) -> bool {
+    table.get(key).is_some_and(|node| !matches!(node.value, Value::Secret(_)))
+}
+
+fn refuse_written_secrets(table: &Table, problems: &mut Vec<Problem>) {
+    for (key, keys) in SECRETS.iter().zip([&PASSWORD, &TOKEN]) {
+        let written = table.get(key).filter(|_| is_written(table, key));
+        problems.extend(written.map(|node| node.problem(keys.instead())));
+    }
+}

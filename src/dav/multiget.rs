@@ -1,0 +1,200 @@
+//! Reading objects: the report `calendar-multiget` (RFC 4791 §7.9), and GET for what it cannot bring.
+
+use crate::dav::href::{self, Place, place};
+use crate::dav::list::etag_of;
+use crate::dav::xml::{self, Element, Member};
+use crate::dav::{trouble, xml_request};
+use crate::error::{Kind, fault};
+use crate::model::{Etag, Href, Stored};
+use crate::url::Url;
+use crate::wire::{Request, Response};
+
+/// How many objects to ask for at once (`reference/servers.md` §0 rule 7).
+pub const MOST_HREFS: usize = 500;
+
+/// Asks for the text and the ETag of several objects.
+#[derive(Debug, Clone)]
+pub struct Multiget<'a> {
+    /// The objects.
+    pub hrefs: &'a [Href],
+}
+
+/// What a multiget brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The objects that are there; others are gone.
+    Objects {
+        /// Those whose text is exactly what is stored.
+        stored: Vec<Stored>,
+        /// Those whose text XML could not carry, or that came without one: GET them.
+        doubtful: Vec<Href>,
+    },
+    /// Nothing can be said of so many: one of them is missing (sabre 1.8 fails the whole request, `reference/servers.md`
+    /// §6), spoils the XML (§2.3), or they are too much for the server. Ask for fewer.
+    AskForFewer,
+}
+
+impl Multiget<'_> {
+    /// The request for this calendar.
+    pub fn request(&self, base: &Url) -> anyhow::Result<Request> {
+        let mut content = xml::prop(&[xml::GETETAG, xml::CALENDAR_DATA]);
+        for href in self.hrefs {
+            content.push_str(&xml::HREF.around(&xml::escape(href::url(base, href)?.path())));
+        }
+        Ok(xml_request("REPORT", base.as_collection(), "1", xml::CALENDAR_MULTIGET.document(&content)))
+    }
+
+    /// The objects.
+    pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Answer> {
+        match response.status {
+            207 if !response.is_html() => {}
+            404 | 413 | 507 => return Ok(Answer::AskForFewer),
+            // PHP out of memory or time (`reference/servers.md` §11).
+            500 if response.body.is_empty() => return Ok(Answer::AskForFewer),
+            _ => return Err(trouble(&Request::new("REPORT", base.clone()), response)),
+        }
+        let objects = xml::read(&response.body, |root| root.is(xml::MULTISTATUS).then(|| objects(base, root)));
+        Ok(objects.flatten().unwrap_or(Answer::AskForFewer))
+    }
+}
+
+fn objects(base: &Url, root: Element<'_>) -> Answer {
+    let (mut stored, mut doubtful) = (Vec::new(), Vec::new());
+    for member in xml::members(root) {
+        let Place::Member(href) = place(base, &member.href) else { continue };
+        if matches!(member.status, Some(404 | 410)) {
+            continue;
+        }
+        match text_and_etag(&member) {
+            Some((text, etag)) => stored.push(Stored { href, etag, text }),
+            None => doubtful.push(href),
+        }
+    }
+    Answer::Objects { stored, doubtful }
+}
+
+fn text_and_etag(member: &Member<'_>) -> Option<(Vec<u8>, Etag)> {
+    let text = member.property(xml::CALENDAR_DATA)?.text();
+    let whole = !text.trim().is_empty() && !text.contains(xml::REPLACEMENT);
+    Some((text.into_owned().into_bytes(), etag_of(member)?)).filter(|_| whole)
+}
+
+/// Asks for one object; this works whatever its text holds.
+#[derive(Debug, Clone)]
+pub struct Get<'a> {
+    /// The object.
+    pub href: &'a Href,
+}
+
+impl Get<'_> {
+    /// The request for this calendar.
+    pub fn request(&self, base: &Url) -> anyhow::Result<Request> {
+        Ok(Request::new("GET", href::url(base, self.href)?).header("Accept", "text/calendar"))
+    }
+
+    /// The object; `None` when it is gone.
+    pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Option<Stored>> {
+        match response.status {
+            404 | 410 => return Ok(None),
+            200 if !response.is_html() => {}
+            _ => return Err(trouble(&self.request(base)?, response)),
+        }
+        let etag = response.headers.get("etag").and_then(|written| Etag::parse(&written)).ok_or_else(|| {
+            fault(Kind::NotCaldav, format!("the server gives {} in {base} without an ETag", self.href.as_str()))
+        })?;
+        Ok(Some(Stored { href: self.href.clone(), etag, text: response.body.clone() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dav::tests::{answer, base, xml};
+    use crate::error::kind_of;
+
+    /// `href=etag:text` of what is stored, `?href` of what is doubtful.
+    fn check(response: &Response, expected: &str) {
+        let words = match (Multiget { hrefs: &[] }).response(&base(), response) {
+            Err(error) => format!("{:?}", kind_of(&error)),
+            Ok(Answer::AskForFewer) => "fewer".to_owned(),
+            Ok(Answer::Objects { stored, doubtful }) => {
+                let text = |object: &Stored| String::from_utf8(object.text.clone()).unwrap();
+                let stored = stored
+                    .iter()
+                    .map(|object| format!("{}={}:{}", object.href.as_str(), object.etag.as_str(), text(object)));
+                stored.chain(doubtful.iter().map(|href| format!("?{}", href.as_str()))).collect::<Vec<_>>().join(" ")
+            }
+        };
+        assert_eq!(words, expected);
+    }
+
+    fn sabre(name: &str, data: &str) -> String {
+        format!(
+            r"<d:response><d:href>/dav.php/calendars/alice/work/{name}</d:href><d:propstat><d:prop><d:getetag>&quot;{name}&quot;</d:getetag><cal:calendar-data>{data}</cal:calendar-data></d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>"
+        )
+    }
+
+    fn baikal(inner: &str) -> Response {
+        xml(&format!(
+            r#"<?xml version="1.0"?><d:multistatus xmlns:d="DAV:" xmlns:cal="urn:ietf:params:xml:ns:caldav">{inner}</d:multistatus>"#
+        ))
+    }
+
+    #[test]
+    fn baikal_leaves_out_what_is_gone() {
+        check(&baikal(&sabre("1", "BEGIN:VCALENDAR\nSUMMARY:R&amp;D\n")), "1=\"1\":BEGIN:VCALENDAR\nSUMMARY:R&D\n");
+        check(&baikal(""), "");
+    }
+
+    #[test]
+    fn radicale_and_xandikos_say_404_of_what_is_gone() {
+        let radicale = r#"<multistatus xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><response><href>/dav.php/calendars/alice/work/e2%40x.ics</href><status>HTTP/1.1 404 Not Found</status></response><response><href>/dav.php/calendars/alice/work/e1%40x.ics</href><propstat><prop><getetag>"8e2a"</getetag><C:calendar-data>BEGIN:VCALENDAR
+</C:calendar-data></prop><status>HTTP/1.1 200 OK</status></propstat></response></multistatus>"#;
+        check(&xml(radicale), "e1%40x.ics=\"8e2a\":BEGIN:VCALENDAR\n");
+        let xandikos = r#"<ns0:multistatus xmlns:ns0="DAV:" xmlns:ns1="urn:ietf:params:xml:ns:caldav"><ns0:response><ns0:href>/dav.php/calendars/alice/work/e1@x.ics</ns0:href><ns0:propstat><ns0:status>HTTP/1.1 200 OK</ns0:status><ns0:prop><ns0:getetag>"ec7f"</ns0:getetag><ns1:calendar-data>BEGIN:VCALENDAR&#13;
+</ns1:calendar-data></ns0:prop></ns0:propstat></ns0:response></ns0:multistatus>"#;
+        check(&xml(xandikos), "e1@x.ics=\"ec7f\":BEGIN:VCALENDAR\r\n");
+    }
+
+    #[test]
+    fn an_object_that_xml_cannot_carry_is_doubtful_and_spoils_no_other() {
+        check(&baikal(&(sabre("1", "x\x10y") + &sabre("2", "z&#x1f;") + &sabre("3", "ok"))), "3=\"3\":ok ?1 ?2");
+        check(&baikal(&sabre("1", "")), "?1");
+    }
+
+    #[test]
+    fn a_request_that_failed_for_one_object_asks_for_fewer() {
+        let sabre18 = r#"<d:error xmlns:d="DAV:" xmlns:s="http://sabredav.org/ns"><s:exception>Sabre\DAV\Exception\NotFound</s:exception></d:error>"#;
+        check(&answer(404, "Content-Type: application/xml", sabre18), "fewer");
+        check(&xml("<d:multistatus xmlns:d=\"DAV:\"><d:response>"), "fewer");
+        check(&answer(500, "Content-Type: text/html; charset=UTF-8", ""), "fewer");
+    }
+
+    #[test]
+    fn other_troubles_are_errors() {
+        check(&answer(401, "", ""), "Refused");
+        check(&answer(502, "Content-Type: text/html", "<html>Bad Gateway</html>"), "Unavailable");
+        check(&answer(200, "Content-Type: text/html", "<h3>DB file is not writable."), "Unavailable");
+    }
+
+    #[test]
+    fn the_request_names_its_objects_by_path() {
+        let hrefs = [Href::new("a%40b.ics"), Href::new("R&D.ics")];
+        let body = String::from_utf8(Multiget { hrefs: &hrefs }.request(&base()).unwrap().body).unwrap();
+        assert!(body.contains("<d:href>/dav.php/calendars/alice/work/a%40b.ics</d:href>"), "{body}");
+        assert!(body.contains("<d:href>/dav.php/calendars/alice/work/R&amp;D.ics</d:href>"), "{body}");
+    }
+
+    #[test]
+    fn get_brings_octets_and_a_strong_etag() {
+        let href = Href::new("1.ics");
+        let get = Get { href: &href };
+        let found = get.response(&base(), &answer(200, "Content-Type: text/calendar\nETag: W/\"1\"", "x\x10")).unwrap();
+        assert_eq!(
+            found.unwrap(),
+            Stored { href: href.clone(), etag: Etag::parse("\"1\"").unwrap(), text: b"x\x10".to_vec() }
+        );
+        assert_eq!(get.response(&base(), &answer(404, "", "")).unwrap(), None);
+        assert!(get.response(&base(), &answer(200, "Content-Type: text/html\nETag: \"1\"", "<p>")).is_err());
+    }
+}

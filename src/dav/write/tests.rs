@@ -1,0 +1,197 @@
+//! Answers to writes as Baïkal, sabre 1.8, Radicale and Xandikos give them.
+
+use super::*;
+use crate::dav::tests::{answer, base};
+use crate::error::kind_of;
+
+/// The outcome in words.
+fn words(outcome: anyhow::Result<Written>) -> String {
+    match outcome {
+        Err(error) => format!("{:?}", kind_of(&error)),
+        Ok(Written::Done { etag }) => format!("done {}", etag.as_ref().map_or("-", Etag::as_str)),
+        Ok(Written::Stale) => "stale".to_owned(),
+        Ok(Written::UidTaken { href }) => format!("taken {}", href.as_ref().map_or("-", Href::as_str)),
+        Ok(Written::Rejected { reason }) => format!("rejected {reason}"),
+        Ok(Written::Faulted { reason }) => format!("faulted {reason}"),
+    }
+}
+
+fn check_put(status: u16, headers: &str, body: &str, expected: &str) {
+    let put = Put { href: &Href::new("1.ics"), text: b"x", precondition: &Precondition::Absent };
+    assert_eq!(words(put.response(&base(), &answer(status, headers, body))), expected);
+}
+
+fn check_delete(status: u16, headers: &str, body: &str, expected: &str) {
+    let delete = Delete { href: &Href::new("1.ics"), etag: &Etag::parse("\"1\"").unwrap() };
+    assert_eq!(words(delete.response(&base(), &answer(status, headers, body))), expected);
+}
+
+const XML: &str = "Content-Type: application/xml; charset=utf-8";
+
+fn sabre(exception: &str, message: &str, element: &str) -> String {
+    format!(
+        r#"<?xml version="1.0" encoding="utf-8"?>
+<d:error xmlns:d="DAV:" xmlns:s="http://sabredav.org/ns">
+  <s:sabredav-version>4.7.0</s:sabredav-version>
+  <s:exception>Sabre\{exception}</s:exception>
+  <s:message>{message}</s:message>
+  {element}
+</d:error>
+"#
+    )
+}
+
+#[test]
+fn a_write_carries_its_precondition_and_silences_the_scheduler() {
+    let href = Href::new("1.ics");
+    let etag = Etag::parse("\"1\"").unwrap();
+    let put = |precondition| Put { href: &href, text: b"x", precondition }.request(&base()).unwrap();
+    let create = put(&Precondition::Absent);
+    assert_eq!((create.method, create.url.path()), ("PUT", "/dav.php/calendars/alice/work/1.ics"));
+    assert_eq!(create.headers.get("if-none-match").as_deref(), Some("*"));
+    assert_eq!(create.headers.get("content-type").as_deref(), Some("text/calendar; charset=utf-8"));
+    let update = put(&Precondition::Unchanged(etag.clone()));
+    let delete = Delete { href: &href, etag: &etag }.request(&base()).unwrap();
+    for request in [&update, &delete] {
+        assert_eq!(request.headers.get("if-match").as_deref(), Some("\"1\""));
+    }
+    for request in [create, update, delete] {
+        assert_eq!(request.headers.get("schedule-reply").as_deref(), Some("F"));
+    }
+}
+
+#[test]
+fn baikal_gives_an_etag_unless_it_rewrote_the_object() {
+    let created = "Content-Type: text/html; charset=UTF-8\nContent-Length: 0\nX-Sabre-Version: 4.7.0";
+    check_put(201, &format!("{created}\nETag: \"5f\""), "", "done \"5f\"");
+    check_put(201, &format!("{created}\nX-Sabre-Ew-Gross: iCalendar validation warning: x"), "", "done -");
+    check_put(204, "ETag: \"60\"", "", "done \"60\"");
+}
+
+#[test]
+fn a_web_page_instead_of_an_answer_is_never_a_success() {
+    for status in [200, 201, 204] {
+        check_put(status, "Content-Type: text/html", "<h3>DB file is not writable.", "Unavailable");
+    }
+    check_delete(200, "Content-Type: text/html", "<h3>DB file is not writable.", "Unavailable");
+    check_put(200, "", "", "NotCaldav");
+    check_put(302, "Location: /admin/install", "", "NotCaldav");
+}
+
+#[test]
+fn a_failed_precondition_is_stale() {
+    let body = sabre(
+        "DAV\\Exception\\PreconditionFailed",
+        "An If-Match header was specified",
+        "<s:header>If-Match</s:header>",
+    );
+    check_put(412, XML, &body, "stale");
+    check_delete(412, XML, &body, "stale");
+    check_put(412, "Content-Type: text/plain; charset=utf-8", "Precondition failed.", "stale");
+    check_put(412, "Content-Type: application/octet-stream", "", "stale");
+}
+
+#[test]
+fn a_uid_that_is_taken_is_told_from_a_stale_object_and_from_a_missing_calendar() {
+    let radicale = r#"<?xml version='1.0' encoding='utf-8'?>
+<error xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><C:no-uid-conflict /></error>"#;
+    check_put(409, "Content-Type: text/xml; charset=utf-8", radicale, "taken -");
+    let xandikos = r#"<ns0:error xmlns:ns0="DAV:" xmlns:ns1="urn:ietf:params:xml:ns:caldav"><ns1:no-uid-conflict /><ns0:responsedescription>UID already in use.</ns0:responsedescription></ns0:error>"#;
+    check_put(412, "Content-Type: text/xml", xandikos, "taken -");
+    let with_href = r#"<d:error xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:caldav"><c:no-uid-conflict><d:href>/dav.php/calendars/alice/work/2.ics</d:href></c:no-uid-conflict></d:error>"#;
+    check_put(403, XML, with_href, "taken 2.ics");
+    check_put(409, "Content-Type: text/plain; charset=utf-8", "Conflict in the request.", "Missing");
+    check_put(409, "", "", "Missing");
+    check_put(404, XML, &sabre("DAV\\Exception\\NotFound", "Node with name 'nope' could not be found", ""), "Missing");
+}
+
+#[test]
+fn what_the_server_refuses_in_the_object_is_rejected_with_its_sentence() {
+    let method = "Validation error in iCalendar: A calendar object on a CalDAV server MUST NOT have a METHOD property.";
+    let baikal = sabre("DAV\\Exception\\UnsupportedMediaType", method, "");
+    check_put(415, XML, &baikal, &format!("rejected {method}"));
+    let component = r#"<cal:supported-calendar-component xmlns:cal="urn:ietf:params:xml:ns:caldav"/>"#;
+    let wrong =
+        sabre("CalDAV\\Exception\\InvalidComponentType", "iCalendar objects must have VEVENT, VTODO", component);
+    check_put(403, XML, &wrong, "rejected iCalendar objects must have VEVENT, VTODO");
+    check_put(400, "Content-Type: text/plain; charset=utf-8", "Bad Request", "rejected Bad Request");
+    let xandikos = r#"<ns0:error xmlns:ns0="DAV:" xmlns:ns1="urn:ietf:params:xml:ns:caldav"><ns1:valid-calendar-data /><ns0:responsedescription>Not a valid calendar file: Invalid content line</ns0:responsedescription></ns0:error>"#;
+    check_put(412, "Content-Type: text/xml", xandikos, "rejected Not a valid calendar file: Invalid content line");
+    let nginx = "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n";
+    check_put(
+        413,
+        "Content-Type: text/html",
+        nginx,
+        "rejected the server answered 413: the object is too large for it",
+    );
+    check_put(
+        415,
+        XML,
+        &sabre("DAV\\Exception\\UnsupportedMediaType", "", ""),
+        "rejected the server answered 415 without a reason",
+    );
+}
+
+#[test]
+fn a_500_is_the_object_s_fault_only_when_it_names_a_vobject_exception() {
+    let body = |exception| sabre(exception, "Recurring events are only allowed to generate 3500", "");
+    for exception in ["VObject\\InvalidDataException", "VObject\\Recur\\NoInstancesException"] {
+        check_put(500, XML, &body(exception), "rejected Recurring events are only allowed to generate 3500");
+    }
+    let database = body("X").replace("Sabre\\X", "PDOException");
+    check_put(500, XML, &database, "Unavailable");
+    check_put(500, "Content-Type: text/html; charset=UTF-8", "", "faulted the server answered 500 without a reason");
+    check_put(
+        504,
+        "Content-Type: text/html",
+        "<html><title>504 Gateway Time-out",
+        "faulted the server answered 504 without a reason",
+    );
+}
+
+#[test]
+fn missing_rights_and_busy_servers_concern_the_whole_calendar() {
+    let rights = "<d:need-privileges><d:resource><d:href>/x</d:href><d:privilege><d:bind/></d:privilege></d:resource></d:need-privileges>";
+    check_put(
+        403,
+        XML,
+        &sabre("DAVACL\\Exception\\NeedPrivileges", "User did not have the required privileges", rights),
+        "Refused",
+    );
+    check_delete(403, "Content-Type: text/plain", "Access to the requested resource forbidden.", "Refused");
+    check_put(401, "", "", "Refused");
+    for status in [423, 429, 503, 507] {
+        check_put(status, "", "", "Unavailable");
+    }
+    check_put(405, "Allow: GET", "", "NotCaldav");
+}
+
+#[test]
+fn deleting_what_is_gone_is_done_and_radicale_answers_200() {
+    check_delete(204, "", "", "done -");
+    check_delete(404, "", "", "done -");
+    let radicale = r#"<?xml version='1.0' encoding='utf-8'?>
+<multistatus xmlns="DAV:"><response><href>/alice/work/e2%40x.ics</href><status>HTTP/1.1 200 OK</status></response></multistatus>"#;
+    check_delete(200, "Content-Type: text/xml; charset=utf-8", radicale, "done -");
+}
+
+#[test]
+fn a_calendar_is_made_with_its_name_or_bare() {
+    let named = MkCalendar { properties: Some(("R&D", &[ComponentType::Event, ComponentType::Todo])) };
+    let body = String::from_utf8(named.request(&base()).body).unwrap();
+    assert!(body.contains(r#"<d:displayname>R&amp;D</d:displayname><c:supported-calendar-component-set><c:comp name="VEVENT"/><c:comp name="VTODO"/>"#), "{body}");
+    assert!(MkCalendar { properties: None }.request(&base()).body.is_empty());
+}
+
+#[test]
+fn each_server_says_in_its_own_way_that_a_calendar_is_made_or_was_there() {
+    let named = MkCalendar { properties: Some(("x", &[])) };
+    let made = |status, body: &str| named.response(&base(), &answer(status, "Content-Type: text/xml", body));
+    assert_eq!(made(201, "").unwrap(), Made::New);
+    assert_eq!(made(405, "").unwrap(), Made::Existed);
+    assert_eq!(made(409, r#"<error xmlns="DAV:"><resource-must-be-null /></error>"#).unwrap(), Made::Existed);
+    let xandikos = r#"<ns0:mkcalendar-response xmlns:ns0="urn:ietf:params:xml:ns:carldav:" xmlns:ns1="DAV:"><ns1:propstat><ns1:status>HTTP/1.1 403 Forbidden</ns1:status></ns1:propstat></ns0:mkcalendar-response>"#;
+    assert_eq!(made(207, xandikos).unwrap(), Made::PropertiesRefused);
+    assert_eq!(kind_of(&made(409, "").unwrap_err()), crate::error::Kind::Missing);
+    assert_eq!(kind_of(&made(403, "").unwrap_err()), crate::error::Kind::Refused);
+}

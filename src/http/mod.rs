@@ -1,0 +1,175 @@
+//! HTTP: sends a request and brings the whole response, with authentication, limits and second tries. Nothing outside
+//! this folder opens a connection.
+
+#[cfg(test)]
+pub(crate) mod fake;
+mod retry;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod transport;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::dav::auth::Authenticator;
+use crate::error::{Kind, fault};
+use crate::secret::Secret;
+use crate::signal::Stop;
+use crate::wire::{Request, Response};
+
+use retry::{Retries, Verdict};
+use transport::{Connections, Exchange, Trouble};
+
+/// How often one request may be answered with 401: unauthenticated, with a nonce that became stale, with a fresh one.
+const CHALLENGES: u32 = 3;
+
+/// What the configuration says about connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Seconds until a connection, TLS included, must stand.
+    pub connect_timeout: u64,
+    /// Seconds without a single octet after which we give up.
+    pub idle_timeout: u64,
+    /// Seconds for a whole exchange.
+    pub timeout: u64,
+    /// PEM file of certificates to trust beside those of the system.
+    pub tls_ca: Option<PathBuf>,
+    /// PEM file of the client's certificate and its chain.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of the key of `tls_cert`; without it the key is in that file.
+    pub tls_key: Option<PathBuf>,
+    /// How often a request is repeated.
+    pub retries: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            connect_timeout: 10,
+            idle_timeout: 30,
+            timeout: 300,
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+            retries: 3,
+        }
+    }
+}
+
+/// What went over the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests, each try and each 401 counted.
+    pub requests: u64,
+    /// Octets of request bodies.
+    pub bytes_sent: u64,
+    /// Octets of response bodies, decoded.
+    pub bytes_received: u64,
+}
+
+/// Sends requests. Clones share connections and counters.
+#[derive(Debug, Clone)]
+pub struct Client {
+    connections: Arc<Connections>,
+    counters: Arc<Counters>,
+    retries: u32,
+    stop: Stop,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    bytes_sent: AtomicU64,
+    bytes_received: AtomicU64,
+    /// Nanoseconds; 0 before the first measurement.
+    round_trip: AtomicU64,
+}
+
+impl Client {
+    /// A client without connections. Reads the certificate files that the options name, with errors of
+    /// [`Kind::Configuration`]; the system's certificates are read when the first https request is made.
+    pub fn new(options: &Options, stop: Stop) -> anyhow::Result<Client> {
+        let connections = Arc::new(Connections::new(options)?);
+        Ok(Client { connections, counters: Arc::default(), retries: options.retries, stop })
+    }
+
+    /// A client with the same connections, whose traffic and round trip are measured apart, from zero.
+    pub fn counting_apart(&self) -> Client {
+        Client { counters: Arc::default(), ..self.clone() }
+    }
+
+    /// What this client and its clones have sent and received.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            requests: self.counters.requests.load(Ordering::Relaxed),
+            bytes_sent: self.counters.bytes_sent.load(Ordering::Relaxed),
+            bytes_received: self.counters.bytes_received.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The fastest time from request to first octet that was seen on a connection already open; it tells how many
+    /// connections are worth having.
+    pub fn round_trip(&self) -> Option<Duration> {
+        let nanoseconds = self.counters.round_trip.load(Ordering::Relaxed);
+        (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
+    }
+
+    /// One exchange; redirects are not followed, and every status is a response.
+    ///
+    /// Answers a 401 with the authenticator, if the request goes to its origin. Tries again when the connection is lost
+    /// and after 429, 502, 503 and 504, if the request may be repeated. Adds User-Agent and Accept-Encoding where the
+    /// request has none. A body above `limit` octets, decoded, is a [`Kind::Feed`]; a body that breaks off, silence
+    /// and a failed connection are [`Kind::Unavailable`].
+    pub fn send(
+        &self,
+        request: &Request,
+        authenticator: Option<&Authenticator>,
+        limit: u64,
+    ) -> anyhow::Result<Response> {
+        let authenticator = authenticator.filter(|authenticator| authenticator.belongs_to(&request.url));
+        let mut retries = Retries::new(request, self.retries);
+        let mut challenges = 0;
+        loop {
+            let authorization = authenticator
+                .and_then(|authenticator| authenticator.header(request.method, &request.url, &retry::chance_text()));
+            let outcome = self.exchange(request, authorization.as_ref(), limit);
+            if let (Ok(response), Some(authenticator)) = (&outcome, authenticator)
+                && response.status == 401
+                && challenges < CHALLENGES
+            {
+                challenges += 1;
+                authenticator.challenged(authorization.as_ref(), response, request.url.is_https())?;
+                continue;
+            }
+            match retries.judge(outcome) {
+                Verdict::Final(outcome) => return outcome,
+                Verdict::Again { after } => self.pause(after)?,
+            }
+        }
+    }
+
+    fn exchange(&self, request: &Request, authorization: Option<&Secret>, limit: u64) -> Result<Response, Trouble> {
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        self.counters.bytes_sent.fetch_add(request.body.len() as u64, Ordering::Relaxed);
+        let Exchange { response, round_trip } = self.connections.exchange(request, authorization, limit)?;
+        self.counters.bytes_received.fetch_add(response.body.len() as u64, Ordering::Relaxed);
+        if let Some(nanoseconds) = round_trip.and_then(|time| u64::try_from(time.as_nanos()).ok()) {
+            let faster = |known: u64| (known == 0 || nanoseconds < known).then_some(nanoseconds);
+            let _ = self.counters.round_trip.fetch_update(Ordering::Relaxed, Ordering::Relaxed, faster);
+        }
+        Ok(response)
+    }
+
+    fn pause(&self, duration: Duration) -> anyhow::Result<()> {
+        self.stop.sleep(duration);
+        match self.stop.requested() {
+            Some(signal) if !duration.is_zero() => {
+                Err(fault(Kind::Stopped, format!("signal {signal} came while waiting to try again")))
+            }
+            _ => Ok(()),
+        }
+    }
+}

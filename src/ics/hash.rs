@@ -1,0 +1,205 @@
+//! The stable hash (design §3, *Hash*): what a component says, whatever its producer churns. The only file that names
+//! the crate `sha2`.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+
+use super::entry::{Entry, Name};
+use crate::model::Hash;
+
+/// What producers write anew at every fetch, so that it tells nothing about the event (`reference/peers.md` F7).
+const VOLATILE: [(Name, &str); 4] = [
+    (Name::Dtstamp, "Outlook, Google and most generators put the moment of the fetch here"),
+    (Name::LastModified, "generators put the moment of the fetch here"),
+    (Name::Created, "generators put the moment of the fetch here"),
+    (Name::Sequence, "some producers count fetches; a real change shows in another property"),
+];
+
+const VOLATILE_BITS: u64 = {
+    let [(a, _), (b, _), (c, _), (d, _)] = VOLATILE;
+    (1 << a as u64) | (1 << b as u64) | (1 << c as u64) | (1 << d as u64)
+};
+
+/// SHA-256 of the chunks, one after the other.
+pub fn sha256(chunks: &[&[u8]]) -> Hash {
+    let mut digest = Sha256::new();
+    for chunk in chunks {
+        digest.update(chunk);
+    }
+    Hash(digest.finalize().into())
+}
+
+/// Whether a property is left out of hashes and comparisons.
+pub(super) fn is_volatile(name: Name) -> bool {
+    name.bit() & VOLATILE_BITS != 0
+}
+
+/// Whether the UID counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Uid {
+    Counts,
+    LeftOut,
+}
+
+struct Frame<'e> {
+    name: &'e [u8],
+    lines: usize,
+    children: usize,
+}
+
+/// The hash of one component, given from its BEGIN to its END.
+pub(super) fn component(entries: &[Entry<'_>], uid: Uid) -> Hash {
+    let mut lines: Vec<(u64, Cow<'_, [u8]>)> = Vec::with_capacity(entries.len());
+    let mut children: Vec<Hash> = Vec::new();
+    let mut open: Vec<Frame<'_>> = Vec::new();
+    let mut text = Vec::new();
+    for entry in entries {
+        match entry.name {
+            Name::Begin => {
+                open.push(Frame { name: entry.component(), lines: lines.len(), children: children.len() });
+            }
+            Name::End => {
+                let Some(frame) = open.pop() else { break };
+                let hash = close(&frame, &mut lines, &mut children, &mut text);
+                children.push(hash);
+            }
+            Name::Uid if uid == Uid::LeftOut && open.len() == 1 => {}
+            name if is_volatile(name) => {}
+            _ => {
+                let line = canonical(entry);
+                lines.push((leading(&line), line));
+            }
+        }
+    }
+    children.first().copied().unwrap_or_else(|| sha256(&[]))
+}
+
+fn close(
+    frame: &Frame<'_>,
+    lines: &mut Vec<(u64, Cow<'_, [u8]>)>,
+    children: &mut Vec<Hash>,
+    text: &mut Vec<u8>,
+) -> Hash {
+    text.clear();
+    text.extend(frame.name.iter().map(u8::to_ascii_uppercase));
+    text.push(b'\n');
+    if let Some(own) = lines.get_mut(frame.lines..) {
+        own.sort_unstable();
+    }
+    for (_, line) in lines.drain(frame.lines..) {
+        text.extend_from_slice(&line);
+        text.push(b'\n');
+    }
+    // No line is empty, so this tells lines from children.
+    text.push(b'\n');
+    if let Some(own) = children.get_mut(frame.children..) {
+        own.sort_unstable();
+    }
+    children.drain(frame.children..).for_each(|hash| text.extend_from_slice(&hash.0));
+    sha256(&[text])
+}
+
+/// One hash for several, whatever their order.
+pub(super) fn of_all(mut hashes: Vec<Hash>) -> Hash {
+    hashes.sort_unstable();
+    let chunks: Vec<&[u8]> = hashes.iter().map(|hash| hash.0.as_slice()).collect();
+    sha256(&chunks)
+}
+
+/// The first eight octets as a number that sorts as the line does: most comparisons end here.
+fn leading(line: &[u8]) -> u64 {
+    line.first_chunk().map_or_else(
+        || line.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)) << (8 * (8 - line.len())).min(63),
+        |first| u64::from_be_bytes(*first),
+    )
+}
+
+/// A line with its names in upper case and its parameters sorted.
+pub(super) fn canonical<'e>(entry: &'e Entry<'_>) -> Cow<'e, [u8]> {
+    if is_canonical(entry) {
+        return Cow::Borrowed(&entry.text);
+    }
+    let mut parameters: Vec<Vec<u8>> = entry.parameters().map(with_upper_name).collect();
+    parameters.sort_unstable();
+    let mut line = entry.name_text().to_ascii_uppercase();
+    for parameter in parameters {
+        line.push(b';');
+        line.extend_from_slice(&parameter);
+    }
+    line.push(b':');
+    line.extend_from_slice(entry.value());
+    Cow::Owned(line)
+}
+
+fn is_canonical(entry: &Entry<'_>) -> bool {
+    let mut last: &[u8] = &[];
+    !entry.name_text().iter().any(u8::is_ascii_lowercase)
+        && entry.parameters().all(|parameter| {
+            let sorted = std::mem::replace(&mut last, parameter) <= parameter;
+            sorted && !parameter_name(parameter).iter().any(u8::is_ascii_lowercase)
+        })
+}
+
+fn parameter_name(parameter: &[u8]) -> &[u8] {
+    parameter.split(|byte| *byte == b'=').next().unwrap_or_default()
+}
+
+fn with_upper_name(parameter: &[u8]) -> Vec<u8> {
+    let mut upper = parameter.to_vec();
+    let name = parameter_name(parameter).len();
+    if let Some(name) = upper.get_mut(..name) {
+        name.make_ascii_uppercase();
+    }
+    upper
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::entries;
+    use super::*;
+
+    fn hash_of(text: &str) -> Hash {
+        let entries: Vec<_> = entries(text.as_bytes()).collect();
+        component(&entries, Uid::Counts)
+    }
+
+    fn check(one: &str, other: &str, equal: bool) {
+        assert_eq!(hash_of(one) == hash_of(other), equal, "{one}\n{other}");
+    }
+
+    const EVENT: &str = "BEGIN:VEVENT\nUID:a\nDTSTAMP:1\nSUMMARY:x\nATTENDEE;A=1;B=2:m\nEND:VEVENT\n";
+
+    #[test]
+    fn churn_order_and_case_of_names_do_not_count() {
+        check(EVENT, "begin:vevent\nATTENDEE;b=2;A=1:m\nSEQUENCE:7\nsummary:x\nUID:a\nEND:VEVENT\n", true);
+    }
+
+    #[test]
+    fn every_other_octet_counts() {
+        check(EVENT, &EVENT.replace("SUMMARY:x", "SUMMARY:X"), false);
+        check(EVENT, &EVENT.replace("A=1", "A=\"1\""), false);
+        check(EVENT, &EVENT.replace("SUMMARY:x\n", "SUMMARY:x\nSUMMARY:x\n"), false);
+        check(EVENT, &EVENT.replace("VEVENT", "VTODO"), false);
+    }
+
+    #[test]
+    fn a_line_that_moves_into_an_alarm_counts() {
+        let one = "BEGIN:VEVENT\nA:1\nBEGIN:VALARM\nB:2\nEND:VALARM\nEND:VEVENT\n";
+        check(one, "BEGIN:VEVENT\nBEGIN:VALARM\nA:1\nB:2\nEND:VALARM\nEND:VEVENT\n", false);
+        check(one, "BEGIN:VEVENT\nBEGIN:VALARM\nB:2\nEND:VALARM\nA:1\nEND:VEVENT\n", true);
+    }
+
+    #[test]
+    fn short_lines_sort_as_their_octets_do() {
+        for (one, other) in [("", "A"), ("A", "AB"), ("ABCDEFG", "ABCDEFGH"), ("AZ", "B")] {
+            assert!(leading(one.as_bytes()) <= leading(other.as_bytes()), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn sha256_is_the_one_of_fips_180() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256(&[b"a", b"bc"]).to_string(), abc);
+    }
+}

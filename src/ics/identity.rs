@@ -1,0 +1,224 @@
+//! Which components are one object (design §3, *Identity*), and what happens to duplicates and to components without UID.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::entry::{Entry, Name, entries};
+use super::hash::{self, Uid};
+use super::split::{Part, Split, own};
+use super::write::with_uid;
+use super::{Complaint, Object};
+use crate::model::{ComponentType, Hash, Key};
+
+/// The objects of a feed in the order of their first components, and the parts that their ranges point at: master, then
+/// overrides by RECURRENCE-ID, for sabre indexes the first one only (`reference/peers.md` S9).
+pub(super) fn objects(split: &mut Split) -> (Vec<Object>, Vec<usize>) {
+    let keys = std::mem::take(&mut split.keys);
+    let mut order: Vec<usize> = (0..split.parts.len()).collect();
+    order.sort_by_key(|part| split.parts.get(*part).map(|part| part.key));
+    let mut builder =
+        Builder { objects: Vec::with_capacity(keys.len()), members: Vec::with_capacity(order.len()), split };
+    let mut rest = order.as_slice();
+    for (index, (component, uid)) in keys.into_iter().enumerate() {
+        let count = rest.iter().take_while(|part| builder.key_of(**part) == Some(index)).count();
+        let (group, others) = rest.split_at_checked(count).unwrap_or_default();
+        rest = others;
+        match group {
+            _ if uid.is_empty() => builder.without_uid(component, group),
+            [only] => builder.add(Key { component, uid }, [*only]),
+            _ => builder.group(component, uid, group),
+        }
+    }
+    (builder.objects, builder.members)
+}
+
+/// What decides between components that claim to be the same.
+struct Claim {
+    part: usize,
+    hash: Hash,
+    sequence: i64,
+    modified: Vec<u8>,
+    start: Vec<u8>,
+    recurrence: Vec<u8>,
+    recurs: bool,
+}
+
+impl Claim {
+    fn of(split: &Split, index: usize) -> Option<Claim> {
+        let part = split.parts.get(index)?;
+        let lines: Vec<Entry<'_>> = entries(split.text(&part.place)).collect();
+        let value = |name| own(&lines, name).map(|entry| entry.value().to_vec()).unwrap_or_default();
+        let zoned = |name| {
+            let zone = own(&lines, name).and_then(|entry| entry.parameter("TZID")).unwrap_or_default();
+            [value(name).as_slice(), zone].join(&b' ')
+        };
+        Some(Claim {
+            part: index,
+            hash: part.hash,
+            sequence: String::from_utf8_lossy(&value(Name::Sequence)).trim().parse().unwrap_or(0),
+            modified: value(Name::LastModified),
+            start: zoned(Name::Dtstart),
+            recurrence: zoned(Name::RecurrenceId),
+            recurs: own(&lines, Name::Rrule).is_some(),
+        })
+    }
+}
+
+struct Builder<'s> {
+    split: &'s mut Split,
+    objects: Vec<Object>,
+    members: Vec<usize>,
+}
+
+impl Builder<'_> {
+    fn key_of(&self, part: usize) -> Option<usize> {
+        self.split.parts.get(part).map(|part| part.key)
+    }
+
+    fn add(&mut self, key: Key, parts: impl IntoIterator<Item = usize>) {
+        let start = self.members.len();
+        self.members.extend(parts);
+        let own = self.members.get(start..).unwrap_or_default();
+        let found = own.iter().filter_map(|part| self.split.parts.get(*part));
+        let rejected = found.clone().find_map(|part| part.refusal).map(str::to_owned);
+        let hash = hash_of(self.split, found, |part| part.hash);
+        self.objects.push(Object { key, hash, rejected, parts: start..self.members.len() });
+    }
+
+    fn group(&mut self, component: ComponentType, uid: String, group: &[usize]) {
+        let mut masters = Vec::new();
+        let mut overrides: BTreeMap<Vec<u8>, Vec<Claim>> = BTreeMap::new();
+        for claim in group.iter().filter_map(|part| Claim::of(self.split, *part)) {
+            let master = self.split.parts.get(claim.part).is_some_and(|part| part.master);
+            if master {
+                masters.push(claim);
+            } else {
+                overrides.entry(claim.recurrence.clone()).or_default().push(claim);
+            }
+        }
+        let masters = self.newest(&uid, masters);
+        let exceptions: Vec<usize> =
+            overrides.into_values().filter_map(|claims| self.last(&uid, claims)).map(|claim| claim.part).collect();
+        let differ = masters.windows(2).any(|pair| matches!(pair, [one, other] if one.start != other.start));
+        if differ {
+            return self.apart(component, &uid, masters, &exceptions);
+        }
+        let master = self.last(&uid, masters).map(|claim| claim.part);
+        self.add(Key { component, uid }, master.into_iter().chain(exceptions));
+    }
+
+    /// Equal claims once, and of the others those of the highest SEQUENCE.
+    fn newest(&mut self, uid: &str, claims: Vec<Claim>) -> Vec<Claim> {
+        let mut distinct: Vec<Claim> = Vec::new();
+        let mut known: HashMap<Hash, usize> = HashMap::new();
+        for claim in claims {
+            match known.get(&claim.hash).and_then(|index| distinct.get_mut(*index)) {
+                None => {
+                    known.insert(claim.hash, distinct.len());
+                    distinct.push(claim);
+                }
+                Some(equal) => {
+                    self.complain(uid, "stands in the feed more than once with equal content; it is taken once");
+                    if (claim.sequence, &claim.modified) >= (equal.sequence, &equal.modified) {
+                        *equal = claim;
+                    }
+                }
+            }
+        }
+        let highest = distinct.iter().map(|claim| claim.sequence).max().unwrap_or(0);
+        let (newest, older): (Vec<_>, Vec<_>) = distinct.into_iter().partition(|claim| claim.sequence == highest);
+        for _ in older {
+            self.complain(uid, "stands in the feed more than once; the one with the highest SEQUENCE is taken");
+        }
+        newest
+    }
+
+    /// The one that was modified last, or else stands last.
+    fn last(&mut self, uid: &str, claims: Vec<Claim>) -> Option<Claim> {
+        let mut newest = self.newest(uid, claims);
+        newest.sort_by(|one, other| one.modified.cmp(&other.modified));
+        for _ in newest.iter().skip(1) {
+            self.complain(uid, "stands in the feed more than once; the one that was modified last is taken");
+        }
+        newest.pop()
+    }
+
+    /// Different events of a broken producer under one UID: each gets its own. Overrides go with the one that recurs.
+    fn apart(&mut self, component: ComponentType, uid: &str, mut masters: Vec<Claim>, exceptions: &[usize]) {
+        masters.sort_by(|one, other| (&one.start, one.hash).cmp(&(&other.start, other.hash)));
+        let series = masters.iter().position(|claim| claim.recurs).unwrap_or(0);
+        let mut last: Option<(Vec<u8>, u64)> = None;
+        for (index, claim) in masters.into_iter().enumerate() {
+            let ordinal = last.filter(|(start, _)| *start == claim.start).map_or(0, |(_, ordinal)| ordinal + 1);
+            let derived = derived_uid(&[uid.as_bytes(), &claim.start, &ordinal.to_be_bytes()]);
+            last = Some((claim.start, ordinal));
+            self.complain(uid, &format!("stands for several events; this one is mirrored as {derived}"));
+            let own = if index == series { exceptions } else { &[] };
+            self.add_renamed(component, derived, std::iter::once(claim.part).chain(own.iter().copied()));
+        }
+    }
+
+    /// Components without UID, each an object of its own.
+    fn without_uid(&mut self, component: ComponentType, group: &[usize]) {
+        let mut count: HashMap<Hash, u64> = HashMap::new();
+        for index in group {
+            let Some(part) = self.split.parts.get(*index) else { continue };
+            let lines: Vec<Entry<'_>> = entries(self.split.text(&part.place)).collect();
+            let content = hash::component(&lines, Uid::LeftOut);
+            let ordinal = count.entry(content).or_default();
+            let derived = derived_uid(&[component.as_str().as_bytes(), &content.0, &ordinal.to_be_bytes()]);
+            *ordinal += 1;
+            self.complain(&derived, "is missing; this one is derived from the content");
+            self.add_renamed(component, derived, [*index]);
+        }
+    }
+
+    fn add_renamed(&mut self, component: ComponentType, uid: String, parts: impl IntoIterator<Item = usize>) {
+        let parts: Vec<usize> = parts.into_iter().collect();
+        for index in &parts {
+            let Some(part) = self.split.parts.get(*index) else { continue };
+            let text = with_uid(self.split.text(&part.place), &uid);
+            let lines: Vec<Entry<'_>> = entries(&text).collect();
+            let hash = hash::component(&lines, Uid::Counts);
+            let place = self.split.keep_mended(&text);
+            if let Some(part) = self.split.parts.get_mut(*index) {
+                (part.place, part.hash) = (place, hash);
+            }
+        }
+        self.add(Key { component, uid }, parts);
+    }
+
+    fn complain(&mut self, uid: &str, message: &str) {
+        let [uid, property, message] = [uid, "UID", message].map(str::to_owned);
+        self.split.complaints.push(Complaint { uid, property, message });
+    }
+}
+
+/// A UID that is the same at every fetch and unlike any other.
+fn derived_uid(about: &[&[u8]]) -> String {
+    let hash = hash::sha256(&[&about.join(&b'\0')]).to_string();
+    format!("baikal-sync-{}", hash.get(..32).unwrap_or_default())
+}
+
+/// The hash of an object: its components and the time zones that they use.
+pub(super) fn hash_of<'p>(
+    split: &Split,
+    parts: impl Iterator<Item = &'p Part> + Clone,
+    hash_of_part: impl Fn(&Part) -> Hash,
+) -> Hash {
+    let mut hashes: Vec<Hash> = parts.clone().map(hash_of_part).collect();
+    let zones = zones_of(split, parts);
+    hashes.extend(zones.into_iter().filter_map(|zone| split.zones.get(zone)).map(|zone| zone.hash));
+    hash::of_all(hashes)
+}
+
+/// The definitions of the time zones that some components use, each name once: in a calendar the first one counts.
+pub(super) fn zones_of<'p>(split: &Split, parts: impl Iterator<Item = &'p Part>) -> Vec<usize> {
+    let mut zones: Vec<(usize, usize)> = Vec::new();
+    for part in parts {
+        let names = split.zone_sets.get(part.zone_set).map(Vec::as_slice).unwrap_or_default();
+        zones.extend(names.iter().filter_map(|name| Some((*name, split.definition(part.calendar, *name)?))));
+    }
+    zones.sort_by_key(|(name, _)| *name);
+    zones.dedup_by_key(|(name, _)| *name);
+    zones.into_iter().map(|(_, definition)| definition).collect()
+}

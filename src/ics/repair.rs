@@ -1,0 +1,457 @@
+//! What a server would refuse and can be mended without losing anything (design §3, *Repairs*; each rule follows from
+//! the PUT matrix, `reference/servers.md` §13). One pass that copies nothing while there is nothing to mend.
+
+use std::borrow::Cow;
+
+use super::Complaint;
+use super::charset;
+use super::entry::{Entry, Name};
+use super::property;
+
+/// What a line or component inside a component is mended by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Event,
+    Todo,
+    Journal,
+    Alarm,
+    Timezone,
+    Other,
+}
+
+impl Kind {
+    fn of(name: &[u8]) -> Kind {
+        match name.to_ascii_uppercase().as_slice() {
+            b"VEVENT" => Kind::Event,
+            b"VTODO" => Kind::Todo,
+            b"VJOURNAL" => Kind::Journal,
+            b"VALARM" => Kind::Alarm,
+            b"VTIMEZONE" => Kind::Timezone,
+            _ => Kind::Other,
+        }
+    }
+
+    /// The properties that sabre refuses to see twice in such a component: its validation rules `?` and `1`.
+    fn single_valued(self) -> u64 {
+        let names: &[Name] = match self {
+            Kind::Event | Kind::Todo | Kind::Journal => &[
+                Name::Uid,
+                Name::Dtstamp,
+                Name::Dtstart,
+                Name::Dtend,
+                Name::Due,
+                Name::Duration,
+                Name::RecurrenceId,
+                Name::Rrule,
+                Name::Created,
+                Name::LastModified,
+                Name::Sequence,
+                Name::Summary,
+                Name::Description,
+                Name::Location,
+                Name::Url,
+                Name::Organizer,
+                Name::Class,
+                Name::Geo,
+                Name::Priority,
+                Name::Status,
+                Name::Transp,
+                Name::Completed,
+            ],
+            Kind::Alarm => &[Name::Action, Name::Trigger, Name::Duration, Name::Repeat, Name::Attach],
+            Kind::Timezone => &[Name::Tzid, Name::Tzurl, Name::LastModified],
+            Kind::Other => &[],
+        };
+        let all = names.iter().fold(0, |bits, name| bits | name.bit());
+        // RFC 5545 §3.6.3 allows a journal several texts.
+        if self == Kind::Journal { all & !Name::Description.bit() } else { all }
+    }
+}
+
+/// Components deeper inside than this are passed on as they are, so that mending stays linear; real alarms are one deep.
+const DEEPEST: usize = 8;
+
+struct Frame {
+    kind: Kind,
+    single: u64,
+    seen: u64,
+    empty: u64,
+    start: usize,
+}
+
+struct Mender<'e, 'a> {
+    source: &'e [Entry<'a>],
+    at: usize,
+    out: Option<Vec<Entry<'a>>>,
+    open: Vec<Frame>,
+    /// A QUOTED-PRINTABLE line that goes on in the next one.
+    quoted: Option<Vec<u8>>,
+    uid: Option<String>,
+    complaints: &'e mut Vec<Complaint>,
+}
+
+/// Mends a component, given from its BEGIN to its END. `None`: there is nothing to mend. `suspicious` says that lines may
+/// hold characters that are not allowed.
+pub(super) fn mend<'a>(
+    component: &[Entry<'a>],
+    suspicious: bool,
+    complaints: &mut Vec<Complaint>,
+) -> Option<Vec<Entry<'a>>> {
+    let mut mender =
+        Mender { source: component, at: 0, out: None, open: Vec::new(), quoted: None, uid: None, complaints };
+    for (at, entry) in component.iter().enumerate() {
+        mender.at = at;
+        mender.line(entry, suspicious);
+    }
+    mender.out
+}
+
+impl<'a> Mender<'_, 'a> {
+    fn line(&mut self, entry: &Entry<'a>, suspicious: bool) {
+        let cleaned = if suspicious { charset::clean(&entry.text) } else { None };
+        match cleaned {
+            None => self.content(Cow::Borrowed(entry), false),
+            Some(text) => {
+                let cleaned = Entry::new(text);
+                let structure = |name| matches!(name, Name::Begin | Name::End);
+                if structure(cleaned.name) && !structure(entry.name) {
+                    return self
+                        .drop(entry, "holds characters that are not allowed, and nothing else of use; it is left out");
+                }
+                self.complain(&cleaned, "held characters that are not allowed in a calendar");
+                self.content(Cow::Owned(cleaned), true);
+            }
+        }
+    }
+
+    fn content(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+        if let Some(mut quoted) = self.quoted.take() {
+            if matches!(entry.name, Name::Begin | Name::End) {
+                self.decoded(&Entry::new(quoted));
+            } else {
+                quoted.extend_from_slice(&entry.text);
+                return self.quoted(quoted);
+            }
+        }
+        match entry.name {
+            Name::Begin => self.begin(entry, changed),
+            Name::End => self.end(entry, changed),
+            Name::Malformed => self.malformed(&entry),
+            Name::Underscored => {
+                self.complain(&entry, "has `_` in its name, which servers refuse; `-` stands there now");
+                let renamed = with_dashes(&entry);
+                self.property(Cow::Owned(renamed), true);
+            }
+            _ => self.property(entry, changed),
+        }
+    }
+
+    fn begin(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+        let kind = if self.open.len() < DEEPEST { Kind::of(entry.component()) } else { Kind::Other };
+        let start = self.length();
+        self.open.push(Frame { kind, single: kind.single_valued(), seen: 0, empty: 0, start });
+        self.structure(entry, b"BEGIN:", changed);
+    }
+
+    fn end(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+        let Some(frame) = self.open.pop() else { return };
+        let has = |name: Name| frame.seen & name.bit() != 0;
+        match frame.kind {
+            Kind::Alarm if !has(Name::Trigger) => {
+                self.complain_of("VALARM", "has no TRIGGER; it is left out");
+                return self.owned().truncate(frame.start);
+            }
+            Kind::Alarm if !has(Name::Action) => self.add_action(has(Name::Description)),
+            Kind::Event | Kind::Todo | Kind::Journal if !has(Name::Dtstamp) => self.add_dtstamp(frame.start),
+            _ => {}
+        }
+        self.structure(entry, b"END:", changed);
+    }
+
+    /// BEGIN and END are written in their plain form.
+    fn structure(&mut self, entry: Cow<'_, Entry<'a>>, plain: &[u8], changed: bool) {
+        let is_plain = entry.text.strip_prefix(plain) == Some(entry.component());
+        if is_plain {
+            return self.push(entry, changed);
+        }
+        let text = [plain, entry.component()].concat();
+        self.push(Cow::Owned(Entry::new(text)), true);
+    }
+
+    fn add_action(&mut self, described: bool) {
+        self.complain_of("VALARM", "has no ACTION; it is taken as DISPLAY");
+        let out = self.owned();
+        out.push(Entry::new(&b"ACTION:DISPLAY"[..]));
+        if !described {
+            out.push(Entry::new(&b"DESCRIPTION:Reminder"[..]));
+        }
+    }
+
+    /// A moment that does not change from fetch to fetch (`reference/peers.md` F31).
+    fn add_dtstamp(&mut self, start: usize) {
+        self.complain_of("DTSTAMP", "is missing; one is derived");
+        let own = self.owned().get(start..).unwrap_or_default();
+        let moment_of = |name| {
+            own.iter()
+                .find(|entry| entry.name == name)
+                .map(Entry::value)
+                .filter(|value| is_utc(value))
+                .map(<[u8]>::to_vec)
+        };
+        let moment = moment_of(Name::LastModified).or_else(|| moment_of(Name::Created));
+        let moment = moment.unwrap_or_else(|| b"19700101T000000Z".to_vec());
+        let line = Entry::new([b"DTSTAMP:".as_slice(), &moment].concat());
+        self.owned().push(line);
+    }
+
+    /// A line of a text whose line breaks were not escaped goes to the line before (`reference/peers.md` F28), unless
+    /// that one is no text.
+    fn malformed(&mut self, entry: &Entry<'a>) {
+        let is_text = self
+            .last()
+            .is_some_and(|last| matches!(last.name, Name::Summary | Name::Description | Name::Location | Name::Other));
+        if !is_text {
+            return self.drop(entry, "is no property; it is left out");
+        }
+        self.complain_of("", "has a line break in its text that is not escaped");
+        let Some(last) = self.owned().pop() else { return };
+        let mut text = last.text.into_owned();
+        text.extend_from_slice(b"\\n");
+        text.extend_from_slice(&entry.text);
+        self.owned().push(Entry::new(text));
+    }
+
+    fn property(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+        if is_quoted_printable(&entry) {
+            self.owned();
+            return self.quoted(entry.text.to_vec());
+        }
+        if !is_date(entry.name) {
+            return self.once(entry, changed);
+        }
+        match date_fault(&entry) {
+            None => self.once(entry, changed),
+            Some(DateFault::Empty) => self.drop(&entry, "is empty; it is left out"),
+            Some(DateFault::NoMoment) => self.drop(&entry, "is no date with time; it is left out"),
+            Some(DateFault::Type(value)) => {
+                self.complain(&entry, "has a value of another type than it says; VALUE is corrected");
+                let typed = with_value_type(&entry, value);
+                self.once(Cow::Owned(typed), true);
+            }
+        }
+    }
+
+    /// vCalendar 1.0 continues such a line without a blank (RFC 2045 §6.7, rule 5).
+    fn quoted(&mut self, mut text: Vec<u8>) {
+        if text.last() == Some(&b'=') {
+            text.pop();
+            self.quoted = Some(text);
+        } else {
+            self.decoded(&Entry::new(text));
+        }
+    }
+
+    fn decoded(&mut self, entry: &Entry<'a>) {
+        self.complain(entry, "was QUOTED-PRINTABLE, which iCalendar does not know; it is decoded");
+        self.once(Cow::Owned(property::from_quoted_printable(entry)), true);
+    }
+
+    /// Of a property that may stand once, the first that is not empty stays.
+    fn once(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+        let bit = entry.name.bit();
+        let empty = if entry.value().is_empty() { bit } else { 0 };
+        let Some(frame) = self.open.last_mut() else { return };
+        let (single, seen, was_empty) = (frame.single & bit != 0, frame.seen & bit != 0, frame.empty & bit != 0);
+        frame.seen |= bit;
+        if !single || !seen {
+            frame.empty |= empty;
+            return self.push(entry, changed);
+        }
+        if !was_empty || empty != 0 {
+            return self.drop(&entry, "may stand only once; the first one is kept");
+        }
+        frame.empty &= !bit;
+        let start = frame.start;
+        self.complain(&entry, "may stand only once; the empty one is left out");
+        self.remove_own(start, entry.name);
+        self.push(entry, changed);
+    }
+
+    /// Removes the first property of a name that stands in the open component itself.
+    fn remove_own(&mut self, start: usize, name: Name) {
+        let mut depth = 0_usize;
+        let found = self.owned().iter().skip(start).position(|entry| {
+            match entry.name {
+                Name::Begin => depth += 1,
+                Name::End => depth -= 1,
+                _ => {}
+            }
+            depth == 1 && entry.name == name
+        });
+        if let Some(at) = found {
+            self.owned().remove(start + at);
+        }
+    }
+
+    fn push(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+        if changed {
+            self.owned();
+        }
+        if let Some(out) = &mut self.out {
+            out.push(entry.into_owned());
+        }
+    }
+
+    fn drop(&mut self, entry: &Entry<'a>, reason: &str) {
+        self.complain(entry, reason);
+        self.owned();
+    }
+
+    /// The mended component so far; from here on it differs from the source.
+    fn owned(&mut self) -> &mut Vec<Entry<'a>> {
+        let before = self.source.get(..self.at).unwrap_or_default();
+        self.out.get_or_insert_with(|| before.to_vec())
+    }
+
+    fn length(&self) -> usize {
+        self.out.as_ref().map_or(self.at, Vec::len)
+    }
+
+    fn last(&self) -> Option<&Entry<'a>> {
+        match &self.out {
+            Some(out) => out.last(),
+            None => self.at.checked_sub(1).and_then(|before| self.source.get(before)),
+        }
+    }
+
+    fn complain(&mut self, entry: &Entry<'a>, message: &str) {
+        let property = if entry.name == Name::Malformed { String::new() } else { entry.label() };
+        self.complain_of(&property, message);
+    }
+
+    fn complain_of(&mut self, property: &str, message: &str) {
+        let source = self.source;
+        let uid = self.uid.get_or_insert_with(|| uid_of(source)).clone();
+        let complaint = Complaint { uid, property: property.to_owned(), message: message.to_owned() };
+        // A text with a hundred raw line breaks is one trouble.
+        if self.complaints.last() != Some(&complaint) {
+            self.complaints.push(complaint);
+        }
+    }
+}
+
+fn uid_of(component: &[Entry<'_>]) -> String {
+    let uid = component.iter().find(|entry| entry.name == Name::Uid).map(Entry::value);
+    uid.map(|uid| String::from_utf8_lossy(uid).into_owned()).unwrap_or_default()
+}
+
+fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {
+    let mut text = entry.text.to_vec();
+    let name = entry.name_text().len();
+    text.iter_mut().take(name).filter(|byte| **byte == b'_').for_each(|byte| *byte = b'-');
+    Entry::new(text)
+}
+
+fn is_quoted_printable(entry: &Entry<'_>) -> bool {
+    entry.parameter("ENCODING").is_some_and(|encoding| encoding.eq_ignore_ascii_case(b"QUOTED-PRINTABLE"))
+        || entry.parameters().any(|parameter| parameter.eq_ignore_ascii_case(b"QUOTED-PRINTABLE"))
+}
+
+fn is_utc(value: &[u8]) -> bool {
+    matches!(value, [date @ .., b'Z'] if is_date_time(date))
+}
+
+fn is_date_time(value: &[u8]) -> bool {
+    let (date, time) = value.split_at_checked(8).unwrap_or_default();
+    is_digits(date, 8) && matches!(time, [b'T', time @ ..] if is_digits(time, 6))
+}
+
+fn is_moment(value: &[u8]) -> bool {
+    is_date_time(value) || is_utc(value)
+}
+
+fn is_digits(value: &[u8], count: usize) -> bool {
+    value.len() == count && value.iter().all(u8::is_ascii_digit)
+}
+
+fn is_date(name: Name) -> bool {
+    matches!(
+        name,
+        Name::Dtstart
+            | Name::Dtend
+            | Name::Due
+            | Name::RecurrenceId
+            | Name::Exdate
+            | Name::Rdate
+            | Name::Dtstamp
+            | Name::Created
+            | Name::LastModified
+    )
+}
+
+enum DateFault {
+    Empty,
+    NoMoment,
+    Type(Option<&'static [u8]>),
+}
+
+/// Tells when a date or its VALUE parameter would be refused (`reference/peers.md` F32).
+fn date_fault(entry: &Entry<'_>) -> Option<DateFault> {
+    let value = entry.value();
+    if value.trim_ascii().is_empty() {
+        return Some(DateFault::Empty);
+    }
+    if matches!(entry.name, Name::Dtstamp | Name::Created | Name::LastModified) {
+        return (!is_moment(value)).then_some(DateFault::NoMoment);
+    }
+    let says_date = entry.parameter("VALUE").is_some_and(|value| value.eq_ignore_ascii_case(b"DATE"));
+    let all = |shape: fn(&[u8]) -> bool| value.split(|byte| *byte == b',').all(shape);
+    if says_date {
+        all(is_moment).then_some(DateFault::Type(None))
+    } else {
+        all(|item| is_digits(item, 8)).then_some(DateFault::Type(Some(b"VALUE=DATE")))
+    }
+}
+
+/// A date has no time zone (RFC 5545 §3.2.19), and Xandikos makes a broken date of one that has.
+fn with_value_type(entry: &Entry<'_>, value: Option<&'static [u8]>) -> Entry<'static> {
+    let begins =
+        |parameter: &[u8], name: &[u8]| parameter.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
+    let kept = |parameter: &&[u8]| !begins(parameter, b"VALUE=") && !(value.is_some() && begins(parameter, b"TZID="));
+    entry.with_parameters(value.into_iter().chain(entry.parameters().filter(kept)))
+}
+
+/// Why an object that holds this component is never sent.
+pub(super) fn refusal(component: &[Entry<'_>], is_event: bool) -> Option<&'static str> {
+    let mut depth = 0_usize;
+    let mut started = false;
+    for entry in component {
+        match entry.name {
+            Name::Begin => depth += 1,
+            Name::End => depth = depth.saturating_sub(1),
+            Name::Dtstart if depth == 1 => started = true,
+            // An endless loop in sabre that burns a PHP worker for 30 s (`reference/servers.md` §2.2).
+            Name::Rrule if depth == 1 && hangs(entry.value()) => {
+                return Some(
+                    "its RRULE has BYHOUR of 24 or more, or BYMINUTE of 60 or more, which hangs a Baïkal server",
+                );
+            }
+            _ => {}
+        }
+    }
+    (is_event && !started).then_some("it has no DTSTART")
+}
+
+fn hangs(rule: &[u8]) -> bool {
+    let beyond = |numbers: &str, limit: u64| {
+        numbers.split(',').filter_map(|number| number.trim().parse::<u64>().ok()).any(|number| number >= limit)
+    };
+    String::from_utf8_lossy(rule).to_ascii_uppercase().split(';').any(|part| match part.trim().split_once('=') {
+        Some(("BYHOUR", hours)) => beyond(hours, 24),
+        Some(("BYMINUTE", minutes)) => beyond(minutes, 60),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Input that wants to exhaust stack, time or memory, or to make the scanner lose its way.
+
+use super::*;
+
+/// Reads and goes through everything that a pass would do with it.
+fn survives(body: Vec<u8>) -> usize {
+    let Ok(feed) = read(body, None) else { return 0 };
+    for object in feed.objects().iter().take(100) {
+        let text = feed.write(object, &Form { target_uid: Some("t".to_owned()), schedule_agent: true });
+        let plain = feed.write(object, &Form::default());
+        assert_eq!(identify(&plain).map(|found| found.hash), Some(object.hash));
+        let _ = (same(&text, &plain), differing(&text, &plain), feed.content_hash(object), feed.summary(object));
+    }
+    feed.objects().len()
+}
+
+fn within(lines: &str) -> Vec<u8> {
+    format!("BEGIN:VCALENDAR\n{}END:VCALENDAR\n", event("a", "X:1").replace("X:1\n", lines)).into_bytes()
+}
+
+#[test]
+fn nesting_is_bounded_by_nothing_but_the_size() {
+    for name in ["X", "VALARM", "VEVENT"] {
+        let nested = format!("BEGIN:{name}\nURL:\n").repeat(50_000) + &format!("URL:x\nEND:{name}\n").repeat(50_000);
+        assert!(survives(within(&nested)) <= 1);
+        assert_eq!(survives(format!("BEGIN:VCALENDAR\nBEGIN:{name}\n").repeat(50_000).into_bytes()), 0);
+    }
+}
+
+#[test]
+fn a_line_may_be_long_and_have_many_parameters() {
+    assert_eq!(survives(within(&format!("DESCRIPTION:{}\n", "x".repeat(10_000_000)))), 1);
+    assert_eq!(survives(within(&format!("{}:x\n", "X".repeat(10_000_000)))), 1);
+    assert_eq!(survives(within(&format!("ATTENDEE{}:x\n", ";A=\"1\"".repeat(200_000)))), 1);
+    assert_eq!(survives(within(&format!("ATTENDEE;A={}:x\n", ",\"1".repeat(200_000)))), 1);
+}
+
+#[test]
+fn many_broken_lines_cost_no_more_than_their_number() {
+    assert_eq!(survives(within(&"raw text\n".repeat(200_000))), 1);
+    assert_eq!(survives(within(&format!("SUMMARY:x\n{}", "raw text\n".repeat(200_000)))), 1);
+    assert_eq!(survives(within(&format!("X;QUOTED-PRINTABLE:=\n{}", "X:=\n".repeat(200_000)))), 1);
+    assert_eq!(survives(within(&"\n\r\n".repeat(500_000))), 1);
+    assert_eq!(survives(within(&format!("SUMMARY:x\n{}", " \n".repeat(500_000)))), 1);
+}
+
+#[test]
+fn one_uid_may_stand_very_often() {
+    let lines: String = (0..20_000).map(|number| event("a", &format!("RECURRENCE-ID:{number}"))).collect();
+    assert_eq!(survives(format!("BEGIN:VCALENDAR\n{lines}END:VCALENDAR\n").into_bytes()), 1);
+    let lines: String = (0..20_000).map(|number| event("", &format!("X:{}", number % 7))).collect();
+    assert_eq!(survives(format!("BEGIN:VCALENDAR\n{lines}END:VCALENDAR\n").into_bytes()), 20_000);
+}
+
+#[test]
+fn no_octet_in_any_place_makes_it_panic() {
+    let body = within("SUMMARY;X=\"a\":ä\r\n b\nBEGIN:VALARM\nTRIGGER:-PT1M\nEND:VALARM\n");
+    for at in 0..body.len() {
+        for octet in [0, b'\n', b'\r', b' ', b'"', b':', b';', b'=', b'_', 0x7f, 0xc3, 0xff] {
+            let mut broken = body.clone();
+            broken[at] = octet;
+            survives(broken);
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! Decides what a pass is going to do: feed x record x target -> plan. Pure; nothing else decides about a write.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::memory::Hold;
+use crate::model::{Etag, Hash, Href, Key, Record, Standing};
+use crate::time::{DAY, Timestamp};
+
+mod guard;
+mod rename;
+#[cfg(test)]
+mod tests;
+
+pub use guard::{MaxDelete, guard};
+pub use rename::renames;
+
+/// A rejected object that did not change is tried again after this many seconds.
+const RETRY_REJECTED: u64 = 7 * DAY;
+
+/// One object of the feed, beside what is remembered of it.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// Its identity in the feed.
+    pub key: &'a Key,
+    /// Stable hash of the source form.
+    pub source_hash: Hash,
+    /// Stable hash of the form that would be written.
+    pub sent_hash: Hash,
+    /// Where it stands or would stand.
+    pub href: Href,
+    /// Why it must never be sent, if so.
+    pub rejected: Option<&'a str>,
+    /// Its record; under another key when the object was renamed.
+    pub record: Option<&'a Record>,
+}
+
+/// An object of the target that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its version.
+    pub etag: Etag,
+    /// Its identity; `None` when it cannot be read as a calendar object.
+    pub key: Option<Key>,
+    /// Stable hash of what stands there.
+    pub hash: Hash,
+    /// Whether it says the same as the feed's object of that key, in the form that we would write.
+    pub same: bool,
+}
+
+/// What is known of the target at this moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remote {
+    /// The version of every object that stands there.
+    pub present: HashMap<Href, Etag>,
+    /// What had to be read: drifted objects, unrecorded ones under our prefix, and foreign ones with a UID of the feed.
+    pub found: HashMap<Href, Found>,
+    /// Where the UIDs stand that are not recorded as ours.
+    pub foreign: HashMap<Key, Href>,
+    /// What belongs to other subscriptions, by record or by the shape of its href.
+    pub others: HashSet<Href>,
+}
+
+/// The settings that shape a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// What to do with a UID that stands in the target under a foreign href.
+    pub on_conflict: OnConflict,
+    /// What to do with an object of ours that someone else changed.
+    pub on_drift: OnDrift,
+    /// Whether objects that left the feed are deleted.
+    pub deletes: Deletes,
+    /// What to do when the feed is suddenly empty.
+    pub on_empty: OnEmpty,
+    /// How many deletions a pass may do.
+    pub max_delete: MaxDelete,
+    /// A person released the deletions that a guard held.
+    pub allow_deletes: bool,
+    /// Try rejected objects again though nothing changed.
+    pub retry_rejected: bool,
+}
+
+/// `on_conflict` of the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Adopt it when its content is equal, else leave it alone.
+    #[default]
+    Equal,
+    /// Take it over.
+    Adopt,
+    /// Leave it alone.
+    Skip,
+}
+
+/// `on_drift` of the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnDrift {
+    /// Write the feed's form again.
+    #[default]
+    Restore,
+    /// Leave the edit until the feed changes that object.
+    Keep,
+}
+
+/// `deletes` of the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Deletes {
+    /// What left the feed leaves the target.
+    #[default]
+    All,
+    /// Nothing is deleted.
+    None,
+}
+
+/// `on_empty` of the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnEmpty {
+    /// Keep everything and ask a person.
+    #[default]
+    Hold,
+    /// An empty feed means an empty calendar.
+    Accept,
+}
+
+/// What one pass is going to do, in the order in which it is done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Bookkeeping first, then creates and updates, deletes last.
+    pub ops: Vec<Op>,
+    /// Deletes that a guard took out of the plan.
+    pub hold: Option<Hold>,
+}
+
+/// One step. Every write carries what it demands of the object that stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// The record moves to another key; the object on the target keeps its UID.
+    Rename {
+        /// The key that vanished from the feed.
+        from: Key,
+        /// The key that appeared.
+        to: Key,
+    },
+    /// The object stands there already; only the record is written.
+    Note {
+        /// Which object.
+        key: Key,
+        /// Where.
+        href: Href,
+        /// Its version.
+        etag: Etag,
+        /// The hash of what stands there, when the server or a person made something else of it than we sent.
+        server_hash: Option<Hash>,
+        /// Whether it was not in the record before.
+        adopted: bool,
+    },
+    /// The record goes; nothing of it stands on the target.
+    Forget {
+        /// Which object.
+        key: Key,
+    },
+    /// The UID belongs to someone else's object, which is left alone.
+    Leave {
+        /// Which object of the feed.
+        key: Key,
+        /// Whose the other one is.
+        reason: String,
+    },
+    /// The object must not be sent.
+    Reject {
+        /// Which object.
+        key: Key,
+        /// Why.
+        reason: String,
+    },
+    /// PUT with `If-None-Match: *`.
+    Create {
+        /// Which object.
+        key: Key,
+        /// Where.
+        href: Href,
+        /// Whether someone had deleted it from the target.
+        restores: bool,
+    },
+    /// PUT with `If-Match`.
+    Update {
+        /// Which object.
+        key: Key,
+        /// Where.
+        href: Href,
+        /// The version that must stand there.
+        etag: Etag,
+        /// The form of someone else that it overwrites, if it does.
+        restores: Option<Hash>,
+    },
+    /// DELETE with `If-Match`.
+    Delete {
+        /// Which object, as the record or the target names it.
+        key: Option<Key>,
+        /// Where.
+        href: Href,
+        /// The version that must stand there.
+        etag: Etag,
+    },
+}
+
+/// Everything that a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The feed.
+    pub wanted: &'a [Wanted<'a>],
+    /// The records that no object of the feed has.
+    pub orphans: &'a [&'a Record],
+    /// Hrefs that begin like ours and that no record has.
+    pub unrecorded: &'a [Href],
+    /// The target.
+    pub remote: &'a Remote,
+    /// How many objects the last settled feed held; `None` when that is not known.
+    pub last_objects: Option<u64>,
+    /// The moment of the pass.
+    pub now: Timestamp,
+}
+
+/// Makes the plan.
+pub fn plan(facts: &Facts<'_>, policy: &Policy) -> Plan {
+    let mut ops: Vec<Op> = facts.wanted.iter().flat_map(|wanted| decide(wanted, facts, policy)).collect();
+    let mut deletes = Vec::new();
+    for record in facts.orphans {
+        deletes.extend(decide_orphan(record, facts.remote, policy));
+    }
+    let claimed: HashSet<&Href> = facts.wanted.iter().map(|wanted| &wanted.href).collect();
+    if policy.deletes == Deletes::All {
+        let left = facts.unrecorded.iter().filter(|href| !claimed.contains(href));
+        deletes.extend(left.filter_map(|href| delete_unrecorded(href, facts.remote)));
+    }
+    ops.extend(deletes);
+    ops.sort_by_key(Op::stage);
+    guard(ops, facts, policy)
+}
+
+impl Op {
+    /// Bookkeeping, writes, deletes.
+    fn stage(&self) -> u8 {
+        match self {
+            Op::Rename { .. } => 0,
+            Op::Note { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => 1,
+            Op::Create { .. } | Op::Update { .. } => 2,
+            Op::Delete { .. } => 3,
+        }
+    }
+
+    /// Whether the step sends something that changes the target.
+    pub fn is_write(&self) -> bool {
+        self.stage() >= 2
+    }
+
+    /// The object that the step is about, if it is known by name.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Op::Rename { to, .. } => Some(to),
+            Op::Note { key, .. }
+            | Op::Forget { key }
+            | Op::Leave { key, .. }
+            | Op::Reject { key, .. }
+            | Op::Create { key, .. }
+            | Op::Update { key, .. } => Some(key),
+            Op::Delete { key, .. } => key.as_ref(),
+        }
+    }
+}
+
+fn decide(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Vec<Op> {
+    let mut ops = Vec::new();
+    if let Some(record) = wanted.record.filter(|record| record.key != *wanted.key) {
+        ops.push(Op::Rename { from: record.key.clone(), to: wanted.key.clone() });
+    }
+    ops.extend(decide_content(wanted, facts, policy));
+    ops
+}
+
+fn decide_content(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Option<Op> {
+    let key = wanted.key.clone();
+    if let Some(reason) = wanted.rejected {
+        let known = wanted.record.is_some_and(|record| is_still_rejected(record, wanted, facts, policy));
+        return (!known).then(|| Op::Reject { key, reason: reason.to_owned() });
+    }
+    let Some(record) = wanted.record else {
+        return decide_new(wanted, facts.remote, policy);
+    };
+    if is_still_rejected(record, wanted, facts, policy) {
+        return None;
+    }
+    let Some(recorded) = &record.etag else {
+        return decide_new(wanted, facts.remote, policy);
+    };
+    let changed = wanted.sent_hash != record.sent_hash || matches!(record.standing, Standing::Rejected { .. });
+    let href = record.href.clone();
+    let Some(etag) = facts.remote.present.get(&record.href) else {
+        return decide_gone(wanted, href, changed, policy);
+    };
+    if let Some(found) = facts.remote.found.get(&record.href) {
+        return decide_drifted(wanted, record, found, changed, policy);
+    }
+    if etag != recorded {
+        return decide_gone(wanted, href, changed, policy);
+    }
+    let etag = etag.clone();
+    if changed {
+        return Some(Op::Update { key, href, etag, restores: None });
+    }
+    let server_hash = record.server_hash;
+    (wanted.source_hash != record.source_hash).then_some(Op::Note { key, href, etag, server_hash, adopted: false })
+}
+
+/// A rejection holds until the object or the settings change, or a week has passed.
+fn is_still_rejected(record: &Record, wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> bool {
+    let Standing::Rejected { at, .. } = &record.standing else {
+        return false;
+    };
+    let same = record.source_hash == wanted.source_hash && record.sent_hash == wanted.sent_hash;
+    same && !policy.retry_rejected && facts.now.since(*at) < RETRY_REJECTED
+}
+
+/// Someone deleted our object from the target.
+fn decide_gone(wanted: &Wanted<'_>, href: Href, changed: bool, policy: &Policy) -> Option<Op> {
+    let restores = policy.on_drift == OnDrift::Restore;
+    (restores || changed).then(|| Op::Create { key: wanted.key.clone(), href, restores: true })
+}
+
+/// Our object stands there in another version than the record says.
+fn decide_drifted(
+    wanted: &Wanted<'_>,
+    record: &Record,
+    found: &Found,
+    changed: bool,
+    policy: &Policy,
+) -> Option<Op> {
+    let (key, href, etag) = (wanted.key.clone(), record.href.clone(), found.etag.clone());
+    if found.hash == wanted.sent_hash || found.same {
+        let server_hash = (found.hash != wanted.sent_hash).then_some(found.hash);
+        return Some(Op::Note { key, href, etag, server_hash, adopted: false });
+    }
+    let as_we_left_it = found.hash == record.sent_hash || Some(found.hash) == record.server_hash;
+    if changed {
+        return Some(Op::Update { key, href, etag, restores: (!as_we_left_it).then_some(found.hash) });
+    }
+    // A form that comes back after it was overwritten once is the server's own.
+    let is_the_servers = record.restored_hash == Some(found.hash);
+    if as_we_left_it || is_the_servers || policy.on_drift == OnDrift::Keep {
+        return Some(Op::Note { key, href, etag, server_hash: Some(found.hash), adopted: false });
+    }
+    Some(Op::Update { key, href, etag, restores: Some(found.hash) })
+}
+
+/// Nothing in the record stands on the target for this object.
+fn decide_new(wanted: &Wanted<'_>, remote: &Remote, policy: &Policy) -> Option<Op> {
+    let key = wanted.key.clone();
+    if let Some(found) = remote.found.get(&wanted.href).filter(|_| remote.present.contains_key(&wanted.href)) {
+        return Some(adopt(wanted, wanted.href.clone(), found));
+    }
+    let Some(href) = remote.foreign.get(wanted.key).filter(|href| remote.present.contains_key(href)) else {
+        return Some(Op::Create { key, href: wanted.href.clone(), restores: false });
+    };
+    let other_subscription = remote.others.contains(href);
+    let found = remote.found.get(href);
+    match found {
+        Some(found) if !other_subscription && policy.on_conflict == OnConflict::Adopt => {
+            Some(adopt(wanted, href.clone(), found))
+        }
+        Some(found) if !other_subscription && policy.on_conflict == OnConflict::Equal && found.same => {
+            Some(adopt(wanted, href.clone(), found))
+        }
+        _ => {
+            let reason = if other_subscription {
+                "another subscription has put this UID into the calendar"
+            } else {
+                "the calendar already holds this UID in an object that is not ours (see on_conflict)"
+            };
+            let known = matches!(wanted.record.map(|record| &record.standing),
+                Some(Standing::Foreign { reason: known }) if known == reason);
+            (!known).then(|| Op::Leave { key, reason: reason.to_owned() })
+        }
+    }
+}
+
+/// An object that stands there already becomes ours; it is written only when it says something else.
+fn adopt(wanted: &Wanted<'_>, href: Href, found: &Found) -> Op {
+    let (key, etag) = (wanted.key.clone(), found.etag.clone());
+    if found.hash == wanted.sent_hash || found.same {
+        let server_hash = (found.hash != wanted.sent_hash).then_some(found.hash);
+        return Op::Note { key, href, etag, server_hash, adopted: true };
+    }
+    Op::Update { key, href, etag, restores: None }
+}
+
+/// A record whose object left the feed.
+fn decide_orphan(record: &Record, remote: &Remote, policy: &Policy) -> Option<Op> {
+    let key = record.key.clone();
+    let standing = record.etag.as_ref().and_then(|etag| remote.present.get(&record.href).map(|now| (etag, now)));
+    match standing {
+        None => Some(Op::Forget { key }),
+        Some(_) if policy.deletes == Deletes::None => None,
+        Some((recorded, now)) if recorded == now || policy.on_drift == OnDrift::Restore => {
+            Some(Op::Delete { key: Some(key), href: record.href.clone(), etag: now.clone() })
+        }
+        // Someone made it their own; it is released.
+        Some(_) => Some(Op::Forget { key }),
+    }
+}
+
+/// An object under our prefix that neither record nor feed knows: the state was lost and the object left the feed.
+fn delete_unrecorded(href: &Href, remote: &Remote) -> Option<Op> {
+    let etag = remote.present.get(href)?.clone();
+    let key = remote.found.get(href).and_then(|found| found.key.clone());
+    Some(Op::Delete { key, href: href.clone(), etag })
+}

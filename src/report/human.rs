@@ -1,0 +1,220 @@
+//! Reports as sentences for people. Pure: who is listening is an argument.
+
+use super::{Outcome, PassReport, Refused, Say, Step};
+use crate::error::Kind;
+use crate::plan::Op;
+use crate::time::in_words;
+
+/// Who reads what is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// A person at a terminal.
+    Terminal,
+    /// The journal: what changed, and what needs a person.
+    Journal,
+    /// Nobody, until something needs a person: cron mails every line.
+    Nobody,
+}
+
+/// How much a line matters; the numbers are those of syslog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// A person must look.
+    Error = 3,
+    /// A person should know.
+    Warning = 4,
+    /// A result.
+    Info = 6,
+}
+
+/// One line to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How much it matters.
+    pub weight: Weight,
+    /// Without newline.
+    pub text: String,
+}
+
+fn line(weight: Weight, text: String) -> Line {
+    Line { weight, text }
+}
+
+/// What to say of a pass.
+pub fn lines(report: &PassReport, listener: Listener) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let watched = listener == Listener::Terminal;
+    if let Some(error) = &report.error {
+        if watched || report.say == Say::Trouble {
+            lines.push(line(trouble_weight(report), trouble(report, error.kind, &error.message)));
+        }
+        return lines;
+    }
+    if report.say == Say::Recovered {
+        lines.push(line(Weight::Info, format!("{}: in order again", report.name)));
+    }
+    let changed = report.outcome == Outcome::Changed || report.wrote();
+    if watched || (listener == Listener::Journal && changed) {
+        lines.push(line(Weight::Info, result(report)));
+    }
+    for refused in &report.rejected {
+        lines.push(line(Weight::Warning, told(report, "not mirrored", refused)));
+    }
+    for refused in &report.conflicts {
+        lines.push(line(Weight::Warning, told(report, "left alone", refused)));
+    }
+    if let Some(held) = report.held.as_ref().filter(|_| watched || report.say == Say::Trouble) {
+        let name = &report.name;
+        let text = format!(
+            "{name}: {} deletions held back: {}. If that is right: baikal-sync run {name} --allow-deletes",
+            held.deletes, held.reason
+        );
+        lines.push(line(Weight::Error, text));
+    }
+    lines
+}
+
+fn trouble_weight(report: &PassReport) -> Weight {
+    match report.kind() {
+        Some(kind) if kind.is_temporary() && !report.alert => Weight::Warning,
+        _ => Weight::Error,
+    }
+}
+
+fn trouble(report: &PassReport, kind: Kind, message: &str) -> String {
+    let name = &report.name;
+    let waiting = if report.outcome == Outcome::BackingOff { "waiting after a failure: " } else { "" };
+    let standing = match report.failing_for {
+        0..=90 => String::new(),
+        seconds => format!(" (for {})", in_words(seconds)),
+    };
+    let next = match report.retry_at {
+        Some(at) if !matches!(kind, Kind::Stopped | Kind::Locked) => format!("; next try at {}", at.local()),
+        _ => String::new(),
+    };
+    let nothing = if report.wrote() { "" } else { ", nothing was changed" };
+    let nothing = if matches!(kind, Kind::Feed) { nothing } else { "" };
+    format!("{name}: {waiting}{message}{standing}{nothing}{next}")
+}
+
+fn result(report: &PassReport) -> String {
+    let name = &report.name;
+    match report.outcome {
+        Outcome::NotDue => {
+            let at = report.retry_at.map(|at| format!(" before {}", at.local())).unwrap_or_default();
+            format!("{name}: not due{at}")
+        }
+        Outcome::Locked => format!("{name}: another run is working on it"),
+        _ => {
+            let counts = counts(report);
+            let seconds = report.duration_ms / 100;
+            let (took, tenths) = (seconds / 10, seconds % 10);
+            match &report.plan {
+                Some(_) if counts.is_empty() => format!("{name}: nothing to do, {} unchanged", report.unchanged),
+                Some(_) => format!("{name}: would have {counts}; {} unchanged", report.unchanged),
+                None if counts.is_empty() => format!("{name}: unchanged, {} objects", report.unchanged),
+                None => format!("{name}: {counts}; {} unchanged ({took}.{tenths} s)", report.unchanged),
+            }
+        }
+    }
+}
+
+fn counts(report: &PassReport) -> String {
+    let counts = [
+        (report.created, "created"),
+        (report.updated, "updated"),
+        (report.deleted, "deleted"),
+        (report.restored, "of them restored"),
+        (report.adopted, "adopted"),
+        (report.renamed, "renamed"),
+    ];
+    let named: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    named.join(", ")
+}
+
+fn told(report: &PassReport, what: &str, refused: &Refused) -> String {
+    format!("{}: {what}: {}: {}", report.name, title(&refused.summary, &refused.uid), refused.reason)
+}
+
+/// What a person knows an object by.
+pub fn title(summary: &str, uid: &str) -> String {
+    if summary.is_empty() { format!("(no title, UID {uid})") } else { format!("“{summary}” (UID {uid})") }
+}
+
+/// The steps of a dry run, event by event: sign, date, title, what changes.
+pub fn steps(steps: &[Step]) -> Vec<String> {
+    steps.iter().map(step).collect()
+}
+
+fn step(step: &Step) -> String {
+    let (sign, note) = match &step.op {
+        Op::Create { restores: false, .. } => ("+", String::new()),
+        Op::Create { .. } => ("+", "was deleted from the target".to_owned()),
+        Op::Update { restores: None, .. } => ("~", step.changes.join(", ")),
+        Op::Update { .. } => ("~", format!("was edited on the target: {}", step.changes.join(", "))),
+        Op::Delete { .. } => ("-", String::new()),
+        Op::Note { adopted: true, .. } => ("=", "stands there already".to_owned()),
+        Op::Note { .. } => ("=", "only the record changes".to_owned()),
+        Op::Rename { from, .. } => ("=", format!("came as UID {} before", from.uid)),
+        Op::Forget { .. } => ("=", "is gone from the target too".to_owned()),
+        Op::Leave { reason, .. } | Op::Reject { reason, .. } => ("!", reason.clone()),
+    };
+    let uid = step.op.key().map_or("unknown", |key| key.uid.as_str());
+    let what = if step.summary.is_empty() { format!("(no title, UID {uid})") } else { step.summary.clone() };
+    let note = if note.is_empty() { note } else { format!("  [{note}]") };
+    format!("  {sign} {:<30} {what}{note}", step.start).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Fault;
+    use crate::memory::Hold;
+    use crate::time::Timestamp;
+
+    fn said(report: &PassReport, listener: Listener) -> Vec<String> {
+        lines(report, listener).into_iter().map(|line| line.text).collect()
+    }
+
+    fn changed() -> PassReport {
+        PassReport { outcome: Outcome::Changed, created: 2, deleted: 1, unchanged: 7, ..PassReport::new("work") }
+    }
+
+    fn failed(kind: Kind, say: Say) -> PassReport {
+        let error = Some(Fault { kind, message: "cannot connect".to_owned(), retry_after: None });
+        let retry_at = Some(Timestamp(60));
+        PassReport { outcome: Outcome::Failed, error, retry_at, say, ..PassReport::new("work") }
+    }
+
+    #[test]
+    fn a_change_is_told_at_a_terminal_and_in_the_journal_but_not_to_cron() {
+        let text = ["work: 2 created, 1 deleted; 7 unchanged (0.0 s)".to_owned()];
+        assert_eq!((said(&changed(), Listener::Terminal), said(&changed(), Listener::Journal)), (text.to_vec(), text.to_vec()));
+        assert!(said(&changed(), Listener::Nobody).is_empty());
+    }
+
+    #[test]
+    fn an_unchanged_pass_is_told_at_a_terminal_only() {
+        let report = PassReport { unchanged: 3, ..PassReport::new("work") };
+        assert_eq!(said(&report, Listener::Terminal), ["work: unchanged, 3 objects"]);
+        assert!(said(&report, Listener::Journal).is_empty());
+    }
+
+    #[test]
+    fn a_trouble_is_told_to_nobody_only_when_it_is_news() {
+        assert!(said(&failed(Kind::Unavailable, Say::Nothing), Listener::Nobody).is_empty());
+        let told = said(&failed(Kind::Refused, Say::Trouble), Listener::Nobody);
+        assert!(told[0].starts_with("work: cannot connect; next try at 1970-01-01"), "{told:?}");
+    }
+
+    #[test]
+    fn a_hold_names_the_command_that_releases_it() {
+        let held = Some(Hold { deletes: 12, reason: "too many".to_owned(), said_at: None });
+        let report = PassReport { outcome: Outcome::Held, held, say: Say::Trouble, ..PassReport::new("work") };
+        assert_eq!(
+            said(&report, Listener::Nobody),
+            ["work: 12 deletions held back: too many. If that is right: baikal-sync run work --allow-deletes"]
+        );
+    }
+}

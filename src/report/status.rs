@@ -1,0 +1,185 @@
+//! What `status` tells: one block a subscription, what is wrong first, times in words.
+
+use std::fmt::Write;
+
+use super::Refused;
+use super::human::title;
+use crate::memory::Memory;
+use crate::time::{Timestamp, in_words};
+
+/// A subscription as the configuration and the state know it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StatusReport {
+    /// Its name.
+    pub name: String,
+    /// Where it comes from, without secrets; empty when it is not in the configuration any more.
+    pub source: String,
+    /// Where it goes to.
+    pub target: String,
+    /// Whether the configuration has it.
+    pub configured: bool,
+    /// What the state remembers.
+    pub memory: Memory,
+    /// How many objects of ours stand in the target.
+    pub mirrored: u64,
+    /// Objects that are refused.
+    pub rejected: Vec<Refused>,
+    /// Objects that are left alone.
+    pub conflicts: Vec<Refused>,
+}
+
+/// How a subscription stands, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// The last pass failed.
+    Failing,
+    /// A guard keeps deletions back.
+    Held,
+    /// Settled, but some objects are refused.
+    Refusing,
+    /// It never ran.
+    NeverRan,
+    /// Settled.
+    InOrder,
+    /// The state remembers it, the configuration does not have it.
+    NotConfigured,
+}
+
+impl StatusReport {
+    /// How it stands.
+    pub fn state(&self) -> State {
+        if !self.configured {
+            State::NotConfigured
+        } else if self.memory.failing.is_some() {
+            State::Failing
+        } else if self.memory.held.is_some() {
+            State::Held
+        } else if self.memory.started_at.is_none() {
+            State::NeverRan
+        } else if !self.rejected.is_empty() || !self.conflicts.is_empty() {
+            State::Refusing
+        } else {
+            State::InOrder
+        }
+    }
+}
+
+/// The text of `status`.
+pub fn text(reports: &[StatusReport], now: Timestamp) -> String {
+    let mut sorted: Vec<&StatusReport> = reports.iter().collect();
+    sorted.sort_by_key(|report| report.state());
+    let blocks: Vec<String> = sorted.into_iter().map(|report| block(report, now)).collect();
+    blocks.join("\n")
+}
+
+fn block(report: &StatusReport, now: Timestamp) -> String {
+    let mut text = format!("{}: {}\n", report.name, headline(report, now));
+    let mut tell = |what: &str, value: &str| {
+        let _ = writeln!(text, "  {what:<9} {value}");
+    };
+    if let Some(failing) = &report.memory.failing {
+        tell("trouble", &failing.message);
+        if let Some(at) = failing.retry_at.filter(|at| *at > now) {
+            tell("next try", &format!("in {}, or now with --force", in_words(at.since(now))));
+        }
+    }
+    if let Some(held) = &report.memory.held {
+        tell("held", &format!("{} deletions: {}", held.deletes, held.reason));
+        tell("release", &format!("baikal-sync run {} --allow-deletes", report.name));
+    }
+    if report.configured {
+        tell("from", &report.source);
+    }
+    tell("to", &report.target);
+    if let Some(settled) = report.memory.settled_at {
+        tell("holds", &plural(report.mirrored, "object"));
+        tell("settled", &format!("{} ago", in_words(now.since(settled))));
+    }
+    for refused in &report.rejected {
+        tell("rejected", &format!("{}: {}", title(&refused.summary, &refused.uid), refused.reason));
+    }
+    for refused in &report.conflicts {
+        tell("left out", &format!("{}: {}", title(&refused.summary, &refused.uid), refused.reason));
+    }
+    text
+}
+
+fn headline(report: &StatusReport, now: Timestamp) -> String {
+    match (report.state(), &report.memory.failing) {
+        (State::Failing, Some(failing)) => {
+            format!("failing for {}, {}", in_words(now.since(failing.since)), times(failing.failures))
+        }
+        (State::Failing, None) => "failing".to_owned(),
+        (State::Held, _) => "held, a person must look".to_owned(),
+        (State::Refusing, _) => {
+            let refused = (report.rejected.len() + report.conflicts.len()) as u64;
+            format!("in order, but for {}", plural(refused, "object"))
+        }
+        (State::NeverRan, _) => "has not run yet".to_owned(),
+        (State::InOrder, _) => "in order".to_owned(),
+        (State::NotConfigured, _) => "not in the configuration any more".to_owned(),
+    }
+}
+
+fn times(failures: u32) -> String {
+    if failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") }
+}
+
+fn plural(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+    use crate::memory::Failing;
+
+    const NOW: Timestamp = Timestamp(100_000);
+
+    fn settled(name: &str) -> StatusReport {
+        let memory = Memory {
+            started_at: Some(Timestamp(NOW.0 - 300)),
+            settled_at: Some(Timestamp(NOW.0 - 300)),
+            ..Memory::default()
+        };
+        StatusReport {
+            name: name.to_owned(),
+            source: "https://h/…".to_owned(),
+            target: "work".to_owned(),
+            configured: true,
+            memory,
+            mirrored: 12,
+            ..StatusReport::default()
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_comes_first_and_says_what_to_do() {
+        let mut broken = settled("b");
+        broken.memory.failing = Some(Failing {
+            failures: 2,
+            since: Timestamp(NOW.0 - 600),
+            retry_at: Some(NOW.plus(120)),
+            kind: Kind::Unavailable,
+            message: "cannot connect to https://h".to_owned(),
+            said_at: None,
+        });
+        let expected = "\
+b: failing for 10 minutes, 2 times in a row
+  trouble   cannot connect to https://h
+  next try  in 2 minutes, or now with --force
+  from      https://h/…
+  to        work
+  holds     12 objects
+  settled   5 minutes ago
+
+a: in order
+  from      https://h/…
+  to        work
+  holds     12 objects
+  settled   5 minutes ago
+";
+        assert_eq!(text(&[settled("a"), broken], NOW), expected);
+    }
+}

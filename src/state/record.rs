@@ -1,0 +1,166 @@
+//! The records in the state, and the foreign objects that were read once.
+
+use rusqlite::{Row, params};
+
+use super::{Id, State, Tally, reading};
+use crate::error::{Kind, OrFault};
+use crate::model::{ComponentType, Etag, Hash, Href, Key, Record, Standing};
+use crate::time::Timestamp;
+
+/// A foreign object: where, in which version, and its identity if it can be read.
+pub type ForeignObject = (Href, Etag, Option<Key>);
+
+impl State {
+    /// Every record of a subscription.
+    pub fn records(&self, id: Id) -> anyhow::Result<Vec<Record>> {
+        let mut statement = self.statement(
+            "SELECT component, uid, target_uid, href, etag, source_hash, sent_hash, server_hash, content_hash,
+                restored_hash, start, summary, standing, reason, since
+             FROM record WHERE subscription = ?1 ORDER BY component, uid",
+        )?;
+        let rows = statement.query_map([id], record_of).or_fault(Kind::State, reading)?;
+        rows.collect::<Result<_, _>>().or_fault(Kind::State, reading)
+    }
+
+    /// Writes a record, over an older one of the same key.
+    pub fn put_record(&self, id: Id, record: &Record) -> anyhow::Result<()> {
+        let (standing, reason, since) = match &record.standing {
+            Standing::Mirrored => ("mirrored", None, None),
+            Standing::Rejected { reason, at } => ("rejected", Some(reason), Some(at.0)),
+            Standing::Foreign { reason } => ("foreign", Some(reason), None),
+        };
+        self.run(
+            "INSERT OR REPLACE INTO record (subscription, component, uid, target_uid, href, etag, source_hash,
+                sent_hash, server_hash, content_hash, restored_hash, start, summary, standing, reason, since)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+            params![
+                id,
+                record.key.component.as_str(),
+                record.key.uid,
+                record.target_uid,
+                record.href.as_str(),
+                record.etag.as_ref().map(Etag::as_str),
+                record.source_hash.0,
+                record.sent_hash.0,
+                record.server_hash.map(|hash| hash.0),
+                record.content_hash.0,
+                record.restored_hash.map(|hash| hash.0),
+                record.start,
+                record.summary,
+                standing,
+                reason,
+                since
+            ],
+        )
+    }
+
+    /// Removes a record.
+    pub fn forget_record(&self, id: Id, key: &Key) -> anyhow::Result<()> {
+        self.run(
+            "DELETE FROM record WHERE subscription = ?1 AND component = ?2 AND uid = ?3",
+            params![id, key.component.as_str(), key.uid],
+        )
+    }
+
+    /// What other subscriptions have put into this target: where, and the identity that stands there.
+    pub fn objects_of_others(&self, id: Id, target: &str) -> anyhow::Result<Vec<(Href, Key)>> {
+        let mut statement = self.statement(
+            "SELECT href, component, ifnull(target_uid, uid)
+             FROM record JOIN subscription ON subscription.id = record.subscription
+             WHERE target = ?1 AND subscription.id <> ?2 AND record.etag IS NOT NULL",
+        )?;
+        let rows = statement.query_map(params![target, id], |row| {
+            let component = component_of(&row.get::<_, String>(1)?)?;
+            Ok((Href::new(row.get::<_, String>(0)?), Key { component, uid: row.get(2)? }))
+        });
+        rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
+    }
+
+    /// The foreign objects that were read in earlier passes.
+    pub fn foreign_objects(&self, id: Id) -> anyhow::Result<Vec<ForeignObject>> {
+        let mut statement =
+            self.statement("SELECT href, etag, component, uid FROM foreign_object WHERE subscription = ?1")?;
+        let rows = statement.query_map([id], |row| {
+            let component = row.get::<_, Option<String>>(2)?.map(|name| component_of(&name)).transpose()?;
+            let key = component.zip(row.get::<_, Option<String>>(3)?).map(|(component, uid)| Key { component, uid });
+            let etag = Etag::parse(&row.get::<_, String>(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
+            Ok((Href::new(row.get::<_, String>(0)?), etag, key))
+        });
+        rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
+    }
+
+    /// Replaces what is known of the foreign objects.
+    pub fn set_foreign_objects(&self, id: Id, objects: &[ForeignObject]) -> anyhow::Result<()> {
+        self.run("DELETE FROM foreign_object WHERE subscription = ?1", [id])?;
+        for (href, etag, key) in objects {
+            let (component, uid) = key.as_ref().map(|key| (key.component.as_str(), &key.uid)).unzip();
+            self.run(
+                "INSERT OR REPLACE INTO foreign_object (subscription, href, etag, component, uid)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![id, href.as_str(), etag.as_str(), component, uid],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// When the earliest rejection was that still stands.
+    pub fn earliest_rejection(&self, id: Id) -> anyhow::Result<Option<Timestamp>> {
+        let mut statement =
+            self.statement("SELECT min(since) FROM record WHERE subscription = ?1 AND standing = 'rejected'")?;
+        let earliest: Option<i64> = statement.query_row([id], |row| row.get(0)).or_fault(Kind::State, reading)?;
+        Ok(earliest.map(Timestamp))
+    }
+
+    pub(super) fn tally(&self, id: Id) -> anyhow::Result<Tally> {
+        let mut tally = Tally::default();
+        let mut counting =
+            self.statement("SELECT count(*) FROM record WHERE subscription = ?1 AND etag IS NOT NULL")?;
+        let mirrored: i64 = counting.query_row([id], |row| row.get(0)).or_fault(Kind::State, reading)?;
+        tally.mirrored = mirrored.cast_unsigned();
+        let mut statement = self.statement(
+            "SELECT standing, uid, summary, reason FROM record
+             WHERE subscription = ?1 AND standing <> 'mirrored' ORDER BY uid",
+        )?;
+        let mut rows = statement.query([id]).or_fault(Kind::State, reading)?;
+        while let Some(row) = rows.next().or_fault(Kind::State, reading)? {
+            let entry = three_texts(row).or_fault(Kind::State, reading)?;
+            let standing: String = row.get(0).or_fault(Kind::State, reading)?;
+            if standing == "rejected" { tally.rejected.push(entry) } else { tally.foreign.push(entry) }
+        }
+        Ok(tally)
+    }
+}
+
+fn three_texts(row: &Row<'_>) -> rusqlite::Result<(String, String, String)> {
+    Ok((row.get(1)?, row.get(2)?, row.get::<_, Option<String>>(3)?.unwrap_or_default()))
+}
+
+fn component_of(name: &str) -> rusqlite::Result<ComponentType> {
+    ComponentType::from_name(name.as_bytes()).ok_or(rusqlite::Error::InvalidQuery)
+}
+
+fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let hash = |index: usize| row.get::<_, [u8; 32]>(index).map(Hash);
+    let maybe_hash = |index: usize| row.get::<_, Option<[u8; 32]>>(index).map(|bytes| bytes.map(Hash));
+    let component = component_of(&row.get::<_, String>(0)?)?;
+    let reason = row.get::<_, Option<String>>(13)?.unwrap_or_default();
+    let standing = match row.get::<_, String>(12)?.as_str() {
+        "rejected" => Standing::Rejected { reason, at: Timestamp(row.get::<_, Option<i64>>(14)?.unwrap_or(0)) },
+        "foreign" => Standing::Foreign { reason },
+        _ => Standing::Mirrored,
+    };
+    Ok(Record {
+        key: Key { component, uid: row.get(1)? },
+        target_uid: row.get(2)?,
+        href: Href::new(row.get::<_, String>(3)?),
+        etag: row.get::<_, Option<String>>(4)?.and_then(|etag| Etag::parse(&etag)),
+        source_hash: hash(5)?,
+        sent_hash: hash(6)?,
+        server_hash: maybe_hash(7)?,
+        content_hash: hash(8)?,
+        restored_hash: maybe_hash(9)?,
+        start: row.get(10)?,
+        summary: row.get(11)?,
+        standing,
+    })
+}

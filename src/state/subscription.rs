@@ -1,0 +1,197 @@
+//! The subscriptions in the state: their memory, and what was discovered behind their targets.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{Id, State, reading};
+use crate::collection::caldav::Remembered;
+use crate::dav::discover::Server;
+use crate::error::{Kind, OrFault};
+use crate::memory::{Failing, FeedMemory, Hold, Memory};
+use crate::model::{ComponentType, Hash, Mark};
+use crate::source::Validators;
+use crate::time::Timestamp;
+
+/// A subscription of the state, for `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Its name.
+    pub name: String,
+    /// Its target, in the canonical form.
+    pub target: String,
+    /// What is remembered of it.
+    pub memory: Memory,
+    /// What its records say.
+    pub tally: Tally,
+}
+
+/// How many objects stand how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Objects of ours in the target.
+    pub mirrored: u64,
+    /// Refused objects: UID, title, reason.
+    pub rejected: Vec<(String, String, String)>,
+    /// Objects whose UID someone else has: UID, title, reason.
+    pub foreign: Vec<(String, String, String)>,
+}
+
+const COLUMNS: &str = "settings, feed_etag, feed_modified, feed_body, feed_digest, feed_objects, feed_read_at,
+    ctag, sync_token, looked_at, listed_at, started_at, settled_at, pending, next_change_at,
+    failures, failing_since, retry_at, failure_kind, failure_message, failure_said_at,
+    held_deletes, held_reason, held_said_at, form";
+
+impl State {
+    /// The memory of a subscription; one that never ran has none yet and no id.
+    pub fn memory(&self, name: &str, target: &str) -> anyhow::Result<Option<(Id, Memory)>> {
+        let sql = format!("SELECT {COLUMNS}, id FROM subscription WHERE name = ?1 AND target = ?2");
+        let mut statement = self.statement(&sql)?;
+        let found = statement.query_row([name, target], |row| Ok((row.get(25)?, memory_of(row)?)));
+        found.optional().or_fault(Kind::State, reading)
+    }
+
+    /// The identity of a subscription, made when it is new.
+    pub fn subscription(&self, name: &str, target: &str) -> anyhow::Result<Id> {
+        self.run("INSERT OR IGNORE INTO subscription (name, target) VALUES (?1, ?2)", [name, target])?;
+        let mut statement = self.statement("SELECT id FROM subscription WHERE name = ?1 AND target = ?2")?;
+        statement.query_row([name, target], |row| row.get(0)).or_fault(Kind::State, reading)
+    }
+
+    /// Stores the memory of a subscription.
+    pub fn remember(&self, id: Id, memory: &Memory) -> anyhow::Result<()> {
+        let feed = memory.feed.as_ref();
+        let failing = memory.failing.as_ref();
+        let held = memory.held.as_ref();
+        let time = |moment: Option<Timestamp>| moment.map(|moment| moment.0);
+        self.run(
+            "UPDATE subscription SET settings = ?2, feed_etag = ?3, feed_modified = ?4, feed_body = ?5,
+                feed_digest = ?6, feed_objects = ?7, feed_read_at = ?8, ctag = ?9, sync_token = ?10, looked_at = ?11,
+                listed_at = ?12, started_at = ?13, settled_at = ?14, pending = ?15, next_change_at = ?16,
+                failures = ?17, failing_since = ?18, retry_at = ?19, failure_kind = ?20, failure_message = ?21,
+                failure_said_at = ?22, held_deletes = ?23, held_reason = ?24, held_said_at = ?25,
+                form = ?26
+             WHERE id = ?1",
+            params![
+                id,
+                memory.settings.map(|hash| hash.0),
+                feed.and_then(|feed| feed.validators.etag.as_ref()),
+                feed.and_then(|feed| feed.validators.last_modified.as_ref()),
+                feed.map(|feed| feed.body.0),
+                feed.map(|feed| feed.digest.0),
+                feed.map(|feed| feed.objects.cast_signed()),
+                feed.map(|feed| feed.read_at.0),
+                memory.mark.ctag,
+                memory.mark.sync_token,
+                time(memory.looked_at),
+                time(memory.listed_at),
+                time(memory.started_at),
+                time(memory.settled_at),
+                memory.pending,
+                time(memory.next_change_at),
+                failing.map_or(0, |failing| failing.failures),
+                failing.map(|failing| failing.since.0),
+                time(failing.and_then(|failing| failing.retry_at)),
+                failing.map(|failing| failing.kind.as_str()),
+                failing.map(|failing| &failing.message),
+                time(failing.and_then(|failing| failing.said_at)),
+                held.map(|held| held.deletes.cast_signed()),
+                held.map(|held| &held.reason),
+                time(held.and_then(|held| held.said_at)),
+                memory.form,
+            ],
+        )
+    }
+
+    /// Every subscription that ever ran, by name.
+    pub fn subscriptions(&self) -> anyhow::Result<Vec<Summary>> {
+        let sql = format!("SELECT {COLUMNS}, id, name, target FROM subscription ORDER BY name, target");
+        let mut statement = self.statement(&sql)?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, Id>(25)?, row.get(26)?, row.get(27)?, memory_of(row)?))
+        });
+        let rows: Result<Vec<_>, _> = rows.or_fault(Kind::State, reading)?.collect();
+        let rows = rows.or_fault(Kind::State, reading)?;
+        rows.into_iter().map(|(id, name, target, memory)| Ok(Summary { name, target, memory, tally: self.tally(id)? })).collect()
+    }
+
+    /// What discovery found behind a target.
+    pub fn remembered(&self, target: &str) -> anyhow::Result<Option<Remembered>> {
+        let mut statement =
+            self.statement("SELECT url, server, can_sync, auto_schedule, components FROM calendar WHERE target = ?1")?;
+        let found = statement.query_row([target], |row| {
+            let components: String = row.get(4)?;
+            let components = components.split(' ').filter_map(|name| ComponentType::from_name(name.as_bytes()));
+            Ok(Remembered {
+                calendar: row.get(0)?,
+                server: Server::from_word(&row.get::<_, String>(1)?).unwrap_or(Server::Other),
+                can_sync: row.get(2)?,
+                auto_schedule: row.get(3)?,
+                components: components.collect(),
+            })
+        });
+        found.optional().or_fault(Kind::State, reading)
+    }
+
+    /// Keeps what discovery found behind a target, or forgets it.
+    pub fn set_remembered(&self, target: &str, remembered: Option<&Remembered>) -> anyhow::Result<()> {
+        let Some(known) = remembered else {
+            return self.run("DELETE FROM calendar WHERE target = ?1", [target]);
+        };
+        let components: Vec<&str> = known.components.iter().map(|component| component.as_str()).collect();
+        self.run(
+            "INSERT OR REPLACE INTO calendar (target, url, server, can_sync, auto_schedule, components)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                target,
+                known.calendar,
+                known.server.as_str(),
+                known.can_sync,
+                known.auto_schedule,
+                components.join(" ")
+            ],
+        )
+    }
+}
+
+fn memory_of(row: &Row<'_>) -> rusqlite::Result<Memory> {
+    let time = |index: usize| row.get::<_, Option<i64>>(index).map(|moment| moment.map(Timestamp));
+    let hash = |index: usize| row.get::<_, Option<[u8; 32]>>(index).map(|bytes| bytes.map(Hash));
+    let feed = match (hash(3)?, hash(4)?, row.get::<_, Option<i64>>(5)?, time(6)?) {
+        (Some(body), Some(digest), Some(objects), Some(read_at)) => Some(FeedMemory {
+            validators: Validators { etag: row.get(1)?, last_modified: row.get(2)? },
+            body,
+            digest,
+            objects: objects.cast_unsigned(),
+            read_at,
+        }),
+        _ => None,
+    };
+    let failing = match (row.get::<_, u32>(15)?, time(16)?) {
+        (0, _) | (_, None) => None,
+        (failures, Some(since)) => Some(Failing {
+            failures,
+            since,
+            retry_at: time(17)?,
+            kind: row.get::<_, Option<String>>(18)?.and_then(|word| Kind::from_word(&word)).unwrap_or(Kind::Internal),
+            message: row.get::<_, Option<String>>(19)?.unwrap_or_default(),
+            said_at: time(20)?,
+        }),
+    };
+    let held = match (row.get::<_, Option<i64>>(21)?, row.get::<_, Option<String>>(22)?) {
+        (Some(deletes), Some(reason)) => Some(Hold { deletes: deletes.cast_unsigned(), reason, said_at: time(23)? }),
+        _ => None,
+    };
+    Ok(Memory {
+        settings: hash(0)?,
+        form: row.get(24)?,
+        feed,
+        mark: Mark { ctag: row.get(7)?, sync_token: row.get(8)? },
+        looked_at: time(9)?,
+        listed_at: time(10)?,
+        started_at: time(11)?,
+        settled_at: time(12)?,
+        pending: row.get(13)?,
+        next_change_at: time(14)?,
+        failing,
+        held,
+    })
+}

@@ -1,0 +1,412 @@
+//! One pass over one subscription, from the feed to the record: the gates, the look, the plan, the writes, the settling.
+
+mod change;
+mod look;
+mod record;
+mod settle;
+mod show;
+mod wanted;
+
+use std::time::{Instant, SystemTime};
+
+use crate::backoff::{self, Turn};
+use crate::collection::{Abilities, Collection};
+use crate::config::{SourceAddress, Subscription, Verify};
+use crate::error::{Fault, Kind, fault, kind_of, retry_after, sentence};
+use crate::ics::{self, Feed};
+use crate::memory::{Failing, FeedMemory, Memory};
+use crate::model::Hash;
+use crate::plan::Policy;
+use crate::report::{FeedReport, Gate, Outcome, PassReport, Say};
+use crate::signal::Stop;
+use crate::source::{Fetched, Source, Validators};
+use crate::state::{Handle, Id};
+use crate::time::{DAY, Timestamp};
+
+use look::{Known, Look, look, proves_nothing_changed};
+
+/// Changes whenever the hash of an object or the form in which we write it does. Records of another form are compared
+/// with the target anew; what is equal is not rewritten.
+const FORM: u32 = 1;
+/// Validators and body hash are trusted no longer than this after the body was last read, in seconds.
+const TRUSTED: u64 = DAY;
+/// A standing trouble is said again after this time, in seconds.
+const SAY_EVERY: u64 = DAY;
+
+/// How a pass is to be done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Options {
+    /// Override back-off and due time.
+    pub force: bool,
+    /// Trust nothing remembered.
+    pub full: bool,
+    /// Plan only; write neither target nor state.
+    pub dry_run: bool,
+    /// Carry out the deletions that a guard holds.
+    pub allow_deletes: bool,
+    /// The subscription was named on the command line, so its interval does not count.
+    pub asked: bool,
+}
+
+/// Everything that a pass works with.
+#[derive(Clone, Copy)]
+pub struct Pass<'a> {
+    /// The settings.
+    pub subscription: &'a Subscription,
+    /// The feed.
+    pub source: &'a dyn Source,
+    /// The target.
+    pub collection: &'a dyn Collection,
+    /// The state.
+    pub state: &'a Handle,
+    /// The wish to stop.
+    pub stop: &'a Stop,
+    /// How to do it.
+    pub options: Options,
+    /// Is told how many of how many writes are done.
+    pub progress: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+/// Runs a pass. Whatever happens is in the report, and in the state but for a dry run.
+pub fn pass(pass: &Pass<'_>) -> PassReport {
+    let (clock, started) = (Instant::now(), now());
+    let mut report = PassReport::new(&pass.subscription.name);
+    if let Err(error) = pass.attempt(&mut report, started) {
+        report.outcome = Outcome::Failed;
+        report.error = Some(fault_of(&error));
+    }
+    report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report
+}
+
+/// The moment, from the clock of the machine.
+pub fn now() -> Timestamp {
+    Timestamp::from_system(SystemTime::now())
+}
+
+fn fault_of(error: &anyhow::Error) -> Fault {
+    Fault { kind: kind_of(error), message: sentence(error), retry_after: retry_after(error) }
+}
+
+impl Pass<'_> {
+    /// Gate 0, the pass itself, and what is remembered of it. An error here is one of the state.
+    fn attempt(&self, report: &mut PassReport, started: Timestamp) -> anyhow::Result<()> {
+        let (name, target) = (self.subscription.name.clone(), self.subscription.target.canonical());
+        let known = self.state.read(move |state| state.memory(&name, &target))?;
+        let (id, memory) = known.map_or((None, Memory::default()), |(id, memory)| (Some(id), memory));
+        let options = self.options;
+        let asked = options.asked || options.dry_run;
+        match backoff::turn(&memory, self.subscription.every, started, asked, options.force) {
+            Turn::Now => {}
+            Turn::NotDue(at) => {
+                report.outcome = Outcome::NotDue;
+                report.retry_at = Some(at);
+                report.held.clone_from(&memory.held);
+                return Ok(());
+            }
+            Turn::BackingOff(_) => {
+                report.outcome = Outcome::BackingOff;
+                if let Some(failing) = &memory.failing {
+                    report.stands(failing, started, self.subscription.alert_after);
+                }
+                return Ok(());
+            }
+        }
+        let mut memory = Memory { started_at: Some(started), ..memory };
+        let mut run = Run { pass: self, id, started, memory: &memory, report };
+        let result = run.mirror();
+        let id = run.id;
+        match result {
+            Ok(next) => {
+                report.say = said_when_settled(&memory, &next);
+                memory = next;
+            }
+            Err(error) => self.failed(&mut memory, report, &error, started),
+        }
+        if let Some(held) = &mut memory.held {
+            let told = held.said_at.is_some_and(|at| started.since(at) < SAY_EVERY);
+            if !told {
+                report.say = Say::Trouble;
+                held.said_at = Some(started);
+            }
+            report.held = Some(held.clone());
+        }
+        if options.dry_run {
+            return Ok(());
+        }
+        let (name, target) = (self.subscription.name.clone(), self.subscription.target.canonical());
+        self.state.write(move |state| {
+            let id = id.map_or_else(|| state.subscription(&name, &target), Ok)?;
+            state.remember(id, &memory)
+        })
+    }
+
+    /// Counts a failure: when to come back, and whether a person must hear of it.
+    fn failed(&self, memory: &mut Memory, report: &mut PassReport, error: &anyhow::Error, started: Timestamp) {
+        report.outcome = Outcome::Failed;
+        report.error = Some(fault_of(error));
+        let kind = kind_of(error);
+        if matches!(kind, Kind::Stopped | Kind::Locked) {
+            return;
+        }
+        let before = memory.failing.take();
+        let failures = before.as_ref().map_or(0, |failing| failing.failures) + 1;
+        let since = before.as_ref().map_or(started, |failing| failing.since);
+        let retry_at = now().plus(backoff::delay(failures, retry_after(error)));
+        let message = sentence(error);
+        let same = before.as_ref().is_some_and(|failing| failing.kind == kind);
+        let said_at = before.filter(|_| same).and_then(|failing| failing.said_at);
+        let mut failing = Failing { failures, since, retry_at: Some(retry_at), kind, message, said_at };
+        report.stands(&failing, started, self.subscription.alert_after);
+        report.error = Some(fault_of(error));
+        let needs_a_person = !kind.is_temporary() || report.alert;
+        let told = failing.said_at.is_some_and(|at| started.since(at) < SAY_EVERY);
+        if needs_a_person && !told {
+            report.say = Say::Trouble;
+            failing.said_at = Some(started);
+        }
+        memory.failing = Some(failing);
+    }
+}
+
+/// A trouble of which a person was told has ended.
+fn said_when_settled(before: &Memory, after: &Memory) -> Say {
+    let told_of_failure = before.failing.as_ref().is_some_and(|failing| failing.said_at.is_some());
+    let told_of_hold = before.held.as_ref().is_some_and(|held| held.said_at.is_some()) && after.held.is_none();
+    if told_of_failure || told_of_hold { Say::Recovered } else { Say::Nothing }
+}
+
+/// A pass that has passed gate 0.
+struct Run<'a, 'r> {
+    pass: &'a Pass<'a>,
+    id: Option<Id>,
+    started: Timestamp,
+    memory: &'a Memory,
+    report: &'r mut PassReport,
+}
+
+/// A feed that was read, and what is to be remembered of it once everything in it is on the target.
+struct Fresh {
+    feed: Feed,
+    memory: FeedMemory,
+}
+
+/// What gates 1 to 3 let through.
+enum Gated {
+    /// Nothing changed; the feed's memory, with the validators and the moment of this fetch. The feed, if it was read.
+    Unchanged(FeedMemory, Option<Feed>),
+    /// Something may have changed.
+    Changed(Fresh),
+}
+
+impl Run<'_, '_> {
+    /// The pass, as far as what is to be remembered when it has settled or is held.
+    fn mirror(&mut self) -> anyhow::Result<Memory> {
+        let settings = self.fingerprint();
+        let trusts = self.trusts(settings);
+        let fresh = match self.gates(trusts)? {
+            Gated::Changed(fresh) => fresh,
+            Gated::Unchanged(feed_memory, feed) => {
+                let mut next = Memory { feed: Some(feed_memory.clone()), failing: None, ..self.memory.clone() };
+                if !self.verify_is_due() {
+                    return Ok(self.settled(next));
+                }
+                if let Some(look) = self.look_for_drift()? {
+                    next.mark = look.mark;
+                    next.looked_at = Some(self.started);
+                    if look.listed {
+                        next.listed_at = Some(self.started);
+                    }
+                    return Ok(self.settled(next));
+                }
+                match feed {
+                    Some(feed) => Fresh { feed, memory: feed_memory },
+                    None => self.fetch_fresh()?,
+                }
+            }
+        };
+        let feed_memory = fresh.memory.clone();
+        let changes = self.change(&fresh.feed)?;
+        let mut next = Memory {
+            settings: Some(settings),
+            form: Some(FORM),
+            failing: None,
+            mark: changes.mark,
+            looked_at: Some(self.started),
+            listed_at: if changes.listed { Some(self.started) } else { self.memory.listed_at },
+            pending: self.report.held.is_some(),
+            held: self.report.held.clone(),
+            next_change_at: changes.retry_rejected_at,
+            ..self.memory.clone()
+        };
+        if let (Some(held), Some(before)) = (&mut next.held, &self.memory.held) {
+            held.said_at = before.said_at.filter(|_| before.deletes == held.deletes);
+        }
+        if next.held.is_some() {
+            self.report.outcome = Outcome::Held;
+            return Ok(next);
+        }
+        next.feed = Some(feed_memory);
+        Ok(self.settled(next))
+    }
+
+    fn settled(&mut self, mut next: Memory) -> Memory {
+        next.settled_at = Some(self.started);
+        let refused = !self.report.rejected.is_empty() || !self.report.conflicts.is_empty();
+        self.report.outcome = if refused {
+            Outcome::Partial
+        } else if self.report.wrote() || self.report.adopted > 0 {
+            Outcome::Changed
+        } else {
+            Outcome::Unchanged
+        };
+        next
+    }
+
+    /// Every setting that shapes the output, in one hash.
+    fn fingerprint(&self) -> Hash {
+        let subscription = self.pass.subscription;
+        let settings =
+            format!("{:?} {:?} {:?}", subscription.on_conflict, subscription.on_drift, subscription.deletes);
+        ics::sha256(&[&FORM.to_be_bytes(), subscription.source.reveal().as_bytes(), settings.as_bytes()])
+    }
+
+    /// Whether gates 1 to 3 may be used at all.
+    fn trusts(&self, settings: Hash) -> bool {
+        let memory = self.memory;
+        let options = self.pass.options;
+        let time_changes_it = memory.next_change_at.is_some_and(|at| at <= self.started);
+        memory.settings == Some(settings) && !memory.pending && !time_changes_it && !options.full
+    }
+
+    fn gates(&mut self, trusts: bool) -> anyhow::Result<Gated> {
+        let known = self.memory.feed.as_ref().filter(|_| trusts);
+        let lately = known.filter(|feed| self.started.since(feed.read_at) < TRUSTED);
+        let validators = lately.map(|feed| feed.validators.clone()).unwrap_or_default();
+        let (body, charset, validators) = match self.pass.source.fetch(&validators)? {
+            Fetched::NotModified => {
+                let feed = lately.ok_or_else(|| fault(Kind::Unavailable, "the feed's server answered 304 unasked"))?;
+                self.report.feed.gate = Gate::Validator;
+                self.report.feed.status = self.status(304);
+                self.report.unchanged = feed.objects;
+                return Ok(Gated::Unchanged(feed.clone(), None));
+            }
+            Fetched::Document { body, charset, validators } => (body, charset, validators),
+        };
+        let hash = ics::sha256(&[&body]);
+        self.report.feed =
+            FeedReport { status: self.status(200), bytes: body.len() as u64, gate: Gate::None };
+        if let Some(feed) = known.filter(|feed| feed.body == hash) {
+            self.report.feed.gate = Gate::Body;
+            self.report.unchanged = feed.objects;
+            let memory = FeedMemory { validators, read_at: self.started, ..feed.clone() };
+            return Ok(Gated::Unchanged(memory, None));
+        }
+        let fresh = self.read_feed(body, charset.as_deref(), hash, validators)?;
+        if known.is_some_and(|feed| feed.digest == fresh.memory.digest) {
+            self.report.feed.gate = Gate::Objects;
+            self.report.unchanged = fresh.memory.objects;
+            return Ok(Gated::Unchanged(fresh.memory, Some(fresh.feed)));
+        }
+        Ok(Gated::Changed(fresh))
+    }
+
+    fn read_feed(
+        &mut self,
+        body: Vec<u8>,
+        charset: Option<&str>,
+        hash: Hash,
+        validators: Validators,
+    ) -> anyhow::Result<Fresh> {
+        let feed = ics::read(body, charset).map_err(|reason| fault(Kind::Feed, reason))?;
+        for complaint in feed.complaints() {
+            log::info!("{}: {complaint}", self.pass.subscription.name);
+        }
+        self.report.repairs = feed.complaints().len() as u64;
+        let memory = FeedMemory {
+            validators,
+            body: hash,
+            digest: feed.digest(),
+            objects: feed.objects().len() as u64,
+            read_at: self.started,
+        };
+        Ok(Fresh { feed, memory })
+    }
+
+    /// The feed, whole, whatever gates say: the target drifted, so its objects are needed.
+    fn fetch_fresh(&mut self) -> anyhow::Result<Fresh> {
+        match self.pass.source.fetch(&Validators::default())? {
+            Fetched::NotModified => Err(fault(Kind::Unavailable, "the feed's server answered 304 unasked")),
+            Fetched::Document { body, charset, validators } => {
+                let hash = ics::sha256(&[&body]);
+                self.report.feed.status = self.status(200);
+                self.report.feed.bytes = body.len() as u64;
+                self.read_feed(body, charset.as_deref(), hash, validators)
+            }
+        }
+    }
+
+    fn status(&self, status: u16) -> Option<u16> {
+        matches!(self.pass.subscription.source, SourceAddress::Web { .. }).then_some(status)
+    }
+
+    fn verify_is_due(&self) -> bool {
+        if self.pass.options.full {
+            return true;
+        }
+        match self.pass.subscription.verify {
+            Verify::Always => true,
+            Verify::Never => false,
+            Verify::Every(seconds) => self
+                .memory
+                .looked_at
+                .is_none_or(|looked| looked > self.started || self.started.since(looked) >= seconds),
+        }
+    }
+
+    /// Looks at the target though the feed did not change. `None`: something of ours is not as it should be.
+    fn look_for_drift(&mut self) -> anyhow::Result<Option<Look>> {
+        self.open()?;
+        let mark = self.pass.collection.mark()?;
+        if proves_nothing_changed(&mark, self.memory, self.started) {
+            return Ok(Some(Look { mark, ..Look::default() }));
+        }
+        let known = self.known()?;
+        let seen = look(self.pass.collection, mark, self.memory, &known, false, self.started)?;
+        Ok((!seen.shows_drift(&known, &self.prefix())).then_some(seen))
+    }
+
+    fn open(&self) -> anyhow::Result<Abilities> {
+        self.pass.collection.open(self.pass.subscription.create && !self.pass.options.dry_run)
+    }
+
+    fn known(&self) -> anyhow::Result<Known> {
+        let (Some(id), target) = (self.id, self.pass.subscription.target.canonical()) else {
+            return Ok(Known::default());
+        };
+        self.pass.state.read(move |state| {
+            let records = state.records(id)?.into_iter().map(|record| (record.key.clone(), record)).collect();
+            let others = state.objects_of_others(id, &target)?;
+            Ok(Known { records, foreign: state.foreign_objects(id)?, others })
+        })
+    }
+
+    fn prefix(&self) -> String {
+        ics::href_prefix(&self.pass.subscription.name, &self.pass.subscription.source.reveal())
+    }
+
+    fn policy(&self) -> Policy {
+        let subscription = self.pass.subscription;
+        let settings_changed = self.memory.settings.is_some_and(|settings| settings != self.fingerprint());
+        Policy {
+            on_conflict: subscription.on_conflict,
+            on_drift: subscription.on_drift,
+            deletes: subscription.deletes,
+            on_empty: subscription.on_empty,
+            max_delete: subscription.max_delete,
+            allow_deletes: self.pass.options.allow_deletes,
+            retry_rejected: self.pass.options.full || settings_changed,
+        }
+    }
+}

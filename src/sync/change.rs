@@ -1,0 +1,225 @@
+//! Brings the target in step with a feed that was read: look, plan, write, settle.
+
+use std::collections::HashSet;
+
+use super::look::{Known, Look, Seen, look, read};
+use super::record::Recorder;
+use super::settle::settle;
+use super::wanted::Matched;
+use super::{FORM, Run};
+use crate::collection::Abilities;
+use crate::error::{Kind, fault};
+use crate::execute::{Executor, stopped};
+use crate::ics::Feed;
+use crate::memory::Memory;
+use crate::model::{Mark, Written};
+use crate::plan::{Facts, OnDrift, Op, Plan, plan};
+use crate::state::Id;
+use crate::time::{DAY, Timestamp};
+
+/// A rejected object is tried again after this time, in seconds.
+const RETRY_REJECTED: u64 = 7 * DAY;
+
+/// What a settled pass leaves for the next one.
+pub(super) struct Changes {
+    /// The target as the records describe it.
+    pub(super) mark: Mark,
+    /// Whether everything was listed.
+    pub(super) listed: bool,
+    /// When the earliest rejected object is tried again.
+    pub(super) retry_rejected_at: Option<Timestamp>,
+}
+
+/// How a round ended.
+enum Round {
+    /// Everything of the plan is on the target and in the record.
+    Settled(Changes),
+    /// Objects had other versions than we thought; the rest is done, but for the deletes.
+    Stale(u64),
+}
+
+impl Run<'_, '_> {
+    /// Looks, plans, writes and settles; a second time for objects that someone changed meanwhile.
+    pub(super) fn change(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
+        let abilities = self.open()?;
+        if let Round::Settled(changes) = self.round(feed, &abilities, self.pass.options.full)? {
+            return Ok(changes);
+        }
+        match self.round(feed, &abilities, true)? {
+            Round::Settled(changes) => Ok(changes),
+            Round::Stale(objects) => {
+                let text = format!("{objects} objects are being changed by someone else at this moment");
+                Err(fault(Kind::Unavailable, text))
+            }
+        }
+    }
+
+    fn round(&mut self, feed: &Feed, abilities: &Abilities, everything: bool) -> anyhow::Result<Round> {
+        let collection = self.pass.collection;
+        let mark = collection.mark()?;
+        let known = self.known()?;
+        let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
+        let matched = Matched::new(feed, &known.records, name, &source, abilities.needs_schedule_agent);
+        let look = look(collection, mark, self.memory, &known, everything, self.started)?;
+        let distrusts_hashes = self.memory.form.is_some_and(|form| form != FORM);
+        let seen = read(collection, &look, &known, &matched, &self.prefix(), distrusts_hashes)?;
+        let plan = self.plan(&matched, &seen);
+        self.report.held.clone_from(&plan.hold);
+        self.report.unchanged = untouched(&matched, &plan);
+        if self.pass.options.dry_run {
+            self.show(&plan, &matched, &known)?;
+            return Ok(Round::Settled(Changes { mark: look.mark, listed: look.listed, retry_rejected_at: None }));
+        }
+        self.carry_out(&plan, &look, &seen, &known, &matched, abilities)
+    }
+
+    fn plan(&self, matched: &Matched<'_>, seen: &Seen) -> Plan {
+        let facts = Facts {
+            wanted: &matched.wanted,
+            orphans: &matched.orphans,
+            unrecorded: &seen.unrecorded,
+            remote: &seen.remote,
+            last_objects: self.memory.feed.as_ref().map(|feed| feed.objects),
+            now: self.started,
+        };
+        plan(&facts, &self.policy())
+    }
+
+    fn carry_out(
+        &mut self,
+        plan: &Plan,
+        look: &Look,
+        seen: &Seen,
+        known: &Known,
+        matched: &Matched<'_>,
+        abilities: &Abilities,
+    ) -> anyhow::Result<Round> {
+        let id = self.begin(plan, seen, known)?;
+        let writes: Vec<&Op> = plan.ops.iter().filter(|op| op.is_write()).collect();
+        let deletes = writes.iter().position(|op| matches!(op, Op::Delete { .. })).unwrap_or(writes.len());
+        let (puts, deletes) = writes.split_at(deletes);
+        let stage = Stage {
+            executor: Executor {
+                collection: self.pass.collection,
+                connections: abilities.connections,
+                stop: self.pass.stop,
+            },
+            matched,
+            total: writes.len(),
+            progress: self.pass.progress,
+        };
+        let on_drift = self.pass.subscription.on_drift;
+        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, self.report);
+        let bookkeeping = plan.ops.iter().filter(|op| !op.is_write());
+        bookkeeping.map(|op| recorder.note(op)).collect::<anyhow::Result<()>>()?;
+        stage.put(puts, &mut recorder)?;
+        if recorder.stale.is_empty() {
+            stage.delete(deletes, on_drift, puts.len(), &mut recorder)?;
+        }
+        let mark = settle(self.pass.collection, look, &mut recorder)?;
+        if !recorder.stale.is_empty() {
+            return Ok(Round::Stale(recorder.stale.len() as u64));
+        }
+        let rejected = self.pass.state.read(move |state| state.earliest_rejection(id))?;
+        let retry_rejected_at = rejected.map(|at| at.plus(RETRY_REJECTED));
+        Ok(Round::Settled(Changes { mark, listed: look.listed, retry_rejected_at }))
+    }
+
+    /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
+    /// settled one: should the feed go back to its old form, its validators must not hide what was written meanwhile.
+    fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known) -> anyhow::Result<Id> {
+        let (name, target) = (self.pass.subscription.name.clone(), self.pass.subscription.target.canonical());
+        let writes = plan.ops.iter().any(Op::is_write);
+        let old: HashSet<_> = known.foreign.iter().collect();
+        let foreign_changed = old.len() != seen.foreign.len() || seen.foreign.iter().any(|object| !old.contains(object));
+        let foreign = foreign_changed.then(|| seen.foreign.clone());
+        let memory = writes.then(|| Memory { pending: true, ..self.memory.clone() });
+        let id = self.pass.state.write(move |state| {
+            let id = state.subscription(&name, &target)?;
+            memory.map_or(Ok(()), |memory| state.remember(id, &memory))?;
+            foreign.map_or(Ok(()), |foreign| state.set_foreign_objects(id, &foreign))?;
+            Ok(id)
+        })?;
+        if writes {
+            self.pass.state.commit()?;
+        }
+        self.id = Some(id);
+        Ok(id)
+    }
+}
+
+/// Objects of the feed that no step is about.
+fn untouched(matched: &Matched<'_>, plan: &Plan) -> u64 {
+    let touched: HashSet<_> = plan.ops.iter().filter_map(Op::key).collect();
+    matched.wanted.iter().filter(|wanted| !touched.contains(wanted.key)).count() as u64
+}
+
+/// The writing half of a round.
+struct Stage<'a> {
+    executor: Executor<'a>,
+    matched: &'a Matched<'a>,
+    total: usize,
+    progress: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+impl Stage<'_> {
+    /// Creates and updates. An object on which the server fails is tried once more; if it fails again while others
+    /// succeed, the fault is its own.
+    fn put(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        self.send(ops, 0, recorder)?;
+        let faulted: Vec<Op> = recorder.faulted.drain(..).map(|(op, _)| op).collect();
+        let again: Vec<&Op> = faulted.iter().collect();
+        self.send(&again, ops.len().saturating_sub(again.len()), recorder)?;
+        let others_succeed = !recorder.written.is_empty();
+        for (op, reason) in std::mem::take(&mut recorder.faulted) {
+            match op.key().filter(|_| others_succeed) {
+                Some(key) => recorder.reject(key, &reason)?,
+                None => return Err(fault(Kind::Unavailable, reason)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the
+    /// same, otherwise it is released to whoever changed it.
+    fn delete(
+        &self,
+        ops: &[&Op],
+        on_drift: OnDrift,
+        done: usize,
+        recorder: &mut Recorder<'_>,
+    ) -> anyhow::Result<()> {
+        self.send(ops, done, recorder)?;
+        if let Some((_, reason)) = recorder.faulted.pop() {
+            return Err(fault(Kind::Unavailable, reason));
+        }
+        let stale: HashSet<_> = recorder.stale.drain(..).collect();
+        let changed = ops.iter().filter(|op| op.key().is_some_and(|key| stale.contains(key)));
+        let mut again = Vec::new();
+        for op in changed {
+            let Op::Delete { key: Some(key), href, .. } = op else { continue };
+            let standing = self.executor.collection.read(std::slice::from_ref(href))?.pop();
+            match standing {
+                Some(stored) if on_drift == OnDrift::Restore => {
+                    again.push(Op::Delete { key: Some(key.clone()), href: href.clone(), etag: stored.etag });
+                }
+                _ => recorder.note(&Op::Forget { key: key.clone() })?,
+            }
+        }
+        self.send(&again.iter().collect::<Vec<_>>(), done + ops.len(), recorder)
+    }
+
+    fn send(&self, ops: &[&Op], before: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        let mut done = before;
+        let text = |op: &Op| op.key().and_then(|key| self.matched.wanted(key)).map(|wanted| self.matched.text(wanted));
+        self.executor.execute(ops, |op| text(op).unwrap_or_default(), |op, written: Written| {
+            done += 1;
+            (self.progress)(done, self.total);
+            recorder.outcome(op, written)
+        })?;
+        match self.executor.stop.requested() {
+            Some(_) if done < before + ops.len() => Err(stopped()),
+            _ => Ok(()),
+        }
+    }
+}

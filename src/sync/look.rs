@@ -1,0 +1,211 @@
+//! Looks at the target before anything is planned: what stands there, what drifted, whose it is.
+
+use std::collections::{HashMap, HashSet};
+
+use super::wanted::Matched;
+use crate::collection::Collection;
+use crate::dav::sync_collection::token_is_plausible;
+use crate::ics;
+use crate::memory::Memory;
+use crate::model::{Changes, Etag, Href, Key, Mark, Record, Stored};
+use crate::plan::{Found, Remote};
+use crate::state::ForeignObject;
+use crate::time::{DAY, Timestamp};
+
+/// Every object is listed anew after this many seconds, whatever marks and deltas say: sabre accepts tokens that it never
+/// gave out (`reference/servers.md` §5).
+const LIST_EVERY: u64 = 7 * DAY;
+/// Objects are read, compared and let go in portions of this size, so that memory stays bounded.
+const PORTION: usize = 200;
+
+/// What the state says of the target.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The records of this subscription.
+    pub(super) records: HashMap<Key, Record>,
+    /// Objects of nobody we know, as they were last read.
+    pub(super) foreign: Vec<ForeignObject>,
+    /// Objects that other subscriptions have recorded.
+    pub(super) others: Vec<(Href, Key)>,
+}
+
+/// What stands in the target, and since when that is known.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// The state of the whole collection that `present` stands for.
+    pub(super) mark: Mark,
+    /// The version of every object.
+    pub(super) present: HashMap<Href, Etag>,
+    /// Whether everything was listed, not only what changed.
+    pub(super) listed: bool,
+}
+
+/// Looks with as few requests as the marks allow. `mark` is the collection's present one.
+pub(super) fn look(
+    collection: &dyn Collection,
+    mark: Mark,
+    memory: &Memory,
+    known: &Known,
+    everything: bool,
+    now: Timestamp,
+) -> anyhow::Result<Look> {
+    if !everything && proves_nothing_changed(&mark, memory, now) {
+        return Ok(Look { mark, present: known.present(), listed: false });
+    }
+    if !everything && was_listed_lately(memory, now) {
+        if let Some(look) = look_at_changes(collection, &mark, memory, known)? {
+            return Ok(look);
+        }
+    }
+    let present = collection.list()?.into_iter().map(|entry| (entry.href, entry.etag)).collect();
+    Ok(Look { mark, present, listed: true })
+}
+
+/// Whether the collection's present mark proves that the target is as the records say.
+pub(super) fn proves_nothing_changed(mark: &Mark, memory: &Memory, now: Timestamp) -> bool {
+    was_listed_lately(memory, now) && memory.mark.proves_same(mark)
+}
+
+fn was_listed_lately(memory: &Memory, now: Timestamp) -> bool {
+    memory.listed_at.is_some_and(|at| at <= now && now.since(at) < LIST_EVERY)
+}
+
+fn look_at_changes(
+    collection: &dyn Collection,
+    mark: &Mark,
+    memory: &Memory,
+    known: &Known,
+) -> anyhow::Result<Option<Look>> {
+    let (Some(since), Some(current)) = (&memory.mark.sync_token, &mark.sync_token) else {
+        return Ok(None);
+    };
+    if !token_is_plausible(since, current) {
+        return Ok(None);
+    }
+    let Changes::Since { changed, gone, sync_token } = collection.changes(since)? else {
+        return Ok(None);
+    };
+    let mut present = known.present();
+    for href in &gone {
+        present.remove(href);
+    }
+    for entry in changed {
+        present.insert(entry.href, entry.etag);
+    }
+    Ok(Some(Look { mark: Mark { ctag: mark.ctag.clone(), sync_token: Some(sync_token) }, present, listed: false }))
+}
+
+impl Known {
+    /// What stands in the target according to the state.
+    fn present(&self) -> HashMap<Href, Etag> {
+        let ours = self.records.values().filter_map(|record| Some((record.href.clone(), record.etag.clone()?)));
+        ours.chain(self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()))).collect()
+    }
+}
+
+impl Look {
+    /// Whether something that is ours, or looks like ours, is not as the records say.
+    pub(super) fn shows_drift(&self, known: &Known, prefix: &str) -> bool {
+        let recorded = known.records.values().filter(|record| record.etag.is_some());
+        let ours: HashSet<&Href> = recorded.clone().map(|record| &record.href).collect();
+        recorded.into_iter().any(|record| self.present.get(&record.href) != record.etag.as_ref())
+            || self.present.keys().any(|href| href.as_str().starts_with(prefix) && !ours.contains(href))
+    }
+}
+
+/// What the look found, put in order for the plan.
+pub(super) struct Seen {
+    pub(super) remote: Remote,
+    /// Hrefs that begin like ours and that no record has.
+    pub(super) unrecorded: Vec<Href>,
+    /// The foreign objects, for the state.
+    pub(super) foreign: Vec<ForeignObject>,
+}
+
+/// Reads what must be read to decide: drifted objects of ours, unrecorded ones under our prefix, foreign ones that are
+/// new, and foreign ones whose UID the feed wants to create. `compare_all` distrusts the hashes of the records and reads
+/// every object of ours.
+pub(super) fn read(
+    collection: &dyn Collection,
+    look: &Look,
+    known: &Known,
+    matched: &Matched<'_>,
+    prefix: &str,
+    compare_all: bool,
+) -> anyhow::Result<Seen> {
+    let records: HashMap<&Href, &Record> = known.records.values().map(|record| (&record.href, record)).collect();
+    let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, key)| (href, key)).collect();
+    let cached: HashMap<&Href, &ForeignObject> = known.foreign.iter().map(|object| (&object.0, object)).collect();
+    let wants = |key: &Key| {
+        let wanted = matched.wanted(key);
+        wanted.is_some_and(|wanted| wanted.record.is_none_or(|record| record.etag.is_none()))
+    };
+    let mut seen =
+        Seen { remote: Remote::default(), unrecorded: Vec::new(), foreign: Vec::new() };
+    let mut to_read = Vec::new();
+    for (href, etag) in &look.present {
+        let record = records.get(href);
+        if !compare_all && record.is_some_and(|record| record.etag.as_ref() == Some(etag)) {
+            continue;
+        }
+        let ours = record.is_some() || href.as_str().starts_with(prefix);
+        if record.is_none() && ours {
+            seen.unrecorded.push(href.clone());
+        }
+        if let Some(key) = others.get(href).filter(|_| !ours) {
+            seen.remote.others.insert(href.clone());
+            seen.remote.foreign.insert((*key).clone(), href.clone());
+            continue;
+        }
+        let unchanged = cached.get(href).filter(|(_, known, _)| !ours && known == etag);
+        match unchanged {
+            Some((_, _, key)) if !key.as_ref().is_some_and(&wants) => {
+                seen.foreign.push((href.clone(), etag.clone(), key.clone()));
+                seen.remote.foreign.extend(key.clone().map(|key| (key, href.clone())));
+            }
+            _ => to_read.push(href.clone()),
+        }
+    }
+    seen.unrecorded.sort();
+    to_read.sort();
+    seen.remote.present.clone_from(&look.present);
+    for portion in to_read.chunks(PORTION) {
+        for stored in collection.read(portion)? {
+            let record = records.get(&stored.href).copied();
+            seen.take(&stored, record, matched, prefix);
+        }
+    }
+    // What was listed but could not be read is gone by now.
+    let gone: Vec<&Href> = to_read.iter().filter(|href| !seen.remote.found.contains_key(href)).collect();
+    for href in gone {
+        seen.remote.present.remove(href);
+        seen.unrecorded.retain(|unrecorded| unrecorded != href);
+    }
+    Ok(seen)
+}
+
+impl Seen {
+    fn take(&mut self, stored: &Stored, record: Option<&Record>, matched: &Matched<'_>, prefix: &str) {
+        let identified = ics::identify(&stored.text);
+        let key = identified.as_ref().map(|identified| identified.key.clone());
+        let wanted = match record {
+            Some(record) => matched.wanted_of(record),
+            None => key.as_ref().and_then(|key| matched.wanted(key)),
+        };
+        let hash = identified.map_or_else(|| ics::sha256(&[&stored.text]), |identified| identified.hash);
+        let same = wanted.is_some_and(|wanted| {
+            hash == wanted.sent_hash || ics::same(&matched.text(wanted), &stored.text)
+        });
+        let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same };
+        self.remote.present.insert(stored.href.clone(), stored.etag.clone());
+        self.remote.found.insert(stored.href.clone(), found);
+        if record.is_some() || stored.href.as_str().starts_with(prefix) {
+            return;
+        }
+        if ics::is_made_by_us(&stored.href) {
+            self.remote.others.insert(stored.href.clone());
+        }
+        self.foreign.push((stored.href.clone(), stored.etag.clone(), key.clone()));
+        self.remote.foreign.extend(key.map(|key| (key, stored.href.clone())));
+    }
+}

@@ -1,0 +1,176 @@
+//! The records of a pass: kept in step with every outcome, here and in the state.
+
+use std::collections::HashMap;
+
+use super::wanted::Matched;
+use crate::model::{Etag, Href, Key, Record, Standing, Written};
+use crate::plan::Op;
+use crate::report::{PassReport, Refused};
+use crate::state::{Handle, Id};
+use crate::time::Timestamp;
+
+/// Writes outcomes into the state and counts them in the report.
+pub(super) struct Recorder<'a> {
+    pub(super) state: &'a Handle,
+    pub(super) id: Id,
+    pub(super) now: Timestamp,
+    pub(super) matched: &'a Matched<'a>,
+    pub(super) report: &'a mut PassReport,
+    /// What the records are by now, by href: to recognise our own writes when settling.
+    pub(super) written: HashMap<Href, Option<Etag>>,
+    /// Records that were written without knowing the ETag.
+    pub(super) without_etag: HashMap<Href, Record>,
+    /// Objects of which the target has another version than we thought.
+    pub(super) stale: Vec<Key>,
+    /// Objects on which the server failed.
+    pub(super) faulted: Vec<(Op, String)>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(
+        state: &'a Handle,
+        id: Id,
+        now: Timestamp,
+        matched: &'a Matched<'a>,
+        report: &'a mut PassReport,
+    ) -> Recorder<'a> {
+        let (written, without_etag) = (HashMap::new(), HashMap::new());
+        Recorder { state, id, now, matched, report, written, without_etag, stale: Vec::new(), faulted: Vec::new() }
+    }
+
+    /// Carries out a step that sends nothing.
+    pub(super) fn note(&mut self, op: &Op) -> anyhow::Result<()> {
+        match op {
+            Op::Rename { from, .. } => {
+                self.report.renamed += 1;
+                self.rename(op, from)
+            }
+            Op::Note { key, href, etag, server_hash, adopted } => {
+                self.report.adopted += u64::from(*adopted);
+                self.put(key, href, Some(etag.clone()), |record| record.server_hash = *server_hash)
+            }
+            Op::Forget { key } => self.forget(key),
+            Op::Leave { key, reason } => {
+                let refused = self.refused(key, reason);
+                self.report.conflicts.push(refused);
+                let standing = Standing::Foreign { reason: reason.clone() };
+                self.put_unwritten(key, standing)
+            }
+            Op::Reject { key, reason } => self.reject(key, reason),
+            Op::Create { .. } | Op::Update { .. } | Op::Delete { .. } => Ok(()),
+        }
+    }
+
+    /// Takes in how a write ended.
+    pub(super) fn outcome(&mut self, op: &Op, written: Written) -> anyhow::Result<()> {
+        match (op, written) {
+            (Op::Create { key, href, restores }, Written::Done { etag }) => {
+                self.report.created += 1;
+                self.report.restored += u64::from(*restores);
+                self.put(key, href, etag, |_| {})
+            }
+            (Op::Update { key, href, restores, .. }, Written::Done { etag }) => {
+                self.report.updated += 1;
+                self.report.restored += u64::from(restores.is_some());
+                self.put(key, href, etag, |record| record.restored_hash = *restores)
+            }
+            (Op::Delete { key, href, .. }, Written::Done { .. }) => {
+                self.report.deleted += 1;
+                self.written.insert(href.clone(), None);
+                key.as_ref().map_or(Ok(()), |key| self.forget(key))
+            }
+            // Steps that send nothing have no outcome.
+            (_, Written::Done { .. }) => Ok(()),
+            (op, Written::Stale | Written::UidTaken { .. }) => {
+                self.stale.extend(op.key().cloned());
+                Ok(())
+            }
+            (op, Written::Rejected { reason }) => match op.key() {
+                Some(key) if !matches!(op, Op::Delete { .. }) => self.reject(key, &reason),
+                _ => {
+                    self.faulted.push((op.clone(), reason));
+                    Ok(())
+                }
+            },
+            (op, Written::Faulted { reason }) => {
+                self.faulted.push((op.clone(), reason));
+                Ok(())
+            }
+        }
+    }
+
+    /// Refuses an object: it is remembered with its reason and not sent again before it changes.
+    pub(super) fn reject(&mut self, key: &Key, reason: &str) -> anyhow::Result<()> {
+        let refused = self.refused(key, reason);
+        self.report.rejected.push(refused);
+        self.put_unwritten(key, Standing::Rejected { reason: reason.to_owned(), at: self.now })
+    }
+
+    fn refused(&self, key: &Key, reason: &str) -> Refused {
+        let summary = self.matched.description(key).map_or_else(String::new, |(summary, _)| summary);
+        Refused { uid: key.uid.clone(), summary, reason: reason.to_owned() }
+    }
+
+    /// The record of an object that stands on the target as we want it.
+    fn put(
+        &mut self,
+        key: &Key,
+        href: &Href,
+        etag: Option<Etag>,
+        adjust: impl FnOnce(&mut Record),
+    ) -> anyhow::Result<()> {
+        let Some(wanted) = self.matched.wanted(key) else {
+            return Ok(());
+        };
+        let mut record = self.matched.record(wanted, href.clone(), etag.clone(), Standing::Mirrored);
+        adjust(&mut record);
+        self.written.insert(href.clone(), etag.clone());
+        if etag.is_none() {
+            self.without_etag.insert(href.clone(), record.clone());
+        }
+        self.write(record)
+    }
+
+    /// The record of an object that was not written; what stands on the target, if anything, is as it was.
+    fn put_unwritten(&mut self, key: &Key, standing: Standing) -> anyhow::Result<()> {
+        let Some(wanted) = self.matched.wanted(key) else {
+            return Ok(());
+        };
+        let etag = wanted.record.and_then(|record| record.etag.clone());
+        let record = self.matched.record(wanted, wanted.href.clone(), etag, standing);
+        self.write(record)
+    }
+
+    /// Fills in what a later listing told of an object whose PUT was answered without ETag.
+    pub(super) fn complete(&mut self, href: &Href, etag: &Etag) -> anyhow::Result<()> {
+        let Some(mut record) = self.without_etag.remove(href) else {
+            return Ok(());
+        };
+        record.etag = Some(etag.clone());
+        self.written.insert(href.clone(), Some(etag.clone()));
+        self.write(record)
+    }
+
+    fn rename(&mut self, op: &Op, from: &Key) -> anyhow::Result<()> {
+        let wanted = op.key().and_then(|key| self.matched.wanted(key));
+        let Some((wanted, old)) = wanted.and_then(|wanted| Some((wanted, wanted.record?))) else {
+            return Ok(());
+        };
+        let mut record = self.matched.record(wanted, old.href.clone(), old.etag.clone(), old.standing.clone());
+        record.server_hash = old.server_hash;
+        // What stands on the target is still what was sent for the old name.
+        record.sent_hash = old.sent_hash;
+        self.forget(from)?;
+        self.write(record)
+    }
+
+    fn write(&mut self, record: Record) -> anyhow::Result<()> {
+        let id = self.id;
+        self.state.write(move |state| state.put_record(id, &record))
+    }
+
+    fn forget(&mut self, key: &Key) -> anyhow::Result<()> {
+        let (id, key) = (self.id, key.clone());
+        self.state.write(move |state| state.forget_record(id, &key))
+    }
+}

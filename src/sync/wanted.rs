@@ -1,0 +1,136 @@
+//! Sets the objects of the feed beside what is remembered of them.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::ics::{self, Feed, Form, Object};
+use crate::model::{Etag, Hash, Href, Key, Record, Standing};
+use crate::plan::{Wanted, renames};
+
+/// A feed matched with the records of its subscription.
+pub(super) struct Matched<'a> {
+    feed: &'a Feed,
+    schedule_agent: bool,
+    /// One for each object of the feed, in its order.
+    pub(super) wanted: Vec<Wanted<'a>>,
+    /// The records that no object of the feed has.
+    pub(super) orphans: Vec<&'a Record>,
+    by_key: HashMap<&'a Key, usize>,
+    by_record: HashMap<&'a Key, usize>,
+}
+
+impl<'a> Matched<'a> {
+    /// `name` and `source` make the hrefs of new objects; `schedule_agent` is an ability of the target.
+    pub(super) fn new(
+        feed: &'a Feed,
+        records: &'a HashMap<Key, Record>,
+        name: &str,
+        source: &str,
+        schedule_agent: bool,
+    ) -> Matched<'a> {
+        let by_key: HashMap<&Key, usize> =
+            feed.objects().iter().enumerate().map(|(place, object)| (&object.key, place)).collect();
+        let mut vanished: Vec<&Record> =
+            records.values().filter(|record| !by_key.contains_key(&record.key)).collect();
+        vanished.sort_by(|one, other| one.key.cmp(&other.key));
+        let appeared: Vec<&Key> =
+            feed.objects().iter().map(|object| &object.key).filter(|key| !records.contains_key(key)).collect();
+        let content_hash = |key: &Key| {
+            let object = by_key.get(key).and_then(|place| feed.objects().get(*place));
+            object.map_or(Hash([0; 32]), |object| feed.content_hash(object))
+        };
+        let renamed = renames(records.len(), &vanished, &appeared, content_hash);
+        let taken: HashSet<&Key> = renamed.values().map(|record| &record.key).collect();
+        vanished.retain(|record| !taken.contains(&record.key));
+        let mut matched = Matched {
+            feed,
+            schedule_agent,
+            wanted: Vec::with_capacity(feed.objects().len()),
+            orphans: vanished,
+            by_key,
+            by_record: HashMap::new(),
+        };
+        for (place, object) in feed.objects().iter().enumerate() {
+            let record = records.get(&object.key).or_else(|| renamed.get(&object.key).copied());
+            if let Some(record) = record {
+                matched.by_record.insert(&record.key, place);
+            }
+            let href = record.map_or_else(|| ics::href(name, source, &object.key), |record| record.href.clone());
+            let sent_hash = matched.sent_hash(object, record);
+            matched.wanted.push(Wanted {
+                key: &object.key,
+                source_hash: object.hash,
+                sent_hash,
+                href,
+                rejected: object.rejected.as_deref(),
+                record,
+            });
+        }
+        matched
+    }
+
+    /// The object of the feed with this key.
+    pub(super) fn wanted(&self, key: &Key) -> Option<&Wanted<'a>> {
+        self.by_key.get(key).and_then(|place| self.wanted.get(*place))
+    }
+
+    /// The object of the feed that a record is about, also when it came under another UID.
+    pub(super) fn wanted_of(&self, record: &Record) -> Option<&Wanted<'a>> {
+        self.by_record.get(&record.key).and_then(|place| self.wanted.get(*place))
+    }
+
+    /// The text to store for an object of the feed.
+    pub(super) fn text(&self, wanted: &Wanted<'a>) -> Vec<u8> {
+        let object = self.object(wanted.key);
+        object.map_or_else(Vec::new, |object| self.feed.write(object, &self.form(wanted.record, &object.key)))
+    }
+
+    /// Title and start of an object of the feed, for people.
+    pub(super) fn description(&self, key: &Key) -> Option<(String, String)> {
+        self.object(key).map(|object| (self.feed.summary(object), self.feed.start(object)))
+    }
+
+    /// The record of an object of the feed that stands, or is to stand, as these arguments say.
+    pub(super) fn record(&self, wanted: &Wanted<'a>, href: Href, etag: Option<Etag>, standing: Standing) -> Record {
+        let (summary, start) = self.description(wanted.key).unwrap_or_default();
+        let content_hash =
+            self.object(wanted.key).map_or(wanted.source_hash, |object| self.feed.content_hash(object));
+        Record {
+            key: wanted.key.clone(),
+            target_uid: target_uid(wanted.record, wanted.key),
+            href,
+            etag,
+            source_hash: wanted.source_hash,
+            sent_hash: wanted.sent_hash,
+            server_hash: None,
+            content_hash,
+            restored_hash: None,
+            start,
+            summary,
+            standing,
+        }
+    }
+
+    fn object(&self, key: &Key) -> Option<&'a Object> {
+        self.by_key.get(key).and_then(|place| self.feed.objects().get(*place))
+    }
+
+    fn form(&self, record: Option<&Record>, key: &Key) -> Form {
+        Form { target_uid: target_uid(record, key), schedule_agent: self.schedule_agent }
+    }
+
+    /// What is sent has the hash of the source, unless the form changes it.
+    fn sent_hash(&self, object: &Object, record: Option<&Record>) -> Hash {
+        let form = self.form(record, &object.key);
+        if form == Form::default() {
+            return object.hash;
+        }
+        ics::identify(&self.feed.write(object, &form)).map_or(object.hash, |identified| identified.hash)
+    }
+}
+
+/// The UID that stands on the target when it is not the feed's: that of the record's first name.
+fn target_uid(record: Option<&Record>, key: &Key) -> Option<String> {
+    let record = record?;
+    let standing = record.target_uid.as_ref().unwrap_or(&record.key.uid);
+    (*standing != key.uid).then(|| standing.clone())
+}
