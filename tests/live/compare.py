@@ -49,10 +49,11 @@ def as_typed_by_start(lines):
 
 
 def written(parameters):
-    """Parameters without regard to their order and quotes."""
+    """Parameters without regard to their order and quotes. SCHEDULE-AGENT=CLIENT is ours: it keeps servers from mailing."""
     def one(value):
         return ",".join(value) if isinstance(value, list) else str(value)
-    return tuple(sorted((name.upper(), one(value)) for name, value in parameters.items()))
+    pairs = ((name.upper(), one(value)) for name, value in parameters.items())
+    return tuple(sorted(pair for pair in pairs if pair != ("SCHEDULE-AGENT", "CLIENT")))
 
 
 def meaning(name, value):
