@@ -32,6 +32,7 @@ const STATE_HELP: &str = "State file [default: $BAIKAL_SYNC_STATE, the key `stat
 
 /// The flags that every command takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// `--config`
     #[arg(long, global = true, value_name = "FILE", help = CONFIG_HELP)]
@@ -40,7 +41,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE", help = STATE_HELP)]
     pub state: Option<PathBuf>,
     /// Say more; twice for every request
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// Say less; twice for nothing but results
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -50,16 +51,36 @@ pub struct Global {
     pub color: Color,
 }
 
+impl Global {
+    /// How much to say: 0 is the usual, each `-v` one more, each `-q` one less.
+    pub fn talk(&self) -> i16 {
+        i16::from(self.verbose) - i16::from(self.quiet)
+    }
+}
+
 /// When to use colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
+    #[value(help = "On a terminal, unless NO_COLOR is set")]
     #[default]
     Auto,
     /// Everywhere.
     Always,
     /// Nowhere.
     Never,
+}
+
+/// A shell that completions can be made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "their names say it")]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    #[value(name = "powershell")]
+    PowerShell,
+    Zsh,
 }
 
 /// The commands.
@@ -87,7 +108,8 @@ pub enum Command {
     /// Print the completions for a shell
     Completions {
         /// The shell
-        shell: clap_complete::Shell,
+        #[arg(value_enum)]
+        shell: Shell,
     },
 }
 
@@ -228,8 +250,16 @@ mod tests {
         assert_eq!(read("baikal-sync check").unwrap().command, Command::Check);
         let calendars = Command::Calendars { json: true, server: Some("office".to_owned()) };
         assert_eq!(read("baikal-sync calendars --json --server office").unwrap().command, calendars);
-        let completions = Command::Completions { shell: clap_complete::Shell::Zsh };
+        let completions = Command::Completions { shell: Shell::Zsh };
         assert_eq!(read("baikal-sync completions zsh").unwrap().command, completions);
+    }
+
+    #[test]
+    fn less_talk_takes_back_more_talk() {
+        let talk = |line| read(line).unwrap().global.talk();
+        let levels =
+            ["baikal-sync run", "baikal-sync run -vv", "baikal-sync -q run", "baikal-sync -vv run -q"].map(talk);
+        assert_eq!(levels, [0, 2, -1, 1]);
     }
 
     #[test]

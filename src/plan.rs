@@ -298,7 +298,7 @@ fn decide_content(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Op
         return decide_gone(wanted, href, changed, policy);
     };
     if let Some(found) = facts.remote.found.get(&record.href) {
-        return decide_drifted(wanted, record, found, changed, policy);
+        return Some(decide_drifted(wanted, record, found, changed, policy));
     }
     if etag != recorded {
         return decide_gone(wanted, href, changed, policy);
@@ -327,28 +327,22 @@ fn decide_gone(wanted: &Wanted<'_>, href: Href, changed: bool, policy: &Policy) 
 }
 
 /// Our object stands there in another version than the record says.
-fn decide_drifted(
-    wanted: &Wanted<'_>,
-    record: &Record,
-    found: &Found,
-    changed: bool,
-    policy: &Policy,
-) -> Option<Op> {
+fn decide_drifted(wanted: &Wanted<'_>, record: &Record, found: &Found, changed: bool, policy: &Policy) -> Op {
     let (key, href, etag) = (wanted.key.clone(), record.href.clone(), found.etag.clone());
     if found.hash == wanted.sent_hash || found.same {
         let server_hash = (found.hash != wanted.sent_hash).then_some(found.hash);
-        return Some(Op::Note { key, href, etag, server_hash, adopted: false });
+        return Op::Note { key, href, etag, server_hash, adopted: false };
     }
     let as_we_left_it = found.hash == record.sent_hash || Some(found.hash) == record.server_hash;
     if changed {
-        return Some(Op::Update { key, href, etag, restores: (!as_we_left_it).then_some(found.hash) });
+        return Op::Update { key, href, etag, restores: (!as_we_left_it).then_some(found.hash) };
     }
     // A form that comes back after it was overwritten once is the server's own.
     let is_the_servers = record.restored_hash == Some(found.hash);
     if as_we_left_it || is_the_servers || policy.on_drift == OnDrift::Keep {
-        return Some(Op::Note { key, href, etag, server_hash: Some(found.hash), adopted: false });
+        return Op::Note { key, href, etag, server_hash: Some(found.hash), adopted: false };
     }
-    Some(Op::Update { key, href, etag, restores: Some(found.hash) })
+    Op::Update { key, href, etag, restores: Some(found.hash) }
 }
 
 /// Nothing in the record stands on the target for this object.
@@ -395,16 +389,20 @@ fn adopt(wanted: &Wanted<'_>, href: Href, found: &Found) -> Op {
 /// A record whose object left the feed.
 fn decide_orphan(record: &Record, remote: &Remote, policy: &Policy) -> Option<Op> {
     let key = record.key.clone();
-    let standing = record.etag.as_ref().and_then(|etag| remote.present.get(&record.href).map(|now| (etag, now)));
-    match standing {
-        None => Some(Op::Forget { key }),
+    let present = versions(record, remote);
+    match present {
         Some(_) if policy.deletes == Deletes::None => None,
         Some((recorded, now)) if recorded == now || policy.on_drift == OnDrift::Restore => {
             Some(Op::Delete { key: Some(key), href: record.href.clone(), etag: now.clone() })
         }
-        // Someone made it their own; it is released.
-        Some(_) => Some(Op::Forget { key }),
+        // It is gone, or someone made it their own: it is released.
+        _ => Some(Op::Forget { key }),
     }
+}
+
+/// The recorded version of an object and the one that stands there, if something of ours does.
+fn versions<'a>(record: &'a Record, remote: &'a Remote) -> Option<(&'a Etag, &'a Etag)> {
+    record.etag.as_ref().zip(remote.present.get(&record.href))
 }
 
 /// An object under our prefix that neither record nor feed knows: the state was lost and the object left the feed.

@@ -267,8 +267,7 @@ impl Run<'_, '_> {
     /// Every setting that shapes the output, in one hash.
     fn fingerprint(&self) -> Hash {
         let subscription = self.pass.subscription;
-        let settings =
-            format!("{:?} {:?} {:?}", subscription.on_conflict, subscription.on_drift, subscription.deletes);
+        let settings = format!("{:?} {:?} {:?}", subscription.on_conflict, subscription.on_drift, subscription.deletes);
         ics::sha256(&[&FORM.to_be_bytes(), subscription.source.reveal().as_bytes(), settings.as_bytes()])
     }
 
@@ -295,8 +294,7 @@ impl Run<'_, '_> {
             Fetched::Document { body, charset, validators } => (body, charset, validators),
         };
         let hash = ics::sha256(&[&body]);
-        self.report.feed =
-            FeedReport { status: self.status(200), bytes: body.len() as u64, gate: Gate::None };
+        self.report.feed = FeedReport { status: self.status(200), bytes: body.len() as u64, gate: Gate::None };
         if let Some(feed) = known.filter(|feed| feed.body == hash) {
             self.report.feed.gate = Gate::Body;
             self.report.unchanged = feed.objects;

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::ends::Ends;
 use super::output::Output;
-use crate::config::Config;
 use crate::collection::caldav::Discovery;
+use crate::config::Config;
 use crate::dav::discover::Calendar;
 use crate::error::{Kind, fault};
 use crate::exit;
@@ -32,17 +32,13 @@ pub(super) fn calendars(config: &Config, name: Option<&str>, as_json: bool, outp
     drop(ends);
     let _ = asking.join();
     let discovery = discovery?;
-    let text = if as_json {
-        json::calendars(&server.url.to_string(), &discovery.calendars)
-    } else {
-        text(&discovery)
-    };
+    let text = if as_json { json::calendars(&server.url.to_string(), &discovery.calendars) } else { text(&discovery) };
     output.result(&text);
     Ok(exit::SETTLED)
 }
 
 fn text(discovery: &Discovery) -> String {
-    let mut text = format!("server     {}\n", discovery.server.as_str());
+    let mut text = format!("server     {}\n", discovery.software.server.as_str());
     let mut tell = |what: &str, value: &str| {
         let _ = writeln!(text, "{what:<10} {value}");
     };

@@ -1,13 +1,21 @@
-//! `completions SHELL`: the completion script of a shell, made from the command line's definition.
+//! `completions SHELL`: the completion script of a shell, made from the command line's definition. The only file that
+//! names the crate `clap_complete`.
 
-use clap_complete::{Shell, generate};
+use clap_complete::generate;
 
-use crate::cli;
+use crate::cli::{self, Shell};
 
 /// The script for a shell.
-pub fn completions(shell: Shell) -> Vec<u8> {
+pub(super) fn completions(shell: Shell) -> Vec<u8> {
+    let generator = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Elvish => clap_complete::Shell::Elvish,
+        Shell::Fish => clap_complete::Shell::Fish,
+        Shell::PowerShell => clap_complete::Shell::PowerShell,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+    };
     let mut script = Vec::new();
-    generate(shell, &mut cli::command(), "baikal-sync", &mut script);
+    generate(generator, &mut cli::command(), "baikal-sync", &mut script);
     script
 }
 
@@ -16,10 +24,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shell_completes_the_commands_and_their_flags() {
-        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
+    fn every_shell_completes_the_commands_and_their_flags_in_its_own_language() {
+        for (shell, own) in [
+            (Shell::Bash, "complete -F"),
+            (Shell::Elvish, "set edit:completion"),
+            (Shell::Fish, "complete -c baikal-sync"),
+            (Shell::PowerShell, "Register-ArgumentCompleter"),
+            (Shell::Zsh, "#compdef baikal-sync"),
+        ] {
             let script = String::from_utf8(completions(shell)).unwrap();
-            assert!(script.contains("calendars") && script.contains("allow-deletes"), "{shell}");
+            for part in [own, "calendars", "allow-deletes"] {
+                assert!(script.contains(part), "{shell:?}: {part}");
+            }
         }
     }
 }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::collection::Collection;
+use crate::collection::caldav::Remembered;
 use crate::collection::caldav::{Address, Caldav};
 use crate::collection::vdir::Vdir;
-use crate::config::{Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Timeouts};
-use crate::collection::caldav::Remembered;
+use crate::config::{SecretSource, Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Timeouts};
 use crate::dav::auth::Authenticator;
 use crate::http::{Client, Options, Traffic};
 use crate::secret::Credentials;
@@ -91,8 +91,7 @@ impl Ends {
         };
         let client = self.feed_client(timeouts)?.counting_apart();
         clients.push(client.clone());
-        let mut settings =
-            Settings { user_agent: user_agent.clone(), max_size, authenticator: None, header: None };
+        let mut settings = Settings { user_agent: user_agent.clone(), max_size, authenticator: None, header: None };
         let origin = url.0.origin();
         match credentials.clone() {
             None => {}
@@ -143,10 +142,18 @@ impl Ends {
             ..Options::default()
         };
         let client = Client::new(&options, self.stop.clone())?;
-        let authenticator = server.secret.as_ref().map(|_| {
-            let credentials = credentials_of(server)?;
-            Ok::<_, anyhow::Error>(Arc::new(Authenticator::new(server.url.origin(), credentials, remembered.as_deref())))
-        }).transpose()?;
+        let authenticator = server
+            .secret
+            .as_ref()
+            .map(|_| {
+                let credentials = credentials_of(server)?;
+                Ok::<_, anyhow::Error>(Arc::new(Authenticator::new(
+                    server.url.origin(),
+                    credentials,
+                    remembered.as_deref(),
+                )))
+            })
+            .transpose()?;
         let shared = Shared { client, authenticator, remembered };
         servers.insert(key, shared.clone());
         Ok(shared)
@@ -172,7 +179,7 @@ fn challenge_key(server: &Server) -> String {
 }
 
 fn credentials_of(server: &Server) -> anyhow::Result<Credentials> {
-    let secret = server.secret.as_ref().map(|secret| secret.fetch()).transpose()?;
+    let secret = server.secret.as_ref().map(SecretSource::fetch).transpose()?;
     let secret = secret.unwrap_or_else(|| crate::secret::Secret::new(""));
     Ok(match &server.user {
         Some(user) if !server.bearer => Credentials::Password { user: user.clone(), password: secret },

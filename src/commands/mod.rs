@@ -37,7 +37,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             let ad_hoc = arguments.source.clone().zip(arguments.target.clone());
             let ad_hoc = ad_hoc.map(|(source, target)| AdHoc { source, target });
             match settle(&place, &environment, ad_hoc.as_ref(), &output, arguments.json) {
-                Ok(config) => run::run(&config, arguments, ad_hoc.is_some(), &output),
+                Ok(config) => match config.without_subscriptions() {
+                    Some(problem) => Ok(refuse(&[problem], &output, arguments.json)),
+                    None => run::run(&config, arguments, ad_hoc.is_some(), &output),
+                },
                 Err(code) => Ok(code),
             }
         }
@@ -49,7 +52,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             Ok(config) => calendars::calendars(&config, server.as_deref(), *json, &output),
             Err(code) => Ok(code),
         },
-        Command::Check => check::check(&config::load(&place, &environment, None), &output),
+        Command::Check => {
+            let (text, code) = check::check(&config::load(&place, &environment, None));
+            output.result(&text);
+            Ok(code)
+        }
         Command::Completions { shell } => {
             output.result(&String::from_utf8_lossy(&completions::completions(*shell)));
             Ok(exit::SETTLED)
@@ -69,14 +76,17 @@ fn settle(
     output: &Output,
     json: bool,
 ) -> Result<Config, u8> {
-    config::load(place, environment, ad_hoc).map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
-        for problem in &problems {
-            output.error(problem);
-        }
-        if json {
-            output.result(&json::failure("configuration", &problems, exit::CONFIGURATION));
-        }
-        exit::CONFIGURATION
-    })
+    config::load(place, environment, ad_hoc).map_err(|problems| refuse(&problems, output, json))
+}
+
+/// Tells what is wrong with the configuration.
+fn refuse(problems: &[Problem], output: &Output, json: bool) -> u8 {
+    let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    for problem in &problems {
+        output.error(problem);
+    }
+    if json {
+        output.result(&json::failure("configuration", &problems, exit::CONFIGURATION));
+    }
+    exit::CONFIGURATION
 }

@@ -1,7 +1,7 @@
 //! Where words go: results to standard output, talk to standard error, with priorities when that is the journal.
 
 use std::fs::File;
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, Stdout, Write, stderr, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
@@ -15,6 +15,7 @@ use crate::report::human::{Line, Listener, Weight};
 pub(super) struct Output {
     /// Who reads standard error.
     pub(super) listener: Listener,
+    results: Stdout,
     quiet: u8,
     colored: bool,
 }
@@ -35,12 +36,13 @@ impl Output {
             Color::Auto => stderr().is_terminal() && environment.get("NO_COLOR").is_none(),
         };
         set_up_log(global.verbose, listener);
-        Output { listener, quiet: global.quiet, colored }
+        Output { listener, results: stdout(), quiet: global.quiet, colored }
     }
 
     /// Prints a result; when nobody takes it any more, that is nobody's loss.
     pub(super) fn result(&self, text: &str) {
-        let _ = stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush());
+        let mut results = self.results.lock();
+        let _ = results.write_all(text.as_bytes()).and_then(|()| results.flush());
     }
 
     /// Says one line about a subscription.

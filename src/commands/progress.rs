@@ -19,7 +19,7 @@ pub(super) struct Bar<'a> {
     name: &'a str,
     began: Instant,
     bars: Option<&'a MultiProgress>,
-    bar: Mutex<Option<ProgressBar>>,
+    drawn: Mutex<Option<ProgressBar>>,
 }
 
 impl Progress {
@@ -30,7 +30,7 @@ impl Progress {
 
     /// The bar for a pass over this subscription.
     pub(super) fn of<'a>(&'a self, name: &'a str) -> Bar<'a> {
-        Bar { name, began: Instant::now(), bars: self.bars.as_ref(), bar: Mutex::new(None) }
+        Bar { name, began: Instant::now(), bars: self.bars.as_ref(), drawn: Mutex::new(None) }
     }
 }
 
@@ -38,7 +38,7 @@ impl Bar<'_> {
     /// So many writes of so many are done.
     pub(super) fn show(&self, done: usize, total: usize) {
         let Some(bars) = self.bars.filter(|_| self.began.elapsed() > QUICK) else { return };
-        let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bar = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = bar.get_or_insert_with(|| {
             let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}");
             let bar = bars.add(ProgressBar::new(total as u64)).with_prefix(self.name.to_owned());
@@ -51,7 +51,7 @@ impl Bar<'_> {
 
 impl Drop for Bar<'_> {
     fn drop(&mut self) {
-        if let Some(bar) = self.bar.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(bar) = self.drawn.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             bar.finish_and_clear();
         }
     }

@@ -21,7 +21,7 @@ use crate::sync::{self, Options, Pass};
 
 /// Runs, says what a person must hear, and gives the exit code.
 pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &Output) -> anyhow::Result<u8> {
-    let subscriptions = select(config, &arguments.names)?;
+    let subscriptions = config.choose(&arguments.names)?;
     let stop = Stop::on_signals()?;
     let unsaved = arguments.dry_run && !config.state.exists();
     let state = if unsaved { State::in_memory()? } else { State::open(&config.state)? };
@@ -57,18 +57,6 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
     let code = exit::combine(&standings);
     tell(&reports, arguments, code, output);
     Ok(code)
-}
-
-/// The subscriptions with these names; all of them without a name.
-fn select<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<&'a Subscription>> {
-    let unknown = names.iter().find(|name| !config.subscriptions.iter().any(|known| known.name == **name));
-    if let Some(unknown) = unknown {
-        let known: Vec<&str> = config.subscriptions.iter().map(|subscription| subscription.name.as_str()).collect();
-        let text = format!("there is no subscription {unknown}; {} has: {}", config.origin, known.join(", "));
-        return Err(fault(Kind::Usage, text));
-    }
-    let asked = |subscription: &&Subscription| names.is_empty() || names.contains(&subscription.name);
-    Ok(config.subscriptions.iter().filter(asked).collect())
 }
 
 /// What all passes of a run share.
@@ -112,11 +100,8 @@ impl Runner {
 
     /// One pass with its locks. A run that was asked to stop begins no other.
     fn one(&self, subscription: &Subscription) -> PassReport {
-        let result = if self.stop.requested().is_some() {
-            Err(crate::execute::stopped())
-        } else {
-            self.locked(subscription)
-        };
+        let result =
+            if self.stop.requested().is_some() { Err(crate::execute::stopped()) } else { self.locked(subscription) };
         result.unwrap_or_else(|error| {
             let fault = Fault { kind: kind_of(&error), message: sentence(&error), retry_after: None };
             let locked = fault.kind == Kind::Locked;

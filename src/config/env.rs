@@ -92,7 +92,8 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// `BAIKAL_URL`, `BAIKAL_USER`, `BAIKAL_PASS` and `BAIKAL_PASS_FILE` over the keys of `[server]`. User and password
+    /// `BAIKAL_USER`, `BAIKAL_PASS` and `BAIKAL_PASS_FILE` over the keys of `[server]`, and `BAIKAL_URL` where no `url`
+    /// stands. User and password
     /// belong to a server; without one they say nothing.
     pub(super) fn server(&mut self, root: &mut Table) {
         let mut table = match root.get("server").map(|node| &node.value) {
@@ -100,7 +101,10 @@ impl<'a> Overlay<'a> {
             Some(_) => return,
             None => Table::empty(self.place("")),
         };
-        self.set(&mut table, "url", "BAIKAL_URL");
+        // The password of a file is for the server of that file, whatever the environment says.
+        if table.get("url").is_none() {
+            self.set(&mut table, "url", "BAIKAL_URL");
+        }
         if has_default(&table) {
             self.credentials(&mut table);
             root.set("server", table.place.clone(), Value::Table(table));

@@ -11,7 +11,8 @@ use crate::config::{AdHoc, Config, Environment, Problem, Subscription, Where, su
 use crate::ics::hash::sha256;
 use crate::url::Url;
 
-const KEYS: &[&str] = &["state", "jobs", "server", "defaults", "subscription"];
+/// The keys of the top level.
+pub(super) const KEYS: &[&str] = &["state", "jobs", "server", "defaults", "subscription"];
 const COMMAND_LINE: &str = "the command line";
 const JOBS: usize = 4;
 const MOST_JOBS: u64 = 64;
@@ -48,17 +49,19 @@ fn read_file(
     match file::find(arguments.config.as_deref(), environment) {
         Found::File(path) => file::read(&path, environment).map(|table| (Some(path), table)),
         Found::Nothing(places) => {
-            let variables = ["ICS_URL", "BAIKAL_URL"];
-            if ad_hoc.is_some() || variables.iter().any(|name| environment.get(name).is_some()) {
+            if ad_hoc.is_some() || ["ICS_URL", "BAIKAL_URL"].iter().any(|name| environment.get(name).is_some()) {
                 let place = Place::of(&Origin::of_shell("the environment", environment), "");
                 return Ok((None, Table::empty(place)));
             }
             let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+            let places = places.join(" or ");
             Err(Problem {
                 origin: "configuration".to_owned(),
                 line: None,
                 key: String::new(),
-                message: format!("there is none; write {}, or name a file with --config", places.join(" or ")),
+                message: format!(
+                    "there is none; write {places}, name a file with --config, or set ICS_URL and BAIKAL_URL"
+                ),
             })
         }
     }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::error::{Kind, fault};
 use crate::url::Url;
 
 mod address;
@@ -82,7 +83,7 @@ pub struct Subscription {
     pub target: TargetAddress,
     /// Seconds between two passes; 0 for every invocation.
     pub every: u64,
-    /// Whether a missing target may be made.
+    /// Whether a missing calendar may be made.
     pub create: bool,
     /// How often the target is looked at when the feed has not changed.
     pub verify: Verify,
@@ -129,10 +130,29 @@ pub struct AdHoc {
     pub target: String,
 }
 
+/// Every key of the configuration file, for the test that holds the manual against them.
+pub fn keys() -> Vec<&'static str> {
+    [load::KEYS, server::KEYS, &subscription::keys()].concat()
+}
+
 impl Config {
     /// The server of this name, or the default one.
     pub fn server(&self, name: Option<&str>) -> Option<&Arc<Server>> {
         self.servers.iter().find(|server| server.name == name.unwrap_or(server::DEFAULT))
+    }
+
+    /// The subscriptions of these names in the order of the file; all of them when no name is given. A name that does
+    /// not exist is an error of kind [`Kind::Usage`].
+    pub fn choose(&self, names: &[String]) -> anyhow::Result<Vec<&Subscription>> {
+        let known: Vec<&str> = self.subscriptions.iter().map(|each| each.name.as_str()).collect();
+        if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+            let advice = match reader::nearest(name, &known) {
+                Some(meant) => format!("did you mean {meant:?}?"),
+                None => format!("there are: {}", known.join(", ")),
+            };
+            return Err(fault(Kind::Usage, format!("there is no subscription {name:?}; {advice}")));
+        }
+        Ok(self.subscriptions.iter().filter(|each| names.is_empty() || names.contains(&each.name)).collect())
     }
 
     /// The mistake of a configuration that gives a run nothing to do. It is none for the commands that only ask a

@@ -22,8 +22,8 @@ pub enum SecretSource {
     File {
         /// Absolute.
         path: PathBuf,
-        /// Folders in which permissions are not looked at, beside /run/secrets.
-        exempt: Vec<PathBuf>,
+        /// `$CREDENTIALS_DIRECTORY`, if it is set: permissions are not looked at there, as in /run/secrets.
+        credentials: Option<PathBuf>,
     },
     /// A command and its arguments; its output is the secret.
     Command(Vec<String>),
@@ -43,7 +43,7 @@ impl SecretSource {
     /// says what to do and never holds the secret.
     pub fn fetch(&self) -> anyhow::Result<Secret> {
         match self {
-            SecretSource::File { path, exempt } => read_secret_file(path, exempt.first().map(PathBuf::as_path)),
+            SecretSource::File { path, credentials } => read_secret_file(path, credentials.as_deref()),
             SecretSource::Command(words) => run(words, LIMIT),
             SecretSource::Credential { name, directory: Some(directory) } => {
                 read_secret_file(&directory.join(name), Some(directory))
@@ -120,20 +120,26 @@ fn wait(child: &mut Child, limit: Duration) -> anyhow::Result<Option<ExitStatus>
     }
 }
 
-/// Reads a pipe in a thread of its own, for a child of the command may hold it open longer than we want to wait.
+/// Reads a pipe in a thread of its own. The pieces come one by one, for something that the command left running may hold
+/// the pipe open for ever.
 fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.map(|pipe| pipe.take(LONGEST).read_to_end(&mut bytes));
-        let _ = sender.send(bytes);
+        let Some(pipe) = pipe else { return };
+        let mut pipe = pipe.take(LONGEST);
+        let mut piece = [0; 4096];
+        while let Ok(length @ 1..) = pipe.read(&mut piece) {
+            let _ = sender.send(piece.iter().copied().take(length).collect());
+        }
     });
     receiver
 }
 
+/// What a command wrote until it ended.
 fn text_of(pipe: &Receiver<Vec<u8>>) -> String {
-    const GRACE: Duration = Duration::from_secs(2);
-    String::from_utf8_lossy(&pipe.recv_timeout(GRACE).unwrap_or_default()).into_owned()
+    const GRACE: Duration = Duration::from_millis(500);
+    let pieces: Vec<Vec<u8>> = std::iter::from_fn(|| pipe.recv_timeout(GRACE).ok()).collect();
+    String::from_utf8_lossy(&pieces.concat()).into_owned()
 }
 
 fn failure(program: &str, status: ExitStatus, complaints: &str) -> String {
@@ -185,8 +191,8 @@ impl SecretKeys {
     /// The place of the secret; more than one is a problem.
     pub(super) fn read(&self, reader: &mut Reader<'_>, environment: &Environment) -> Option<SecretSource> {
         let directory = environment.credentials_directory();
-        let exempt: Vec<PathBuf> = directory.clone().into_iter().collect();
-        let file = reader.path(self.file).map(|path| SecretSource::File { path, exempt });
+        let credentials = directory.clone();
+        let file = reader.path(self.file).map(|path| SecretSource::File { path, credentials });
         let command = reader.command(self.command).map(SecretSource::Command);
         let name = reader.value(self.credential, NAME, |value| value.as_text().filter(|name| is_credential_name(name)));
         let credential = name.map(|name| SecretSource::Credential { name: name.to_owned(), directory });

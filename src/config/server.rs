@@ -136,9 +136,11 @@ fn read_one(name: &str, table: &Table, environment: &Environment, problems: &mut
         reader.required("url", "the http or https address of the server").and_then(|node| url(node, reader.problems));
     let user = reader.text("user").map(str::to_owned);
     let (secret, bearer) = secret(&mut reader, environment);
+    if let (Some(key), None) = (table.get("tls_key"), table.get("tls_cert")) {
+        reader.problems.push(key.problem("belongs to a certificate; add tls_cert"));
+    }
     let server = Server {
         name: name.to_owned(),
-        url: url?,
         user,
         secret,
         bearer,
@@ -148,19 +150,14 @@ fn read_one(name: &str, table: &Table, environment: &Environment, problems: &mut
         connect_timeout: reader.span("connect_timeout").unwrap_or(CONNECT_TIMEOUT),
         idle_timeout: reader.span("idle_timeout").unwrap_or(IDLE_TIMEOUT),
         timeout: reader.span("timeout").unwrap_or(TIMEOUT),
+        // Last, so that a bad address does not keep other mistakes from being found.
+        url: url?,
     };
-    if server.tls_key.is_some() && table.get("tls_cert").is_none() {
-        refuse(table, "tls_key", "belongs to a certificate; add tls_cert", problems);
-    }
     (problems.len() == before).then_some(server)
 }
 
-fn refuse(table: &Table, key: &str, message: &str, problems: &mut Vec<Problem>) {
-    problems.extend(table.get(key).map(|node| node.problem(message)));
-}
-
 /// The address of a server; credentials in it would be secrets in a place that is printed.
-pub(super) fn url(node: &Node, problems: &mut Vec<Problem>) -> Option<Url> {
+fn url(node: &Node, problems: &mut Vec<Problem>) -> Option<Url> {
     let Some(text) = node.value.as_text() else {
         problems.push(node.problem(format!("{} is not an address; allowed: {ADDRESS}", node.value.shown())));
         return None;
@@ -168,7 +165,8 @@ pub(super) fn url(node: &Node, problems: &mut Vec<Problem>) -> Option<Url> {
     match Url::parse_with_credentials(text) {
         Ok((url, None)) => Some(url),
         Ok((_, Some(_))) => {
-            problems.push(node.problem("holds a user name; write it as user, and the password as password_file"));
+            let [user, password] = [USER_KEY, PASSWORD_KEYS].map(|words| in_words_of(&node.place, words));
+            problems.push(node.problem(format!("holds a user name; take it out and add {user} and {password}")));
             None
         }
         Err(error) => {

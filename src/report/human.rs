@@ -190,7 +190,10 @@ mod tests {
     #[test]
     fn a_change_is_told_at_a_terminal_and_in_the_journal_but_not_to_cron() {
         let text = ["work: 2 created, 1 deleted; 7 unchanged (0.0 s)".to_owned()];
-        assert_eq!((said(&changed(), Listener::Terminal), said(&changed(), Listener::Journal)), (text.to_vec(), text.to_vec()));
+        assert_eq!(
+            (said(&changed(), Listener::Terminal), said(&changed(), Listener::Journal)),
+            (text.to_vec(), text.to_vec())
+        );
         assert!(said(&changed(), Listener::Nobody).is_empty());
     }
 

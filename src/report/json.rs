@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::status::{State, StatusReport};
 use super::{PassReport, Refused, Step};
 use crate::dav::discover::Calendar;
+use crate::model::Href;
 use crate::plan::Op;
 use crate::time::Timestamp;
 
@@ -100,7 +101,7 @@ fn step(step: &Step) -> Value {
         "action": action,
         "uid": step.op.key().map(|key| &key.uid),
         "component": step.op.key().map(|key| key.component.as_str()),
-        "href": step.op.href().map(|href| href.as_str()),
+        "href": step.op.href().map(Href::as_str),
         "start": step.start,
         "summary": step.summary,
         "changes": step.changes,
@@ -153,7 +154,8 @@ mod tests {
     #[test]
     fn a_failure_is_in_the_document_with_its_kind() {
         let error = Some(Fault { kind: Kind::Refused, message: "401".to_owned(), retry_after: None });
-        let report = PassReport { outcome: Outcome::Failed, error, retry_at: Some(Timestamp(0)), ..PassReport::new("w") };
+        let report =
+            PassReport { outcome: Outcome::Failed, error, retry_at: Some(Timestamp(0)), ..PassReport::new("w") };
         let document: Value = serde_json::from_str(&run(&[report], 77, false)).unwrap();
         let subscription = &document["subscriptions"][0];
         assert_eq!((&document["version"], &document["exit_code"]), (&json!(1), &json!(77)));

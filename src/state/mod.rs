@@ -5,6 +5,8 @@ mod owner;
 mod record;
 mod schema;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::time::Duration;

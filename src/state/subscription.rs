@@ -105,12 +105,13 @@ impl State {
     pub fn subscriptions(&self) -> anyhow::Result<Vec<Summary>> {
         let sql = format!("SELECT {COLUMNS}, id, name, target FROM subscription ORDER BY name, target");
         let mut statement = self.statement(&sql)?;
-        let rows = statement.query_map([], |row| {
-            Ok((row.get::<_, Id>(25)?, row.get(26)?, row.get(27)?, memory_of(row)?))
-        });
+        let rows =
+            statement.query_map([], |row| Ok((row.get::<_, Id>(25)?, row.get(26)?, row.get(27)?, memory_of(row)?)));
         let rows: Result<Vec<_>, _> = rows.or_fault(Kind::State, reading)?.collect();
         let rows = rows.or_fault(Kind::State, reading)?;
-        rows.into_iter().map(|(id, name, target, memory)| Ok(Summary { name, target, memory, tally: self.tally(id)? })).collect()
+        rows.into_iter()
+            .map(|(id, name, target, memory)| Ok(Summary { name, target, memory, tally: self.tally(id)? }))
+            .collect()
     }
 
     /// What discovery found behind a target.

@@ -110,8 +110,7 @@ impl Run<'_, '_> {
         };
         let on_drift = self.pass.subscription.on_drift;
         let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, self.report);
-        let bookkeeping = plan.ops.iter().filter(|op| !op.is_write());
-        bookkeeping.map(|op| recorder.note(op)).collect::<anyhow::Result<()>>()?;
+        plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
         stage.put(puts, &mut recorder)?;
         if recorder.stale.is_empty() {
             stage.delete(deletes, on_drift, puts.len(), &mut recorder)?;
@@ -131,7 +130,8 @@ impl Run<'_, '_> {
         let (name, target) = (self.pass.subscription.name.clone(), self.pass.subscription.target.canonical());
         let writes = plan.ops.iter().any(Op::is_write);
         let old: HashSet<_> = known.foreign.iter().collect();
-        let foreign_changed = old.len() != seen.foreign.len() || seen.foreign.iter().any(|object| !old.contains(object));
+        let foreign_changed =
+            old.len() != seen.foreign.len() || seen.foreign.iter().any(|object| !old.contains(object));
         let foreign = foreign_changed.then(|| seen.foreign.clone());
         let memory = writes.then(|| Memory { pending: true, ..self.memory.clone() });
         let id = self.pass.state.write(move |state| {
@@ -182,13 +182,7 @@ impl Stage<'_> {
 
     /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the
     /// same, otherwise it is released to whoever changed it.
-    fn delete(
-        &self,
-        ops: &[&Op],
-        on_drift: OnDrift,
-        done: usize,
-        recorder: &mut Recorder<'_>,
-    ) -> anyhow::Result<()> {
+    fn delete(&self, ops: &[&Op], on_drift: OnDrift, done: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
         self.send(ops, done, recorder)?;
         if let Some((_, reason)) = recorder.faulted.pop() {
             return Err(fault(Kind::Unavailable, reason));
@@ -212,11 +206,15 @@ impl Stage<'_> {
     fn send(&self, ops: &[&Op], before: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
         let mut done = before;
         let text = |op: &Op| op.key().and_then(|key| self.matched.wanted(key)).map(|wanted| self.matched.text(wanted));
-        self.executor.execute(ops, |op| text(op).unwrap_or_default(), |op, written: Written| {
-            done += 1;
-            (self.progress)(done, self.total);
-            recorder.outcome(op, written)
-        })?;
+        self.executor.execute(
+            ops,
+            |op| text(op).unwrap_or_default(),
+            |op, written: Written| {
+                done += 1;
+                (self.progress)(done, self.total);
+                recorder.outcome(op, written)
+            },
+        )?;
         match self.executor.stop.requested() {
             Some(_) if done < before + ops.len() => Err(stopped()),
             _ => Ok(()),

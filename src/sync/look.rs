@@ -52,10 +52,11 @@ pub(super) fn look(
     if !everything && proves_nothing_changed(&mark, memory, now) {
         return Ok(Look { mark, present: known.present(), listed: false });
     }
-    if !everything && was_listed_lately(memory, now) {
-        if let Some(look) = look_at_changes(collection, &mark, memory, known)? {
-            return Ok(look);
-        }
+    if !everything
+        && was_listed_lately(memory, now)
+        && let Some(look) = look_at_changes(collection, &mark, memory, known)?
+    {
+        return Ok(look);
     }
     let present = collection.list()?.into_iter().map(|entry| (entry.href, entry.etag)).collect();
     Ok(Look { mark, present, listed: true })
@@ -140,8 +141,7 @@ pub(super) fn read(
         let wanted = matched.wanted(key);
         wanted.is_some_and(|wanted| wanted.record.is_none_or(|record| record.etag.is_none()))
     };
-    let mut seen =
-        Seen { remote: Remote::default(), unrecorded: Vec::new(), foreign: Vec::new() };
+    let mut seen = Seen { remote: Remote::default(), unrecorded: Vec::new(), foreign: Vec::new() };
     let mut to_read = Vec::new();
     for (href, etag) in &look.present {
         let record = records.get(href);
@@ -193,9 +193,8 @@ impl Seen {
             None => key.as_ref().and_then(|key| matched.wanted(key)),
         };
         let hash = identified.map_or_else(|| ics::sha256(&[&stored.text]), |identified| identified.hash);
-        let same = wanted.is_some_and(|wanted| {
-            hash == wanted.sent_hash || ics::same(&matched.text(wanted), &stored.text)
-        });
+        let same =
+            wanted.is_some_and(|wanted| hash == wanted.sent_hash || ics::same(&matched.text(wanted), &stored.text));
         let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same };
         self.remote.present.insert(stored.href.clone(), stored.etag.clone());
         self.remote.found.insert(stored.href.clone(), found);

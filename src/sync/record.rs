@@ -47,7 +47,7 @@ impl<'a> Recorder<'a> {
             }
             Op::Note { key, href, etag, server_hash, adopted } => {
                 self.report.adopted += u64::from(*adopted);
-                self.put(key, href, Some(etag.clone()), |record| record.server_hash = *server_hash)
+                self.put(key, href, Some(etag), |record| record.server_hash = *server_hash)
             }
             Op::Forget { key } => self.forget(key),
             Op::Leave { key, reason } => {
@@ -67,12 +67,12 @@ impl<'a> Recorder<'a> {
             (Op::Create { key, href, restores }, Written::Done { etag }) => {
                 self.report.created += 1;
                 self.report.restored += u64::from(*restores);
-                self.put(key, href, etag, |_| {})
+                self.put(key, href, etag.as_ref(), |_| {})
             }
             (Op::Update { key, href, restores, .. }, Written::Done { etag }) => {
                 self.report.updated += 1;
                 self.report.restored += u64::from(restores.is_some());
-                self.put(key, href, etag, |record| record.restored_hash = *restores)
+                self.put(key, href, etag.as_ref(), |record| record.restored_hash = *restores)
             }
             (Op::Delete { key, href, .. }, Written::Done { .. }) => {
                 self.report.deleted += 1;
@@ -116,15 +116,15 @@ impl<'a> Recorder<'a> {
         &mut self,
         key: &Key,
         href: &Href,
-        etag: Option<Etag>,
+        etag: Option<&Etag>,
         adjust: impl FnOnce(&mut Record),
     ) -> anyhow::Result<()> {
         let Some(wanted) = self.matched.wanted(key) else {
             return Ok(());
         };
-        let mut record = self.matched.record(wanted, href.clone(), etag.clone(), Standing::Mirrored);
+        let mut record = self.matched.record(wanted, href.clone(), etag.cloned(), Standing::Mirrored);
         adjust(&mut record);
-        self.written.insert(href.clone(), etag.clone());
+        self.written.insert(href.clone(), etag.cloned());
         if etag.is_none() {
             self.without_etag.insert(href.clone(), record.clone());
         }

@@ -29,8 +29,7 @@ impl<'a> Matched<'a> {
     ) -> Matched<'a> {
         let by_key: HashMap<&Key, usize> =
             feed.objects().iter().enumerate().map(|(place, object)| (&object.key, place)).collect();
-        let mut vanished: Vec<&Record> =
-            records.values().filter(|record| !by_key.contains_key(&record.key)).collect();
+        let mut vanished: Vec<&Record> = records.values().filter(|record| !by_key.contains_key(&record.key)).collect();
         vanished.sort_by(|one, other| one.key.cmp(&other.key));
         let appeared: Vec<&Key> =
             feed.objects().iter().map(|object| &object.key).filter(|key| !records.contains_key(key)).collect();
@@ -92,8 +91,7 @@ impl<'a> Matched<'a> {
     /// The record of an object of the feed that stands, or is to stand, as these arguments say.
     pub(super) fn record(&self, wanted: &Wanted<'a>, href: Href, etag: Option<Etag>, standing: Standing) -> Record {
         let (summary, start) = self.description(wanted.key).unwrap_or_default();
-        let content_hash =
-            self.object(wanted.key).map_or(wanted.source_hash, |object| self.feed.content_hash(object));
+        let content_hash = self.object(wanted.key).map_or(wanted.source_hash, |object| self.feed.content_hash(object));
         Record {
             key: wanted.key.clone(),
             target_uid: target_uid(wanted.record, wanted.key),

@@ -74,7 +74,7 @@ fn every_key_of_a_web_source_is_read() {
 
 #[test]
 fn a_feed_has_a_password_a_token_or_a_header() {
-    let file = |path: &str| SecretSource::File { path: path.into(), exempt: Vec::new() };
+    let file = |path: &str| SecretSource::File { path: path.into(), credentials: None };
     let password = "source_user = \"u\"\nsource_password_file = \"/p\"";
     let expected = SourceCredentials::Password { user: "u".to_owned(), password: file("/p") };
     assert_eq!(web(password).3, Some(expected));
@@ -152,7 +152,7 @@ fn every_key_of_a_server_is_read() {
 
 #[test]
 fn a_server_has_a_token_instead_of_a_user() {
-    let file = SecretSource::File { path: "/t".into(), exempt: Vec::new() };
+    let file = SecretSource::File { path: "/t".into(), credentials: None };
     let with_token = server("token_file = \"/t\"");
     assert_eq!((with_token.secret.as_ref(), with_token.bearer), (Some(&file), true));
     let command = SecretSource::Command(vec!["t".to_owned()]);
@@ -217,4 +217,40 @@ fn a_configuration_without_subscriptions_is_enough_to_ask_a_server() {
     let problem = config.without_subscriptions().unwrap().to_string();
     assert!(problem.ends_with("config.toml: subscription: is missing, so there is nothing to mirror"), "{problem}");
     assert_eq!(with_lines("").settled().without_subscriptions(), None);
+}
+
+#[test]
+fn the_example_of_the_manual_is_in_order_and_the_manual_names_every_key() {
+    let manual = include_str!("../../../man/baikal-sync.toml.5");
+    let (_, example) = manual.split_once(".Bd -literal -offset indent\n").unwrap();
+    let (example, _) = example.split_once(".Ed\n").unwrap();
+    let config = Case::file(example).settled();
+    assert_eq!((config.servers.len(), config.subscriptions.len()), (2, 4));
+    let described = |key: &&str| {
+        [format!(".It Ic {key} No "), format!(".Ss [{key}]"), format!(".Ss [[{key}]]")]
+            .iter()
+            .any(|item| manual.contains(item))
+    };
+    let missing: Vec<&str> = keys().into_iter().filter(|key| !described(key)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+    let items = manual.lines().filter_map(|line| line.strip_prefix(".It Ic ")?.split(' ').next());
+    let unknown: Vec<&str> = items.filter(|key| !keys().contains(key)).collect();
+    assert_eq!(unknown, Vec::<&str>::new());
+}
+
+#[test]
+fn subscriptions_are_chosen_by_name_in_the_order_of_the_file() {
+    let text = "[[subscription]]\nname = \"a\"\nsource = \"a.ics\"\ntarget = \"dir:a\"\n\
+                [[subscription]]\nname = \"work\"\nsource = \"b.ics\"\ntarget = \"dir:b\"\n";
+    let config = Case::file(text).settled();
+    let choose = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let chosen = config.choose(&names).map_err(|error| error.to_string())?;
+        Ok(chosen.into_iter().map(|each| each.name.as_str()).collect::<Vec<_>>())
+    };
+    assert_eq!((choose(&[]), choose(&["work", "a", "a"])), (Ok(vec!["a", "work"]), Ok(vec!["a", "work"])));
+    let meant: Result<Vec<&str>, _> = Err("there is no subscription \"wrok\"; did you mean \"work\"?".to_owned());
+    assert_eq!(choose(&["a", "wrok"]), meant);
+    let none: Result<Vec<&str>, _> = Err("there is no subscription \"something\"; there are: a, work".to_owned());
+    assert_eq!(choose(&["something"]), none);
 }

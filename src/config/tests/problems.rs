@@ -52,7 +52,7 @@ fn a_file_that_is_not_there() {
 #[test]
 fn no_configuration_at_all() {
     let expected = "configuration: there is none; write xdg/baikal-sync/config.toml or /etc/baikal-sync/config.toml, \
-                    or name a file with --config";
+                    name a file with --config, or set ICS_URL and BAIKAL_URL";
     check_variables(&Case::new(), expected);
 }
 
@@ -82,7 +82,8 @@ fn the_address_of_a_server() {
     check("[server]\nurl = 5", &format!("2: server.url: 5 is not an address; {allowed}"));
     check("[server]\nurl = \"ftp://h/\"", &format!("2: server.url: not an http or https address; {allowed}"));
     check("[server]\nurl = \"h\"", &format!("2: server.url: not an address: relative URL without a base; {allowed}"));
-    let holds = "2: server.url: holds a user name; write it as user, and the password as password_file";
+    let holds =
+        "2: server.url: holds a user name; take it out and add user and password_file, password_command or credential";
     check("[server]\nurl = \"https://u:p@h/\"", holds);
 }
 
@@ -308,7 +309,7 @@ fn defaults_are_judged_once_and_have_no_name() {
 
 #[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
-    let text = "jobs = 0\n[server]\nurl = \"h\"\npassword = \"x\"\n[[subscription]]\nname = \"a\"\nsource = \"x:\"\ncreate = 1\n";
+    let text = "jobs = 0\n[server]\nurl = \"h\"\npassword = \"x\"\ntimeout = 1\ntls_key = \"k\"\n[[subscription]]\nname = \"a\"\nsource = \"x:\"\ncreate = 1\n";
     let lines: Vec<String> = Case::file(text).problems().iter().map(|each| each.split(' ').take(2).collect()).collect();
     assert_eq!(
         lines,
@@ -316,8 +317,10 @@ fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
             "config.toml:1:jobs:",
             "config.toml:3:server.url:",
             "config.toml:4:server.password:",
-            "config.toml:5:subscription.target:",
-            "config.toml:8:subscription.create:"
+            "config.toml:5:server.timeout:",
+            "config.toml:6:server.tls_key:",
+            "config.toml:7:subscription.target:",
+            "config.toml:10:subscription.create:"
         ]
     );
 }
@@ -336,6 +339,9 @@ fn the_environment() {
     check_variables(&with_server().with("BAIKAL_PASS", "p"), no_user);
     let no_password = "the environment: BAIKAL_USER: has no password; add BAIKAL_PASS or BAIKAL_PASS_FILE";
     check_variables(&with_server().with("BAIKAL_USER", "u"), no_password);
+    let holds = "the environment: BAIKAL_URL: holds a user name; take it out and add BAIKAL_USER and BAIKAL_PASS or \
+                 BAIKAL_PASS_FILE";
+    check_variables(&Case::new().with("BAIKAL_URL", "https://u:p@d/"), holds);
     for written in ["soon", "0"] {
         let minutes = format!(
             "the environment: SYNC_FREQUENCY: {written:?} is not a number of minutes; allowed: a number from 1"

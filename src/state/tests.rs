@@ -1,0 +1,158 @@
+//! What is written into the state comes back as it was.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::collection::caldav::Remembered;
+use crate::dav::discover::Server;
+use crate::memory::{Failing, FeedMemory, Hold, Memory};
+use crate::model::{ComponentType, Etag, Hash, Href, Key, Mark, Record, Standing};
+use crate::source::Validators;
+use crate::time::Timestamp;
+
+fn memory() -> Memory {
+    let moment = |seconds| Some(Timestamp(seconds));
+    let text = |text: &str| Some(text.to_owned());
+    Memory {
+        settings: Some(Hash([1; 32])),
+        form: Some(3),
+        feed: Some(FeedMemory {
+            validators: Validators { etag: text("W/\"e\""), last_modified: text("Fri") },
+            body: Hash([2; 32]),
+            digest: Hash([3; 32]),
+            objects: 7,
+            read_at: Timestamp(1),
+        }),
+        mark: Mark { ctag: text("c"), sync_token: text("t") },
+        looked_at: moment(2),
+        listed_at: moment(3),
+        started_at: moment(4),
+        settled_at: moment(5),
+        pending: true,
+        next_change_at: moment(6),
+        failing: Some(Failing {
+            failures: 2,
+            since: Timestamp(7),
+            retry_at: moment(8),
+            kind: Kind::Refused,
+            message: "m".to_owned(),
+            said_at: moment(9),
+        }),
+        held: Some(Hold { deletes: 4, reason: "r".to_owned(), said_at: moment(10) }),
+    }
+}
+
+fn record(uid: &str, standing: Standing) -> Record {
+    Record {
+        key: Key { component: ComponentType::Todo, uid: uid.to_owned() },
+        target_uid: Some("other".to_owned()),
+        href: Href::new("a%40b.ics"),
+        etag: Etag::parse("\"1\""),
+        source_hash: Hash([1; 32]),
+        sent_hash: Hash([2; 32]),
+        server_hash: Some(Hash([3; 32])),
+        content_hash: Hash([4; 32]),
+        restored_hash: Some(Hash([5; 32])),
+        start: "2026-11-20".to_owned(),
+        summary: "Titel ü".to_owned(),
+        standing,
+    }
+}
+
+#[test]
+fn a_memory_comes_back_as_it_was() {
+    let state = State::in_memory().unwrap();
+    let id = state.subscription("work", "t").unwrap();
+    for memory in [memory(), Memory::default()] {
+        state.remember(id, &memory).unwrap();
+        assert_eq!(state.memory("work", "t").unwrap(), Some((id, memory)));
+    }
+    assert_eq!(state.memory("work", "elsewhere").unwrap(), None);
+}
+
+#[test]
+fn records_come_back_as_they_were_until_they_are_forgotten() {
+    let state = State::in_memory().unwrap();
+    let id = state.subscription("work", "t").unwrap();
+    let rejected = Standing::Rejected { reason: "415".to_owned(), at: Timestamp(9) };
+    let foreign = Standing::Foreign { reason: "theirs".to_owned() };
+    let records = [record("a", Standing::Mirrored), record("b", rejected), record("c", foreign)];
+    for record in &records {
+        state.put_record(id, record).unwrap();
+    }
+    assert_eq!(state.records(id).unwrap(), records);
+    assert_eq!(state.earliest_rejection(id).unwrap(), Some(Timestamp(9)));
+    state.forget_record(id, &records[0].key).unwrap();
+    assert_eq!(state.records(id).unwrap(), records[1..]);
+}
+
+#[test]
+fn what_other_subscriptions_have_in_the_same_target_is_told_with_the_uid_that_stands_there() {
+    let state = State::in_memory().unwrap();
+    let [mine, same, elsewhere] =
+        [("a", "t"), ("b", "t"), ("c", "u")].map(|(name, target)| state.subscription(name, target).unwrap());
+    for id in [mine, same, elsewhere] {
+        state.put_record(id, &record("a", Standing::Mirrored)).unwrap();
+    }
+    let key = Key { component: ComponentType::Todo, uid: "other".to_owned() };
+    assert_eq!(state.objects_of_others(mine, "t").unwrap(), [(Href::new("a%40b.ics"), key)]);
+}
+
+#[test]
+fn foreign_objects_and_discoveries_come_back() {
+    let state = State::in_memory().unwrap();
+    let id = state.subscription("work", "t").unwrap();
+    let etag = Etag::parse("\"1\"").unwrap();
+    let objects = [
+        (Href::new("x.ics"), etag.clone(), None),
+        (Href::new("y.ics"), etag, Some(record("k", Standing::Mirrored).key)),
+    ];
+    state.set_foreign_objects(id, &objects).unwrap();
+    assert_eq!(state.foreign_objects(id).unwrap(), objects);
+    let remembered = Remembered {
+        calendar: "http://h/c/".to_owned(),
+        server: Server::Sabre,
+        can_sync: true,
+        auto_schedule: false,
+        components: vec![ComponentType::Event, ComponentType::Todo],
+    };
+    state.set_remembered("t", Some(&remembered)).unwrap();
+    assert_eq!(state.remembered("t").unwrap(), Some(remembered));
+    state.set_remembered("t", None).unwrap();
+    assert_eq!(state.remembered("t").unwrap(), None);
+}
+
+#[test]
+fn a_state_file_is_open_to_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/state.db");
+    drop(State::open(&path).unwrap());
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+}
+
+#[test]
+fn a_file_that_is_no_state_is_refused_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    std::fs::write(&path, "not a database, and longer than nothing at all").unwrap();
+    let error = State::open(&path).map(drop).unwrap_err();
+    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+}
+
+#[test]
+fn work_of_several_threads_is_done_by_the_owner_and_is_durable_when_the_last_handle_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let (owner, handle) = Owner::new(State::open(&path).unwrap());
+    let threads: Vec<_> = (0..4)
+        .map(|number| {
+            let handle = handle.clone();
+            std::thread::spawn(move || handle.write(move |state| state.subscription(&format!("s{number}"), "t")))
+        })
+        .collect();
+    drop(handle);
+    owner.serve().unwrap();
+    assert!(threads.into_iter().all(|thread| thread.join().unwrap().is_ok()));
+    assert_eq!(State::open(&path).unwrap().subscriptions().unwrap().len(), 4);
+}
