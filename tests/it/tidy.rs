@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// The modules of each layer, lowest first; imports go downward or sideways (design §5).
 const LAYERS: &[(&str, &[&str])] = &[
-    ("words", &["error", "model", "secret", "time", "url", "wire"]),
+    ("words", &["error", "memory", "model", "secret", "time", "url", "wire"]),
     ("core", &["backoff", "dav", "filter", "health", "ics", "metrics", "plan", "report"]),
     ("edges", &["config", "files", "http", "signal", "state"]),
     ("adapters", &["collection", "source"]),
@@ -209,9 +209,14 @@ fn nothing_unfinished_is_left_behind() {
 }
 
 #[test]
-fn the_version_is_in_the_changelog() {
+fn the_changelog_is_open_and_its_newest_release_is_this_version() {
     let changelog = std::fs::read_to_string(root().join("CHANGELOG.md")).expect("CHANGELOG.md");
-    assert!(changelog.contains(&format!("## {}", env!("CARGO_PKG_VERSION"))), "{changelog}");
+    let mut sections = changelog.lines().filter_map(|line| line.strip_prefix("## ["));
+    assert_eq!(sections.next(), Some("Unreleased]"), "the first section collects what is to come");
+    let newest = sections.next().and_then(|section| section.split(']').next());
+    // Before the first release there is none.
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(newest.is_none_or(|newest| newest == version), "{newest:?} is the newest section, {version} the version");
 }
 
 #[test]

@@ -11,6 +11,7 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from icalendar import vDuration
 from icalendar.parser import Contentlines
 
 VOLATILE = {"DTSTAMP", "LAST-MODIFIED", "CREATED", "SEQUENCE"}
@@ -29,24 +30,41 @@ def components(octets):
             stack.append((value.upper(), [], []))
         elif name == "END":
             kind, lines, inner = stack.pop()
-            stack[-1][2].append((kind, tuple(sorted(lines)), tuple(sorted(inner))))
+            stack[-1][2].append((kind, tuple(sorted(as_typed_by_start(lines))), tuple(sorted(inner))))
         else:
             stack[-1][1].append((name, written(parameters), meaning(name, value)))
     (_, _, inner), = top[2]
     return inner
 
 
+def as_typed_by_start(lines):
+    """Radicale makes dates of the EXDATEs of an all-day series that a feed wrote with a time."""
+    if not any(name == "DTSTART" and ("VALUE", "DATE") in parameters for name, parameters, _ in lines):
+        return lines
+    def aligned(line):
+        name, _, value = line
+        dates = ",".join(moment.split("T")[0] for moment in value.split(","))
+        return ("EXDATE", (), dates) if name == "EXDATE" else line
+    return map(aligned, lines)
+
+
 def written(parameters):
-    """Parameters without regard to their order and quotes."""
+    """Parameters without regard to their order and quotes. SCHEDULE-AGENT=CLIENT is ours: it keeps servers from mailing."""
     def one(value):
         return ",".join(value) if isinstance(value, list) else str(value)
-    return tuple(sorted((name.upper(), one(value)) for name, value in parameters.items()))
+    pairs = ((name.upper(), one(value)) for name, value in parameters.items())
+    return tuple(sorted(pair for pair in pairs if pair != ("SCHEDULE-AGENT", "CLIENT")))
 
 
 def meaning(name, value):
-    """Servers write some values anew: the parts of a rule in another order."""
+    """Servers write some values anew: the parts of a rule in another order, -P0DT0H10M0S as -PT10M."""
     if name == "RRULE":
         return ";".join(sorted(value.split(";")))
+    if name in ("DURATION", "TRIGGER"):
+        try:
+            return str(vDuration.from_ical(value))
+        except ValueError:
+            return value
     return value
 
 
@@ -80,11 +98,18 @@ def without_volatile(grouped):
     return {name: Counter(calm(component) for component in found.elements()) for name, found in grouped.items()}
 
 
+def flat(found):
+    """All lines of components, those of alarms too."""
+    lines = set()
+    for _, own, inner in found:
+        lines |= set(own) | flat(inner)
+    return lines
+
+
 def differences(wanted, found):
-    for component in (wanted - found).elements():
-        yield f"    missing {component[0]}: {sorted(set(component[1]) - {l for c in found for l in c[1]})}"
-    for component in (found - wanted).elements():
-        yield f"    instead {component[0]}: {sorted(set(component[1]) - {l for c in wanted for l in c[1]})}"
+    for word, lines in (("missing", flat(wanted) - flat(found)), ("instead", flat(found) - flat(wanted))):
+        for name, parameters, value in sorted(lines):
+            yield f"    {word} {name} {dict(parameters)} {value}"
 
 
 def holds(feed, folder):

@@ -84,6 +84,16 @@ pub(crate) fn a_lost_state_costs_no_write_and_no_duplicate(server: &Server) {
     assert_eq!(mirror.writes(), [""; 0]);
 }
 
+/// Of servers that know no `Schedule-Reply: F`; on the others that header is asserted with each write.
+pub(crate) fn the_server_is_told_to_invite_nobody(server: &Server) {
+    let mirror = Mirror::new(server);
+    mirror.run(&[]).exits(0);
+    let text = mirror.calendar.get(&mirror.find("SUMMARY:Interview")).replace("\r\n ", "");
+    let people = text.lines().filter(|line| line.starts_with("ATTENDEE") || line.starts_with("ORGANIZER"));
+    let agents: Vec<bool> = people.map(|line| line.contains(";SCHEDULE-AGENT=CLIENT")).collect();
+    assert_eq!(agents, [true; 3], "{text}");
+}
+
 pub(crate) fn a_dry_run_writes_nothing(server: &Server) {
     let mirror = Mirror::new(server);
     let told = mirror.run(&["--dry-run", "--json"]).exits(0).json();

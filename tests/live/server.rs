@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
 
 /// A server as `tests/live/servers/start` announced it.
 #[derive(Debug, Clone)]
@@ -73,12 +75,8 @@ impl Server {
 
     /// One request; gives the status and the body.
     fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> (u16, String) {
-        let mut curl = Command::new("curl");
-        curl.args(["--silent", "--show-error", "--noproxy", "*", "--request", method, "--write-out", "\n%{http_code}"]);
-        if let Some(user) = &self.user {
-            let password = std::fs::read_to_string(&self.password_file).unwrap();
-            curl.args(["--anyauth", "--user", &format!("{user}:{}", password.trim_end())]);
-        }
+        let mut curl = self.curl();
+        curl.args(["--request", method, "--write-out", "\n%{http_code}"]);
         for header in headers {
             curl.args(["--header", header]);
         }
@@ -86,13 +84,28 @@ impl Server {
             curl.args(["--data-binary", "@-"]);
         }
         curl.arg(format!("{}{path}", self.origin));
-        let mut child = curl.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("curl is installed");
-        child.stdin.take().unwrap().write_all(body).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = String::from_utf8_lossy(&fed(curl, body).stdout).into_owned();
         let (body, status) = text.rsplit_once('\n').unwrap_or_default();
         (status.parse().unwrap_or(0), body.to_owned())
     }
+
+    /// curl with what it needs for this server.
+    fn curl(&self) -> Command {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--noproxy", "*"]);
+        if let Some(user) = &self.user {
+            let password = std::fs::read_to_string(&self.password_file).unwrap();
+            curl.args(["--anyauth", "--user", &format!("{user}:{}", password.trim_end())]);
+        }
+        curl
+    }
+}
+
+/// Runs a command to its end with this on its standard input.
+fn fed(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("curl is installed");
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
 }
 
 impl Calendar {
@@ -106,7 +119,26 @@ impl Calendar {
         let hrefs =
             document.descendants().filter(|node| node.has_tag_name(("DAV:", "href"))).filter_map(|node| node.text());
         let names = hrefs.filter_map(|href| href.rsplit('/').next()).filter(|name| !name.is_empty());
-        names.map(|name| (name.to_owned(), self.get(name))).collect()
+        self.read(&names.map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    /// The texts of these objects, by one process: a thousand would take a minute.
+    fn read(&self, names: &[String]) -> BTreeMap<String, String> {
+        if names.is_empty() {
+            return BTreeMap::new();
+        }
+        let folder = TempDir::new().unwrap();
+        let file = |number: usize| folder.path().join(number.to_string());
+        let mut orders = String::new();
+        for (number, name) in names.iter().enumerate() {
+            let url = format!("{}{}{name}", self.server.origin, self.path);
+            orders += &format!("url = \"{url}\"\noutput = \"{}\"\n", file(number).display());
+        }
+        let mut curl = self.server.curl();
+        curl.args(["--fail", "--config", "-"]);
+        let output = fed(curl, orders.as_bytes());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        names.iter().enumerate().map(|(n, name)| (name.clone(), std::fs::read_to_string(file(n)).unwrap())).collect()
     }
 
     /// The text of one object.
