@@ -207,10 +207,7 @@ impl<'a> Mender<'_, 'a> {
     /// A line of a text whose line breaks were not escaped goes to the line before (`reference/peers.md` F28), unless
     /// that one is no text.
     fn malformed(&mut self, entry: &Entry<'a>) {
-        let is_text = self
-            .last()
-            .is_some_and(|last| matches!(last.name, Name::Summary | Name::Description | Name::Location | Name::Other));
-        if !is_text {
+        if !self.last().is_some_and(holds_text) {
             return self.drop(entry, "is no property; it is left out");
         }
         self.complain_of("", "has a line break in its text that is not escaped");
@@ -343,6 +340,13 @@ impl<'a> Mender<'_, 'a> {
 fn uid_of(component: &[Entry<'_>]) -> String {
     let uid = component.iter().find(|entry| entry.name == Name::Uid).map(Entry::value);
     uid.map(|uid| String::from_utf8_lossy(uid).into_owned()).unwrap_or_default()
+}
+
+/// Whether a line break may stand in the value, as far as that is known.
+fn holds_text(entry: &Entry<'_>) -> bool {
+    let name = entry.label();
+    let numeric = name.starts_with("TZOFFSET") || name == "PERCENT-COMPLETE";
+    matches!(entry.name, Name::Summary | Name::Description | Name::Location | Name::Other) && !numeric
 }
 
 fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {
