@@ -109,10 +109,29 @@ impl Name {
         }
     }
 
-    /// The place of this name in a set of names.
-    pub(super) fn bit(self) -> u64 {
+    /// Whether this name is in a set.
+    pub(super) fn is_in(self, set: Names) -> bool {
+        set & self.bit() != 0
+    }
+
+    /// The place of this name in a set.
+    pub(super) const fn bit(self) -> Names {
         1 << (self as u64)
     }
+}
+
+/// A set of names, one bit for each.
+pub(super) type Names = u64;
+
+/// The set of these names.
+pub(super) const fn set_of(names: &[Name]) -> Names {
+    let mut set = 0;
+    let mut rest = names;
+    while let [name, others @ ..] = rest {
+        set |= name.bit();
+        rest = others;
+    }
+    set
 }
 
 /// A logical line.

@@ -5,21 +5,20 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-use super::entry::{Entry, Name};
+use super::entry::{Entry, Name, Names, set_of};
 use crate::model::Hash;
 
 /// What producers write anew at every fetch, so that it tells nothing about the event (`reference/peers.md` F7).
-const VOLATILE: [(Name, &str); 4] = [
-    (Name::Dtstamp, "Outlook, Google and most generators put the moment of the fetch here"),
-    (Name::LastModified, "generators put the moment of the fetch here"),
-    (Name::Created, "generators put the moment of the fetch here"),
-    (Name::Sequence, "some producers count fetches; a real change shows in another property"),
-];
-
-const VOLATILE_BITS: u64 = {
-    let [(a, _), (b, _), (c, _), (d, _)] = VOLATILE;
-    (1 << a as u64) | (1 << b as u64) | (1 << c as u64) | (1 << d as u64)
-};
+const VOLATILE: Names = set_of(&[
+    // Outlook, Google and most generators put the moment of the fetch here.
+    Name::Dtstamp,
+    // Generators put the moment of the fetch here.
+    Name::LastModified,
+    // Generators put the moment of the fetch here, for they keep no other.
+    Name::Created,
+    // Some producers count fetches; a real change shows in another property.
+    Name::Sequence,
+]);
 
 /// SHA-256 of the chunks, one after the other.
 pub fn sha256(chunks: &[&[u8]]) -> Hash {
@@ -37,7 +36,7 @@ pub(super) fn sha256_of<'c>(chunks: impl Iterator<Item = &'c [u8]>) -> Hash {
 
 /// Whether a property is left out of hashes and comparisons.
 pub(super) fn is_volatile(name: Name) -> bool {
-    name.bit() & VOLATILE_BITS != 0
+    name.is_in(VOLATILE)
 }
 
 /// Whether the UID counts.

@@ -154,7 +154,7 @@ impl Feed {
         identity::hash_of(&self.split, self.parts(object), |part| hash::component(&self.lines(part), Uid::LeftOut))
     }
 
-    /// The title of the master, unescaped; empty if it has none.
+    /// The title of the master, unescaped and in one line; empty if it has none.
     pub fn summary(&self, object: &Object) -> String {
         self.parts(object).next().map(|part| describe::summary(&self.lines(part))).unwrap_or_default()
     }
