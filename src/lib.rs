@@ -20,9 +20,9 @@
 //! shell      main  lib  cli  commands/*            reads the clock, the environment, the arguments; prints; exits
 //! conductor  sync/*  execute                       one subscription, from the feed to the record
 //! adapters   source/*  collection/*                two traits and their kinds
-//! edges      http/*  state/*  config/*  signal  files  exit    each the only one that names its crate
-//! core       ics/*  dav/*  plan/*  backoff  report/*  memory   pure: no clock, no network, no disk, no environment, no chance
-//! words      model  error  time  url  wire  secret
+//! edges      http/*  state/*  config/*  signal  files          each the only one that names its crate
+//! core       ics/*  dav/*  plan/*  backoff  report/*           pure: no clock, no network, no disk, no environment, no chance
+//! words      model  memory  error  time  url  wire  secret
 //! ```
 //!
 //! ## One pass

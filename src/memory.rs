@@ -1,8 +1,7 @@
 //! What the state remembers of a subscription from one invocation to the next.
 
 use crate::error::Kind;
-use crate::model::{Hash, Mark};
-use crate::source::Validators;
+use crate::model::{Hash, Mark, Validators};
 use crate::time::Timestamp;
 
 /// Everything but the records. A default one is that of a subscription that never ran.

@@ -203,6 +203,15 @@ pub enum Precondition {
     Unchanged(Etag),
 }
 
+/// What a feed's server gave us to ask for changes with (RFC 9110 §8.8).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// The ETag field, as it was written.
+    pub etag: Option<String>,
+    /// The Last-Modified field, as it was written.
+    pub last_modified: Option<String>,
+}
+
 /// How a write of one object ended, when the collection as a whole is in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {

@@ -1,6 +1,7 @@
 //! A secret that cannot be printed.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 /// A password or token. It has no `Display`, and its `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,16 +25,52 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A secret that is fetched when it is first needed, and once: a pass that sends nothing runs no command for it.
+pub struct LateSecret {
+    fetch: Box<dyn Fn() -> anyhow::Result<Secret> + Send + Sync>,
+    fetched: Mutex<Option<Secret>>,
+}
+
+impl LateSecret {
+    /// A secret that `fetch` can get.
+    pub fn new(fetch: impl Fn() -> anyhow::Result<Secret> + Send + Sync + 'static) -> LateSecret {
+        LateSecret { fetch: Box::new(fetch), fetched: Mutex::new(None) }
+    }
+
+    /// The secret. An error is that of fetching it.
+    pub fn get(&self) -> anyhow::Result<Secret> {
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(secret) = &*fetched {
+            return Ok(secret.clone());
+        }
+        let secret = (self.fetch)()?;
+        *fetched = Some(secret.clone());
+        Ok(secret)
+    }
+}
+
+impl From<Secret> for LateSecret {
+    fn from(secret: Secret) -> LateSecret {
+        LateSecret::new(move || Ok(secret.clone()))
+    }
+}
+
+impl fmt::Debug for LateSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("LateSecret(…)")
+    }
+}
+
 /// How to authenticate to one origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Credentials {
     /// User and password, for Basic or Digest as the server asks (RFC 7617, RFC 7616).
     Password {
         /// The user name.
         user: String,
         /// The password.
-        password: Secret,
+        password: LateSecret,
     },
     /// A token for `Authorization: Bearer` (RFC 6750).
-    Bearer(Secret),
+    Bearer(LateSecret),
 }

@@ -15,11 +15,11 @@ use crate::config::{SourceAddress, Subscription, Verify};
 use crate::error::{Fault, Kind, fault, kind_of, retry_after, sentence};
 use crate::ics::{self, Feed};
 use crate::memory::{Failing, FeedMemory, Memory};
-use crate::model::Hash;
+use crate::model::{Hash, Validators};
 use crate::plan::Policy;
 use crate::report::{FeedReport, Gate, Outcome, PassReport, Say};
 use crate::signal::Stop;
-use crate::source::{Fetched, Source, Validators};
+use crate::source::{Fetched, Source};
 use crate::state::{Handle, Id};
 use crate::time::{DAY, Timestamp};
 

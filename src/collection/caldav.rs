@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::collection::{Abilities, Collection};
 use crate::dav::auth::Authenticator;
-use crate::dav::discover::{Calendar, Server, Software};
+use crate::dav::discover::{Calendar, Remembered, Server, Software};
 use crate::dav::list::{Listing, Look};
 use crate::dav::multiget::MOST_HREFS;
 use crate::dav::sync_collection::{Page, SyncCollection, follow, token_is_plausible};
@@ -64,21 +64,6 @@ impl fmt::Display for Address {
             Err(_) => write!(formatter, "{:?} on {}", self.target, self.server),
         }
     }
-}
-
-/// What the state keeps of a calendar, so that a steady pass needs no discovery. It is good for the same [`Address`] only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
-    /// The address of the calendar.
-    pub calendar: String,
-    /// The make of its server.
-    pub server: Server,
-    /// Whether it announces `sync-collection`.
-    pub can_sync: bool,
-    /// Whether its server sends invitations of its own.
-    pub auto_schedule: bool,
-    /// What it takes; empty when it does not say.
-    pub components: Vec<ComponentType>,
 }
 
 /// What carries requests; the tests have one of their own.

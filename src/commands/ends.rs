@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::collection::Collection;
-use crate::collection::caldav::Remembered;
 use crate::collection::caldav::{Address, Caldav};
 use crate::collection::vdir::Vdir;
 use crate::config::{SecretSource, Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Timeouts};
 use crate::dav::auth::Authenticator;
+use crate::dav::discover::Remembered;
 use crate::http::{Client, Options, Traffic};
-use crate::secret::Credentials;
+use crate::secret::{Credentials, LateSecret};
 use crate::signal::Stop;
 use crate::source::Source;
 use crate::source::file::File;
@@ -97,11 +97,11 @@ impl Ends {
             None => {}
             Some(SourceCredentials::Header { name, value }) => settings.header = Some((name, value.fetch()?)),
             Some(SourceCredentials::Bearer(token)) => {
-                let credentials = Credentials::Bearer(token.fetch()?);
+                let credentials = Credentials::Bearer(late(token));
                 settings.authenticator = Some(Authenticator::new(origin, credentials, None));
             }
             Some(SourceCredentials::Password { user, password }) => {
-                let credentials = Credentials::Password { user, password: password.fetch()? };
+                let credentials = Credentials::Password { user, password: late(password) };
                 settings.authenticator = Some(Authenticator::new(origin, credentials, None));
             }
         }
@@ -142,18 +142,8 @@ impl Ends {
             ..Options::default()
         };
         let client = Client::new(&options, self.stop.clone())?;
-        let authenticator = server
-            .secret
-            .as_ref()
-            .map(|_| {
-                let credentials = credentials_of(server)?;
-                Ok::<_, anyhow::Error>(Arc::new(Authenticator::new(
-                    server.url.origin(),
-                    credentials,
-                    remembered.as_deref(),
-                )))
-            })
-            .transpose()?;
+        let authenticator = credentials_of(server)
+            .map(|credentials| Arc::new(Authenticator::new(server.url.origin(), credentials, remembered.as_deref())));
         let shared = Shared { client, authenticator, remembered };
         servers.insert(key, shared.clone());
         Ok(shared)
@@ -178,13 +168,16 @@ fn challenge_key(server: &Server) -> String {
     format!("{} {} {}", server.name, server.url.origin(), server.user.as_deref().unwrap_or_default())
 }
 
-fn credentials_of(server: &Server) -> anyhow::Result<Credentials> {
-    let secret = server.secret.as_ref().map(SecretSource::fetch).transpose()?;
-    let secret = secret.unwrap_or_else(|| crate::secret::Secret::new(""));
-    Ok(match &server.user {
+fn credentials_of(server: &Server) -> Option<Credentials> {
+    let secret = late(server.secret.clone()?);
+    Some(match &server.user {
         Some(user) if !server.bearer => Credentials::Password { user: user.clone(), password: secret },
         _ => Credentials::Bearer(secret),
     })
+}
+
+fn late(secret: SecretSource) -> LateSecret {
+    LateSecret::new(move || secret.fetch())
 }
 
 impl Pair {

@@ -63,20 +63,24 @@ impl Authenticator {
 
     /// The Authorization value for a request; `None` when nothing is known yet or the request goes to another origin.
     /// `cnonce` is a chance value, used by Digest alone.
-    pub fn header(&self, method: &str, url: &Url, cnonce: &str) -> Option<Secret> {
-        if !self.belongs_to(url) {
-            return None;
-        }
-        match (self.known().as_mut()?, &self.credentials) {
+    /// An error is that of fetching the secret.
+    pub fn header(&self, method: &str, url: &Url, cnonce: &str) -> anyhow::Result<Option<Secret>> {
+        let mut known = self.known();
+        let Some(known) = known.as_mut().filter(|_| self.belongs_to(url)) else {
+            return Ok(None);
+        };
+        Ok(match (known, &self.credentials) {
             (Challenge::Basic, Credentials::Password { user, password }) => {
-                Some(Secret::new(http_auth::basic::encode_credentials(user, password.reveal())))
+                Some(Secret::new(http_auth::basic::encode_credentials(user, password.get()?.reveal())))
             }
             (Challenge::Digest(digest), Credentials::Password { user, password }) => {
-                Some(digest.answer(user, password, method, &url.request_target(), cnonce))
+                Some(digest.answer(user, &password.get()?, method, &url.request_target(), cnonce))
             }
-            (Challenge::Bearer, Credentials::Bearer(token)) => Some(Secret::new(format!("Bearer {}", token.reveal()))),
+            (Challenge::Bearer, Credentials::Bearer(token)) => {
+                Some(Secret::new(format!("Bearer {}", token.get()?.reveal())))
+            }
             _ => None,
-        }
+        })
     }
 
     /// Reads a 401. `sent` is the Authorization value of the request, if it had one. `Ok`: try once more. `Err` says in
@@ -276,7 +280,7 @@ impl Algorithm {
         use md5::Digest as _;
         match self {
             Algorithm::Unnamed | Algorithm::Md5 => hex(&md5::Md5::digest(text)),
-            Algorithm::Sha256 => hex(&sha2::Sha256::digest(text)),
+            Algorithm::Sha256 => crate::ics::sha256(&[text.as_bytes()]).to_string(),
         }
     }
 }

@@ -73,6 +73,21 @@ pub struct Calendar {
     pub mark: Mark,
 }
 
+/// What the state keeps of a calendar, so that a steady pass needs no discovery. It is good for the same address only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// The address of the calendar.
+    pub calendar: String,
+    /// The make of its server.
+    pub server: Server,
+    /// Whether it announces `sync-collection`.
+    pub can_sync: bool,
+    /// Whether its server sends invitations of its own.
+    pub auto_schedule: bool,
+    /// What it takes; empty when it does not say.
+    pub components: Vec<ComponentType>,
+}
+
 impl Calendar {
     /// The last segment of its path, percent-encoded.
     pub fn name(&self) -> &str {

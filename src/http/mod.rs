@@ -133,8 +133,10 @@ impl Client {
         let mut retries = Retries::new(request, self.retries);
         let mut challenges = 0;
         loop {
-            let authorization = authenticator
-                .and_then(|authenticator| authenticator.header(request.method, &request.url, &retry::chance_text()));
+            let authorization = match authenticator {
+                Some(authenticator) => authenticator.header(request.method, &request.url, &retry::chance_text())?,
+                None => None,
+            };
             let outcome = self.exchange(request, authorization.as_ref(), limit);
             if let (Ok(response), Some(authenticator)) = (&outcome, authenticator)
                 && response.status == 401

@@ -17,7 +17,7 @@ fn get(url: Url) -> Request {
 }
 
 fn alice(url: &Url) -> Authenticator {
-    let credentials = Credentials::Password { user: "alice".into(), password: Secret::new("secret") };
+    let credentials = Credentials::Password { user: "alice".into(), password: Secret::new("secret").into() };
     Authenticator::new(url.origin(), credentials, None)
 }
 

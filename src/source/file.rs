@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Kind, OrFault, fault};
+use crate::model::Validators;
 
-use super::{Fetched, Source, Validators};
+use super::{Fetched, Source};
 
 /// A feed in a file.
 #[derive(Debug)]

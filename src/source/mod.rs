@@ -3,14 +3,7 @@
 pub mod file;
 pub mod web;
 
-/// What a feed's server gave us to ask for changes with (RFC 9110 §8.8).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Validators {
-    /// The ETag field, as it was written.
-    pub etag: Option<String>,
-    /// The Last-Modified field, as it was written.
-    pub last_modified: Option<String>,
-}
+use crate::model::Validators;
 
 /// What a fetch brought.
 #[derive(Debug, Clone, PartialEq, Eq)]

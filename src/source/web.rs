@@ -5,12 +5,13 @@ use std::time::SystemTime;
 use crate::dav::auth::Authenticator;
 use crate::error::{Fault, Kind, fault, kind_of};
 use crate::http::Client;
+use crate::model::Validators;
 use crate::secret::Secret;
 use crate::time::{Timestamp, parse_retry_after};
 use crate::url::{PrivateUrl, Url};
 use crate::wire::{Request, Response};
 
-use super::{Fetched, Source, Validators};
+use super::{Fetched, Source};
 
 const REDIRECTS: usize = 10;
 /// Microsoft's calendar hosts send other programs to an error page (`reference/peers.md` F1).

@@ -3,12 +3,10 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Id, State, reading};
-use crate::collection::caldav::Remembered;
-use crate::dav::discover::Server;
+use crate::dav::discover::{Remembered, Server};
 use crate::error::{Kind, OrFault};
 use crate::memory::{Failing, FeedMemory, Hold, Memory};
-use crate::model::{ComponentType, Hash, Mark};
-use crate::source::Validators;
+use crate::model::{ComponentType, Hash, Mark, Validators};
 use crate::time::Timestamp;
 
 /// A subscription of the state, for `status`.

@@ -3,11 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::collection::caldav::Remembered;
-use crate::dav::discover::Server;
+use crate::dav::discover::{Remembered, Server};
 use crate::memory::{Failing, FeedMemory, Hold, Memory};
-use crate::model::{ComponentType, Etag, Hash, Href, Key, Mark, Record, Standing};
-use crate::source::Validators;
+use crate::model::{ComponentType, Etag, Hash, Href, Key, Mark, Record, Standing, Validators};
 use crate::time::Timestamp;
 
 fn memory() -> Memory {

@@ -4,7 +4,9 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use baikal_sync::config::{MaxDelete, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify};
+use baikal_sync::config::{
+    Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
+};
 use baikal_sync::report::{Outcome, PassReport};
 use baikal_sync::signal::Stop;
 use baikal_sync::state::{Owner, State};
@@ -16,6 +18,10 @@ use crate::fake::memory::{Edit, Feed, Fuse, Habits, Meddler, Memory};
 struct Dice(u64);
 
 impl Dice {
+    fn at(&mut self, limit: usize) -> usize {
+        usize::try_from(self.below(limit as u64)).unwrap()
+    }
+
     fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
@@ -76,11 +82,11 @@ impl World {
             every: 0,
             create: false,
             verify: Verify::Always,
-            on_conflict: Default::default(),
-            on_drift: Default::default(),
+            on_conflict: OnConflict::default(),
+            on_drift: OnDrift::default(),
             on_empty: OnEmpty::Accept,
             max_delete: MaxDelete::Percent(100),
-            deletes: Default::default(),
+            deletes: Deletes::default(),
             alert_after: 3600,
         };
         World { feed: Feed::default(), target: Memory::new(habits), state: RefCell::new(None), subscription }
@@ -144,7 +150,7 @@ fn story(seed: u64) -> Result<(), String> {
             world.target.edit(&somebody(&mut dice, &world, &mut foreign));
         }
         if dice.one_in(2) {
-            let at = 1 + dice.below(8) as usize;
+            let at = 1 + dice.at(8);
             let does = somebody(&mut dice, &world, &mut foreign);
             // Where PUT tells no ETag, an edit between it and the settling cannot be told from what the server made.
             let undetectable = habits.rewrites && matches!(&does, Edit::Write(name, _) if !name.starts_with("theirs"));
@@ -153,7 +159,7 @@ fn story(seed: u64) -> Result<(), String> {
             }
         }
         if dice.one_in(2) {
-            let fuse = Fuse { after: dice.below(8) as usize, gets_through: dice.one_in(2) };
+            let fuse = Fuse { after: dice.at(8), gets_through: dice.one_in(2) };
             world.target.set_fuse(Some(fuse));
         }
         world.pass();
@@ -189,7 +195,7 @@ fn somebody(dice: &mut Dice, world: &World, foreign: &mut Events) -> Edit {
         foreign.insert(uid.clone(), says);
         return Edit::Write(format!("theirs-{uid}.ics"), one(&uid, says));
     }
-    let (name, text) = ours[dice.below(ours.len() as u64) as usize];
+    let (name, text) = ours[dice.at(ours.len())];
     if dice.one_in(2) {
         return Edit::Remove(name.clone());
     }

@@ -19,7 +19,7 @@ fn response(challenges: &[&str]) -> Response {
 }
 
 fn password(user: &str, password: &str) -> Credentials {
-    Credentials::Password { user: user.to_owned(), password: Secret::new(password) }
+    Credentials::Password { user: user.to_owned(), password: Secret::new(password).into() }
 }
 
 fn alice(remembered: Option<&str>) -> Authenticator {
@@ -31,7 +31,7 @@ fn url() -> Url {
 }
 
 fn header(authenticator: &Authenticator) -> Option<String> {
-    authenticator.header("PROPFIND", &url(), "0a4f113b").map(|secret| secret.reveal().to_owned())
+    authenticator.header("PROPFIND", &url(), "0a4f113b").unwrap().map(|secret| secret.reveal().to_owned())
 }
 
 /// The Authorization of a request after these challenges, over https.
@@ -59,7 +59,7 @@ fn the_examples_of_rfc_7616_come_out_as_printed() {
         let challenge = RFC_7616.replace("ALGORITHM", algorithm);
         authenticator.challenged(None, &response(&[&challenge]), false).unwrap();
         let url = Url::parse("http://www.example.org/dir/index.html").unwrap();
-        let sent = authenticator.header("GET", &url, "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ").unwrap();
+        let sent = authenticator.header("GET", &url, "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ").unwrap().unwrap();
         assert_eq!(
             sent.reveal(),
             format!(
@@ -105,7 +105,7 @@ fn a_password_goes_to_its_own_origin_only() {
     let authenticator = alice(Some("0 Basic realm=\"\""));
     assert!(header(&authenticator).is_some());
     for other in ["http://dav.example.org/", "https://dav.example.org:8443/", "https://example.org/"] {
-        assert_eq!(authenticator.header("GET", &Url::parse(other).unwrap(), "c"), None, "{other}");
+        assert_eq!(authenticator.header("GET", &Url::parse(other).unwrap(), "c").unwrap(), None, "{other}");
     }
 }
 
@@ -179,9 +179,26 @@ fn what_cannot_be_answered_is_named() {
 
 #[test]
 fn a_token_is_sent_at_once_and_only_as_a_token() {
-    let bearer = || Authenticator::new("https://dav.example.org".into(), Credentials::Bearer(Secret::new("t0k")), None);
+    let bearer =
+        || Authenticator::new("https://dav.example.org".into(), Credentials::Bearer(Secret::new("t0k").into()), None);
     assert_eq!(header(&bearer()).as_deref(), Some("Bearer t0k"));
     assert_eq!(bearer().remember(), None);
     let words = refusal(&bearer(), Some("Bearer t0k"), &[RADICALE], true);
     assert_eq!(words, "https://dav.example.org does not accept the token");
+}
+
+#[test]
+fn the_password_is_fetched_when_it_is_needed_and_once() {
+    let fetched = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = fetched.clone();
+    let late = crate::secret::LateSecret::new(move || {
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(Secret::new("secret"))
+    });
+    let credentials = Credentials::Password { user: "alice".to_owned(), password: late };
+    let authenticator = Authenticator::new("https://dav.example.org".to_owned(), credentials, None);
+    let count = || fetched.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!((header(&authenticator), count()), (None, 0));
+    authenticator.challenged(None, &response(&["Basic realm=\"x\""]), true).unwrap();
+    assert!(header(&authenticator).is_some() && header(&authenticator).is_some() && count() == 1);
 }

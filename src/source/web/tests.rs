@@ -145,7 +145,7 @@ fn secrets_go_to_the_feeds_own_origin_only() {
         answer("401 Unauthorized", &["WWW-Authenticate: Basic realm=\"x\""], b""),
         answer("302 Found", &[&onward], b""),
     ]);
-    let credentials = Credentials::Password { user: "alice".to_owned(), password: Secret::new("secret") };
+    let credentials = Credentials::Password { user: "alice".to_owned(), password: Secret::new("secret").into() };
     let authenticator = Some(Authenticator::new(server.url("").origin(), credentials, None));
     let header = Some(("X-Api-Key".to_owned(), Secret::new("k3y")));
     let error =

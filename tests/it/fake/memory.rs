@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use baikal_sync::collection::{Abilities, Collection};
 use baikal_sync::error::{Kind, fault};
-use baikal_sync::model::{Changes, Entry, Etag, Href, Mark, Precondition, Stored, Written};
-use baikal_sync::source::{Fetched, Source, Validators};
+use baikal_sync::model::{Changes, Entry, Etag, Href, Mark, Precondition, Stored, Validators, Written};
+use baikal_sync::source::{Fetched, Source};
 
 /// What a collection in memory can do, or does wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
