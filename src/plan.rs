@@ -400,9 +400,12 @@ fn decide_orphan(record: &Record, remote: &Remote, policy: &Policy) -> Option<Op
     }
 }
 
-/// The recorded version of an object and the one that stands there, if something of ours does.
+/// The recorded version of an object and the one that stands there, if something of ours does. Of an object that was
+/// written in an untold version, what stands there now is taken for it.
 fn versions<'a>(record: &'a Record, remote: &'a Remote) -> Option<(&'a Etag, &'a Etag)> {
-    record.etag.as_ref().zip(remote.present.get(&record.href))
+    let now = remote.present.get(&record.href)?;
+    let untold = record.standing == Standing::Mirrored;
+    record.etag.as_ref().or(untold.then_some(now)).map(|recorded| (recorded, now))
 }
 
 /// An object under our prefix that neither record nor feed knows: the state was lost and the object left the feed.

@@ -1,6 +1,7 @@
 //! A CalDAV calendar as a collection: finds it, sends what `dav` writes, and acts on what `dav` reads.
 
 mod discovery;
+mod reading;
 #[cfg(test)]
 mod tests;
 
@@ -13,8 +14,8 @@ use crate::collection::{Abilities, Collection};
 use crate::dav::auth::Authenticator;
 use crate::dav::discover::{Calendar, Server, Software};
 use crate::dav::list::{Listing, Look};
-use crate::dav::multiget::{Answer, Get, MOST_HREFS, Multiget};
-use crate::dav::sync_collection::{Page, SyncCollection, token_is_plausible};
+use crate::dav::multiget::MOST_HREFS;
+use crate::dav::sync_collection::{Page, SyncCollection, follow, token_is_plausible};
 use crate::dav::write::{Delete, Made, MkCalendar, Put};
 use crate::error::{Kind, fault, kind_of};
 use crate::http::Client;
@@ -24,6 +25,7 @@ use crate::wire::{Request, Response};
 
 pub use discovery::Discovery;
 use discovery::{Halt, Walk, choose, described, may_be_made, place_for_new};
+use reading::Reading;
 
 /// The largest answer that is read, in octets: the listing of some millions of objects.
 const LARGEST_ANSWER: u64 = 1 << 30;
@@ -180,7 +182,7 @@ impl Caldav {
         match (choose(&discovery.calendars, &self.address.target)?, refused) {
             (Some(calendar), _) => Ok(opened(calendar.clone(), discovery.software)),
             (None, Some(error)) => Err(error),
-            (None, None) if create => self.make(&walk, &discovery, direct.as_ref()),
+            (None, None) if create && !self.address.target.is_empty() => self.make(&walk, &discovery, direct.as_ref()),
             (None, None) => Err(self.not_found(&discovery)),
         }
     }
@@ -242,42 +244,6 @@ impl Caldav {
         let verb = SyncCollection { since };
         verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url))?)
     }
-
-    /// Reads objects, fewer at once when the server cannot say anything of so many.
-    fn gather(&self, opened: &Opened, hrefs: &[Href], reading: &mut Reading) -> anyhow::Result<()> {
-        let verb = match hrefs {
-            [] => return Ok(()),
-            [one] => return self.get(opened, one, reading),
-            several => Multiget { hrefs: several },
-        };
-        match verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url)?)?)? {
-            Answer::Objects { stored, doubtful } => {
-                reading.stored.extend(stored);
-                doubtful.iter().try_for_each(|href| self.get(opened, href, reading))
-            }
-            Answer::AskForFewer => {
-                if !std::mem::replace(&mut reading.calendar_is_there, true) {
-                    self.look(opened)?;
-                }
-                let (front, back) = hrefs.split_at(hrefs.len() / 2);
-                self.gather(opened, front, reading)?;
-                self.gather(opened, back, reading)
-            }
-        }
-    }
-
-    fn get(&self, opened: &Opened, href: &Href, reading: &mut Reading) -> anyhow::Result<()> {
-        let verb = Get { href };
-        reading.stored.extend(verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url)?)?)?);
-        Ok(())
-    }
-}
-
-#[derive(Default)]
-struct Reading {
-    stored: Vec<Stored>,
-    /// sabre 1.8 answers 404 to a multiget for one missing object as well as for a missing calendar.
-    calendar_is_there: bool,
 }
 
 impl Collection for Caldav {
@@ -317,7 +283,7 @@ impl Collection for Caldav {
             if !token_is_plausible(since, &latest) {
                 return Ok(Changes::Unknown);
             }
-            let changes = pages(since, |since| self.page(opened, since))?;
+            let changes = follow(since, |since| self.page(opened, since))?;
             if let Changes::Since { sync_token, .. } = &changes {
                 *lock(&self.latest_token) = Some(sync_token.clone());
             }
@@ -327,8 +293,8 @@ impl Collection for Caldav {
 
     fn read(&self, hrefs: &[Href]) -> anyhow::Result<Vec<Stored>> {
         self.with_calendar(|opened| {
-            let mut reading = Reading::default();
-            hrefs.chunks(MOST_HREFS).try_for_each(|chunk| self.gather(opened, chunk, &mut reading))?;
+            let mut reading = Reading::new(self.exchange.as_ref(), &opened.url);
+            hrefs.chunks(MOST_HREFS).try_for_each(|chunk| reading.gather(chunk))?;
             Ok(reading.stored)
         })
     }
@@ -381,34 +347,4 @@ fn connections(server: Server, round_trip: Option<Duration>) -> usize {
         (_, Some(..25)) => 4,
         _ => 8,
     }
-}
-
-/// Follows truncated answers (RFC 6578 §3.6) until one is whole; what a later one says of an object counts.
-fn pages(since: &str, mut ask: impl FnMut(&str) -> anyhow::Result<Page>) -> anyhow::Result<Changes> {
-    let mut all: Vec<(Href, Option<Entry>)> = Vec::new();
-    let mut token = since.to_owned();
-    loop {
-        let Page::Delta { changed, gone, sync_token, truncated } = ask(&token)? else { return Ok(Changes::Unknown) };
-        all.extend(changed.into_iter().map(|entry| (entry.href.clone(), Some(entry))));
-        all.extend(gone.into_iter().map(|href| (href, None)));
-        if truncated && sync_token == token {
-            return Ok(Changes::Unknown);
-        }
-        if !truncated {
-            return Ok(merged(all, sync_token));
-        }
-        token = sync_token;
-    }
-}
-
-fn merged(all: Vec<(Href, Option<Entry>)>, sync_token: String) -> Changes {
-    let latest: std::collections::BTreeMap<Href, Option<Entry>> = all.into_iter().collect();
-    let (mut changed, mut gone) = (Vec::new(), Vec::new());
-    for (href, entry) in latest {
-        match entry {
-            Some(entry) => changed.push(entry),
-            None => gone.push(href),
-        }
-    }
-    Changes::Since { changed, gone, sync_token }
 }

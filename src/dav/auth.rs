@@ -19,7 +19,7 @@ pub struct Authenticator {
     known: Mutex<Option<Challenge>>,
 }
 
-/// A challenge that we can answer, in the order of preference.
+/// A challenge that we can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Challenge {
     Basic,
@@ -37,7 +37,7 @@ struct Digest {
     count: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Algorithm {
     /// No algorithm was named, which means MD5 (sabre; `reference/servers.md` §3).
     Unnamed,
@@ -83,11 +83,12 @@ impl Authenticator {
     /// a sentence why it cannot help, with [`Kind::Refused`].
     pub fn challenged(&self, sent: Option<&Secret>, response: &Response, over_https: bool) -> anyhow::Result<()> {
         let offers = Offers::read(response);
+        let stale = offers.stale;
         let mut known = self.known();
         let knew_digest = matches!(*known, Some(Challenge::Digest(_)));
-        let chosen = self.choose(offers.clone(), over_https, knew_digest)?;
+        let chosen = self.choose(offers, over_https, knew_digest)?;
         if let (Some(sent), Some(known)) = (sent, known.as_ref())
-            && known.was_answered_in_vain(sent, &chosen, offers.stale)
+            && known.was_answered_in_vain(sent, &chosen, stale)
         {
             return Err(self.refused(self.wrong_credentials()));
         }
@@ -105,28 +106,27 @@ impl Authenticator {
     }
 
     fn choose(&self, offers: Offers, over_https: bool, knew_digest: bool) -> anyhow::Result<Challenge> {
-        if let Credentials::Bearer(_) = self.credentials {
+        let Credentials::Password { user, .. } = &self.credentials else {
             return Ok(Challenge::Bearer);
-        }
-        if let Some(digest) = offers.digest {
-            return match &self.credentials {
-                Credentials::Password { user, .. } if !user.is_ascii() => Err(self
-                    .refused("asks for Digest authentication, which this program can do for user names in ASCII only")),
-                _ => Ok(Challenge::Digest(digest)),
-            };
-        }
-        match (offers.basic, over_https || !(knew_digest || offers.any_digest)) {
-            (true, true) => Ok(Challenge::Basic),
-            (true, false) => Err(self.refused(
+        };
+        let basic_is_safe = over_https || !(knew_digest || offers.any_digest);
+        match offers {
+            Offers { digest: Some(digest), .. } if user.is_ascii() => Ok(Challenge::Digest(digest)),
+            Offers { basic: true, .. } if basic_is_safe => Ok(Challenge::Basic),
+            // sabre wants other letters raw, which the HTTP library does not send in this field.
+            Offers { digest: Some(_), .. } => {
+                Err(self.refused("wants Digest authentication, which works here for user names in ASCII only"))
+            }
+            Offers { basic: true, .. } => Err(self.refused(
                 "offered Digest authentication before and now wants the password in clear; use https, or make sure that \
                  nobody stands between",
             )),
-            (false, _) if offers.schemes.is_empty() => {
+            Offers { schemes, .. } if schemes.is_empty() => {
                 Err(self.refused("answers 401 without saying how to authenticate"))
             }
-            (false, _) => Err(self.refused(&format!(
+            Offers { schemes, .. } => Err(self.refused(&format!(
                 "wants {} authentication, and only Basic and Digest (MD5 or SHA-256, qop=auth) are supported",
-                offers.schemes.join(" or ")
+                schemes.join(" or ")
             ))),
         }
     }
@@ -172,7 +172,7 @@ impl Challenge {
 }
 
 /// What the WWW-Authenticate fields of a response offer (RFC 9110 §11.6.1).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Offers {
     basic: bool,
     digest: Option<Digest>,

@@ -1,10 +1,12 @@
 //! The report `sync-collection`: what changed in a calendar since a token (RFC 6578).
 
+use std::collections::BTreeMap;
+
 use crate::dav::href::{Place, place};
 use crate::dav::list::etag_of;
 use crate::dav::xml::{self, Element, ErrorBody, Member};
 use crate::dav::{multistatus, trouble, xml_request};
-use crate::model::{Entry, Href};
+use crate::model::{Changes, Entry, Etag, Href};
 use crate::url::Url;
 use crate::wire::{Request, Response};
 
@@ -81,7 +83,7 @@ fn page(base: &Url, root: Element<'_>) -> Page {
 }
 
 enum Outcome {
-    Changed(crate::model::Etag),
+    Changed(Etag),
     Gone,
 }
 
@@ -92,6 +94,37 @@ fn outcome(member: &Member<'_>) -> Option<Outcome> {
         Some(status) if !(200..300).contains(&status) => None,
         _ => etag_of(member).map(Outcome::Changed),
     }
+}
+
+/// Follows truncated answers (RFC 6578 §3.6) until one is whole; what a later one says of an object counts. `ask` sends
+/// [`SyncCollection`] with a token.
+pub fn follow(since: &str, mut ask: impl FnMut(&str) -> anyhow::Result<Page>) -> anyhow::Result<Changes> {
+    let mut all: Vec<(Href, Option<Entry>)> = Vec::new();
+    let mut token = since.to_owned();
+    loop {
+        let Page::Delta { changed, gone, sync_token, truncated } = ask(&token)? else { return Ok(Changes::Unknown) };
+        all.extend(changed.into_iter().map(|entry| (entry.href.clone(), Some(entry))));
+        all.extend(gone.into_iter().map(|href| (href, None)));
+        if truncated && sync_token == token {
+            return Ok(Changes::Unknown);
+        }
+        if !truncated {
+            return Ok(merged(all, sync_token));
+        }
+        token = sync_token;
+    }
+}
+
+fn merged(all: Vec<(Href, Option<Entry>)>, sync_token: String) -> Changes {
+    let latest: BTreeMap<Href, Option<Entry>> = all.into_iter().collect();
+    let (mut changed, mut gone) = (Vec::new(), Vec::new());
+    for (href, entry) in latest {
+        match entry {
+            Some(entry) => changed.push(entry),
+            None => gone.push(href),
+        }
+    }
+    Changes::Since { changed, gone, sync_token }
 }
 
 /// Whether a token can be one of this calendar's past. sabre answers "nothing changed" to a token that it has yet to

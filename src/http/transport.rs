@@ -77,10 +77,11 @@ impl Connections {
         let opened_before = self.opened.load(Ordering::Relaxed);
         // Another thread may have opened one meanwhile; then we believe it was ours, which costs nothing but a wait.
         let reused = || self.opened.load(Ordering::Relaxed) == opened_before;
-        let failure = Failure { origin: request.url.origin(), options: &self.options };
         let trouble = |(fault, lost)| Trouble { fault, lost, reused: reused() };
 
         let message = message(request, authorization).map_err(|fault| trouble((fault, false)))?;
+        let proxy = self.agent.config().proxy().filter(|proxy| !proxy.is_no_proxy(message.uri()));
+        let failure = Failure { origin: request.url.origin(), through_proxy: proxy.is_some(), options: &self.options };
         let start = Instant::now();
         let answer =
             if request.body.is_empty() { self.agent.run(message.map(|_| ())) } else { self.agent.run(message) };
@@ -210,39 +211,32 @@ fn read_body(body: ureq::Body, limit: u64, failure: &Failure<'_>) -> Result<Vec<
 /// Says what a failure means.
 struct Failure<'a> {
     origin: String,
+    through_proxy: bool,
     options: &'a Options,
 }
 
 impl Failure<'_> {
     /// The failure of an exchange before its body, and whether a standing connection broke.
     fn before_body(&self, error: ureq::Error) -> (Fault, bool) {
+        use ureq::Error;
+        let lost = matches!(&error, Error::Io(error) | Error::Decompress(_, error) if is_loss(error));
         let origin = &self.origin;
-        let (kind, lost, message) = match error {
-            ureq::Error::Timeout(timeout) => (Kind::Unavailable, false, self.timed_out(timeout)),
-            ureq::Error::HostNotFound => {
-                (Kind::Unavailable, false, format!("cannot connect to {origin}: name not found"))
-            }
-            ureq::Error::Io(error) => return self.io(&error),
-            ureq::Error::Decompress(_, error) if is_loss(&error) => return self.io(&error),
-            ureq::Error::Other(error) => match error.downcast::<Fault>() {
+        let message = match error {
+            Error::Timeout(timeout) => self.timed_out(timeout),
+            Error::HostNotFound => self.cannot_connect("name not found"),
+            Error::Io(error) => self.io(&error),
+            Error::Decompress(_, error) if lost => self.io(&error),
+            Error::Decompress(..) => format!("the answer of {origin} is not proper gzip"),
+            Error::Protocol(error) => format!("{origin} answers something that is not HTTP ({error})"),
+            Error::LargeResponseHeader(..) => format!("{origin} answers with more than 64 kB of header"),
+            Error::ConnectProxyFailed(error) => format!("the proxy does not connect to {origin}: {error}"),
+            Error::Other(error) => match error.downcast::<Fault>() {
                 Ok(fault) => return (*fault, false),
-                Err(error) => (Kind::Unavailable, false, format!("cannot connect to {origin}: {error}")),
+                Err(error) => self.cannot_connect(error),
             },
-            ureq::Error::Protocol(error) => {
-                (Kind::Unavailable, false, format!("{origin} answers something that is not HTTP ({error})"))
-            }
-            ureq::Error::LargeResponseHeader(..) => {
-                (Kind::Unavailable, false, format!("{origin} answers with more than 64 kB of header"))
-            }
-            ureq::Error::Decompress(..) => {
-                (Kind::Unavailable, false, format!("the answer of {origin} is not proper gzip"))
-            }
-            ureq::Error::ConnectProxyFailed(error) => {
-                (Kind::Unavailable, false, format!("the proxy does not connect to {origin}: {error}"))
-            }
-            error => (Kind::Unavailable, false, format!("cannot connect to {origin}: {error}")),
+            error => self.cannot_connect(error),
         };
-        (Fault { kind, message, retry_after: None }, lost)
+        (Fault { kind: Kind::Unavailable, message, retry_after: None }, lost)
     }
 
     fn in_body(&self, error: io::Error, got: u64, expected: Option<u64>) -> (Fault, bool) {
@@ -260,8 +254,13 @@ impl Failure<'_> {
         Fault { kind: Kind::Feed, message, retry_after: None }
     }
 
+    fn cannot_connect(&self, why: impl std::fmt::Display) -> String {
+        let through = if self.through_proxy { " through the proxy that the environment names" } else { "" };
+        format!("cannot connect to {}{through}: {why}", self.origin)
+    }
+
     fn timed_out(&self, timeout: Timeout) -> String {
-        let Failure { origin, options } = self;
+        let Failure { origin, options, .. } = self;
         match timeout {
             Timeout::Resolve => format!("no address for {origin} within {} seconds", options.connect_timeout),
             Timeout::Connect => format!("no connection to {origin} within {} seconds", options.connect_timeout),
@@ -272,18 +271,12 @@ impl Failure<'_> {
         }
     }
 
-    fn io(&self, error: &io::Error) -> (Fault, bool) {
-        let origin = &self.origin;
-        let unavailable = |message| Fault { kind: Kind::Unavailable, message, retry_after: None };
+    fn io(&self, error: &io::Error) -> String {
         match error.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                (unavailable(format!("{origin} closed the connection without an answer")), true)
-            }
-            _ if is_loss(error) => (unavailable(format!("the connection to {origin} was reset")), true),
-            io::ErrorKind::ConnectionRefused => {
-                (unavailable(format!("cannot connect to {origin}: connection refused")), false)
-            }
-            _ => (unavailable(format!("cannot connect to {origin}: {error}")), false),
+            io::ErrorKind::UnexpectedEof => format!("{} closed the connection without an answer", self.origin),
+            io::ErrorKind::ConnectionRefused => self.cannot_connect("connection refused"),
+            _ if is_loss(error) => format!("the connection to {} was reset", self.origin),
+            _ => self.cannot_connect(error),
         }
     }
 }

@@ -6,6 +6,8 @@ use memchr::memmem;
 
 use super::scan::Lines;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A body that can be scanned as octets.
 pub(super) struct Decoded {
     /// The text, UTF-8 but for what `clean` mends line by line.
@@ -16,7 +18,7 @@ pub(super) struct Decoded {
 
 /// Decodes a body only when it must be: UTF-16 by its BOM, then the charset that the server named, then UTF-8 when it is
 /// mostly valid, then Windows-1252, which every octet sequence is.
-pub(super) fn decode(body: Vec<u8>, charset: Option<&str>) -> Decoded {
+pub(super) fn decode(mut body: Vec<u8>, charset: Option<&str>) -> Decoded {
     let named = Encoding::for_bom(&body).map(|(encoding, _)| encoding).or_else(|| foreign(charset));
     let encoding = match named {
         None if is_clean(&body) => return Decoded { text: body, suspicious: false },
@@ -25,7 +27,8 @@ pub(super) fn decode(body: Vec<u8>, charset: Option<&str>) -> Decoded {
         Some(encoding) => encoding,
     };
     let text = if encoding == UTF_8 {
-        body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body).to_vec()
+        body.drain(..BYTE_ORDER_MARK.len());
+        body
     } else if encoding == UTF_16LE || encoding == UTF_16BE {
         decode_as(encoding, &body)
     } else {

@@ -4,10 +4,10 @@ use super::entry::{Entry, Name};
 use super::property::{self, from_text};
 use super::split::own;
 
-/// SUMMARY of a component, unescaped; empty if it has none.
+/// SUMMARY of a component, unescaped and in one line; empty if it has none.
 pub(super) fn summary(component: &[Entry<'_>]) -> String {
     let written = own(component, Name::Summary).map(|entry| String::from_utf8_lossy(entry.value()));
-    written.map(|text| from_text(&text)).unwrap_or_default()
+    written.map(|text| from_text(&text).replace('\n', " ")).unwrap_or_default()
 }
 
 /// Start of a component, or the due date of a task without start, as the feed writes it: `2026-11-20 09:15 Europe/Berlin`,
@@ -64,8 +64,8 @@ mod tests {
 
     #[test]
     fn a_title_is_that_of_the_component_itself() {
-        let text = b"BEGIN:VEVENT\nBEGIN:VALARM\nSUMMARY:no\nEND:VALARM\nSUMMARY:a\\, b\nEND:VEVENT\n";
+        let text = b"BEGIN:VEVENT\nBEGIN:VALARM\nSUMMARY:no\nEND:VALARM\nSUMMARY:a\\, b\\nc\nEND:VEVENT\n";
         let lines: Vec<_> = entries(text).collect();
-        assert_eq!(summary(&lines), "a, b");
+        assert_eq!(summary(&lines), "a, b c");
     }
 }

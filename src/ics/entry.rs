@@ -109,10 +109,29 @@ impl Name {
         }
     }
 
-    /// The place of this name in a set of names.
-    pub(super) fn bit(self) -> u64 {
+    /// Whether this name is in a set.
+    pub(super) fn is_in(self, set: Names) -> bool {
+        set & self.bit() != 0
+    }
+
+    /// The place of this name in a set.
+    pub(super) const fn bit(self) -> Names {
         1 << (self as u64)
     }
+}
+
+/// A set of names, one bit for each.
+pub(super) type Names = u64;
+
+/// The set of these names.
+pub(super) const fn set_of(names: &[Name]) -> Names {
+    let mut set = 0;
+    let mut rest = names;
+    while let [name, others @ ..] = rest {
+        set |= name.bit();
+        rest = others;
+    }
+    set
 }
 
 /// A logical line.
@@ -123,6 +142,7 @@ pub(super) struct Entry<'a> {
     /// What the line is about.
     pub name: Name,
     name_end: usize,
+    value_start: usize,
 }
 
 impl<'a> Entry<'a> {
@@ -130,25 +150,29 @@ impl<'a> Entry<'a> {
     pub(super) fn new(text: impl Into<Cow<'a, [u8]>>) -> Entry<'a> {
         let text = text.into();
         let name_end = text.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(text.len());
-        let mut entry = Entry { text, name: Name::Malformed, name_end };
-        entry.name = entry.classify();
+        let colon = match text.get(name_end) {
+            Some(b':') => Some(name_end),
+            Some(b';') => {
+                let rest = slice(&text, name_end..text.len());
+                // Where no colon stands outside of quotes, the first one counts.
+                first_outside_quotes(rest, b':').or_else(|| memchr(b':', rest)).map(|colon| name_end + colon)
+            }
+            _ => None,
+        };
+        let value_start = colon.map_or(text.len(), |colon| colon + 1);
+        let mut entry = Entry { text, name: Name::Malformed, name_end, value_start };
+        if colon.is_some() && name_end > 0 {
+            entry.name = entry.classify();
+        }
         entry
     }
 
     fn classify(&self) -> Name {
         let name = self.name_text();
-        let closed = match self.text.get(self.name_end) {
-            Some(b':') => true,
-            Some(b';') => memchr(b':', &self.text).is_some(),
-            _ => false,
-        };
-        if name.is_empty() || !closed {
-            return Name::Malformed;
-        }
         match Name::of(name) {
             Name::Begin | Name::End if !self.names_component() => Name::Other,
             // An address at the beginning of a line of text that was not escaped (`reference/peers.md` F28).
-            Name::Other if self.value().starts_with(b"//") && !name.starts_with(b"X-") => Name::Malformed,
+            Name::Other if self.value().starts_with(b"//") && memchr(b'-', name).is_none() => Name::Malformed,
             Name::Other if memchr(b'_', name).is_some() => Name::Underscored,
             known => known,
         }
@@ -169,20 +193,15 @@ impl<'a> Entry<'a> {
         String::from_utf8_lossy(self.name_text()).to_uppercase()
     }
 
-    /// Parameters (without the leading `;`) and value. Where no colon stands outside of quotes, the first one counts.
+    /// Parameters (without the leading `;`) and value.
     pub(super) fn parts(&self) -> (&[u8], &[u8]) {
-        let end = self.text.len();
-        if self.text.get(self.name_end) == Some(&b':') {
-            return (&[], slice(&self.text, self.name_end + 1..end));
-        }
-        let rest = slice(&self.text, self.name_end + 1..end);
-        let colon = first_outside_quotes(rest, b':').or_else(|| memchr(b':', rest)).unwrap_or(rest.len());
-        (slice(rest, 0..colon), slice(rest, colon + 1..rest.len()))
+        let parameters = self.name_end + 1..self.value_start.saturating_sub(1);
+        (slice(&self.text, parameters), self.value())
     }
 
     /// The value, as it is written.
     pub(super) fn value(&self) -> &[u8] {
-        self.parts().1
+        slice(&self.text, self.value_start..self.text.len())
     }
 
     /// The component that BEGIN or END names.
@@ -240,7 +259,7 @@ pub(super) fn joined(entries: &[Entry<'_>]) -> Vec<u8> {
 
 /// Letters of a name, and those that feeds write there beyond RFC 5545: a group before a dot, `_`.
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_')
 }
 
 fn first_outside_quotes(text: &[u8], wanted: u8) -> Option<usize> {

@@ -120,14 +120,10 @@ impl Feed {
         // Hashes differ in their first octets, UIDs of one producer mostly do not.
         let mut sorted: Vec<&Object> = self.objects.iter().collect();
         sorted.sort_unstable_by(|one, other| one.hash.cmp(&other.hash).then_with(|| one.key.cmp(&other.key)));
-        let chunks: Vec<&[u8]> = sorted
-            .iter()
-            .flat_map(|object| {
-                let Key { component, uid } = &object.key;
-                [component.as_str().as_bytes(), b"\0", uid.as_bytes(), b"\0", &object.hash.0]
-            })
-            .collect();
-        sha256(&chunks)
+        hash::sha256_of(sorted.into_iter().flat_map(|object| {
+            let Key { component, uid } = &object.key;
+            [component.as_str().as_bytes(), b"\0", uid.as_bytes(), b"\0", &object.hash.0]
+        }))
     }
 
     /// Everything that was wrong and what was done about it, in the order of the feed.
@@ -158,7 +154,7 @@ impl Feed {
         identity::hash_of(&self.split, self.parts(object), |part| hash::component(&self.lines(part), Uid::LeftOut))
     }
 
-    /// The title of the master, unescaped; empty if it has none.
+    /// The title of the master, unescaped and in one line; empty if it has none.
     pub fn summary(&self, object: &Object) -> String {
         self.parts(object).next().map(|part| describe::summary(&self.lines(part))).unwrap_or_default()
     }

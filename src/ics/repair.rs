@@ -5,8 +5,9 @@ use std::borrow::Cow;
 
 use super::Complaint;
 use super::charset;
-use super::entry::{Entry, Name};
+use super::entry::{Entry, Name, Names, set_of};
 use super::property;
+use super::split::own;
 
 /// What a line or component inside a component is mended by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,52 +20,62 @@ enum Kind {
     Other,
 }
 
+/// What sabre refuses to see twice: its validation rules `?` and `1`.
+const ONCE_IN_OBJECT: Names = set_of(&[
+    Name::Uid,
+    Name::Dtstamp,
+    Name::Dtstart,
+    Name::Dtend,
+    Name::Due,
+    Name::Duration,
+    Name::RecurrenceId,
+    Name::Rrule,
+    Name::Created,
+    Name::LastModified,
+    Name::Sequence,
+    Name::Summary,
+    Name::Description,
+    Name::Location,
+    Name::Url,
+    Name::Organizer,
+    Name::Class,
+    Name::Geo,
+    Name::Priority,
+    Name::Status,
+    Name::Transp,
+    Name::Completed,
+]);
+const ONCE_IN_ALARM: Names = set_of(&[Name::Action, Name::Trigger, Name::Duration, Name::Repeat, Name::Attach]);
+const ONCE_IN_TIMEZONE: Names = set_of(&[Name::Tzid, Name::Tzurl, Name::LastModified]);
+
+/// The properties whose values are dates, or dates with time.
+const DATES: Names = set_of(&[Name::Dtstart, Name::Dtend, Name::Due, Name::RecurrenceId, Name::Exdate, Name::Rdate]);
+/// The properties whose values are always dates with time.
+const MOMENTS: Names = set_of(&[Name::Dtstamp, Name::Created, Name::LastModified]);
+/// The properties that hold text.
+const TEXTS: Names = set_of(&[Name::Summary, Name::Description, Name::Location, Name::Other]);
+
 impl Kind {
     fn of(name: &[u8]) -> Kind {
-        match name.to_ascii_uppercase().as_slice() {
-            b"VEVENT" => Kind::Event,
-            b"VTODO" => Kind::Todo,
-            b"VJOURNAL" => Kind::Journal,
-            b"VALARM" => Kind::Alarm,
-            b"VTIMEZONE" => Kind::Timezone,
-            _ => Kind::Other,
-        }
+        const KINDS: [(&[u8], Kind); 5] = [
+            (b"VEVENT", Kind::Event),
+            (b"VALARM", Kind::Alarm),
+            (b"VTIMEZONE", Kind::Timezone),
+            (b"VTODO", Kind::Todo),
+            (b"VJOURNAL", Kind::Journal),
+        ];
+        KINDS.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(Kind::Other, |(_, kind)| kind)
     }
 
-    /// The properties that sabre refuses to see twice in such a component: its validation rules `?` and `1`.
-    fn single_valued(self) -> u64 {
-        let names: &[Name] = match self {
-            Kind::Event | Kind::Todo | Kind::Journal => &[
-                Name::Uid,
-                Name::Dtstamp,
-                Name::Dtstart,
-                Name::Dtend,
-                Name::Due,
-                Name::Duration,
-                Name::RecurrenceId,
-                Name::Rrule,
-                Name::Created,
-                Name::LastModified,
-                Name::Sequence,
-                Name::Summary,
-                Name::Description,
-                Name::Location,
-                Name::Url,
-                Name::Organizer,
-                Name::Class,
-                Name::Geo,
-                Name::Priority,
-                Name::Status,
-                Name::Transp,
-                Name::Completed,
-            ],
-            Kind::Alarm => &[Name::Action, Name::Trigger, Name::Duration, Name::Repeat, Name::Attach],
-            Kind::Timezone => &[Name::Tzid, Name::Tzurl, Name::LastModified],
-            Kind::Other => &[],
-        };
-        let all = names.iter().fold(0, |bits, name| bits | name.bit());
-        // RFC 5545 §3.6.3 allows a journal several texts.
-        if self == Kind::Journal { all & !Name::Description.bit() } else { all }
+    fn single_valued(self) -> Names {
+        match self {
+            Kind::Event | Kind::Todo => ONCE_IN_OBJECT,
+            // RFC 5545 §3.6.3 allows a journal several texts.
+            Kind::Journal => ONCE_IN_OBJECT & !Name::Description.bit(),
+            Kind::Alarm => ONCE_IN_ALARM,
+            Kind::Timezone => ONCE_IN_TIMEZONE,
+            Kind::Other => 0,
+        }
     }
 }
 
@@ -73,9 +84,9 @@ const DEEPEST: usize = 8;
 
 struct Frame {
     kind: Kind,
-    single: u64,
-    seen: u64,
-    empty: u64,
+    single: Names,
+    seen: Names,
+    empty: Names,
     start: usize,
 }
 
@@ -155,7 +166,7 @@ impl<'a> Mender<'_, 'a> {
 
     fn end(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
         let Some(frame) = self.open.pop() else { return };
-        let has = |name: Name| frame.seen & name.bit() != 0;
+        let has = |name: Name| name.is_in(frame.seen);
         match frame.kind {
             Kind::Alarm if !has(Name::Trigger) => {
                 self.complain_of("VALARM", "has no TRIGGER; it is left out");
@@ -190,13 +201,10 @@ impl<'a> Mender<'_, 'a> {
     /// A moment that does not change from fetch to fetch (`reference/peers.md` F31).
     fn add_dtstamp(&mut self, start: usize) {
         self.complain_of("DTSTAMP", "is missing; one is derived");
-        let own = self.owned().get(start..).unwrap_or_default();
+        let component = self.owned().get(start..).unwrap_or_default();
         let moment_of = |name| {
-            own.iter()
-                .find(|entry| entry.name == name)
-                .map(Entry::value)
-                .filter(|value| is_utc(value))
-                .map(<[u8]>::to_vec)
+            let value = own(component, name).map(Entry::value).filter(|value| is_utc(value));
+            value.map(<[u8]>::to_vec)
         };
         let moment = moment_of(Name::LastModified).or_else(|| moment_of(Name::Created));
         let moment = moment.unwrap_or_else(|| b"19700101T000000Z".to_vec());
@@ -207,10 +215,7 @@ impl<'a> Mender<'_, 'a> {
     /// A line of a text whose line breaks were not escaped goes to the line before (`reference/peers.md` F28), unless
     /// that one is no text.
     fn malformed(&mut self, entry: &Entry<'a>) {
-        let is_text = self
-            .last()
-            .is_some_and(|last| matches!(last.name, Name::Summary | Name::Description | Name::Location | Name::Other));
-        if !is_text {
+        if !self.last().is_some_and(holds_text) {
             return self.drop(entry, "is no property; it is left out");
         }
         self.complain_of("", "has a line break in its text that is not escaped");
@@ -226,7 +231,7 @@ impl<'a> Mender<'_, 'a> {
             self.owned();
             return self.quoted(entry.text.to_vec());
         }
-        if !is_date(entry.name) {
+        if !entry.name.is_in(DATES | MOMENTS) {
             return self.once(entry, changed);
         }
         match date_fault(&entry) {
@@ -261,7 +266,7 @@ impl<'a> Mender<'_, 'a> {
         let bit = entry.name.bit();
         let empty = if entry.value().is_empty() { bit } else { 0 };
         let Some(frame) = self.open.last_mut() else { return };
-        let (single, seen, was_empty) = (frame.single & bit != 0, frame.seen & bit != 0, frame.empty & bit != 0);
+        let [single, seen, was_empty] = [frame.single, frame.seen, frame.empty].map(|set| entry.name.is_in(set));
         frame.seen |= bit;
         if !single || !seen {
             frame.empty |= empty;
@@ -283,7 +288,7 @@ impl<'a> Mender<'_, 'a> {
         let found = self.owned().iter().skip(start).position(|entry| {
             match entry.name {
                 Name::Begin => depth += 1,
-                Name::End => depth -= 1,
+                Name::End => depth = depth.saturating_sub(1),
                 _ => {}
             }
             depth == 1 && entry.name == name
@@ -345,6 +350,13 @@ fn uid_of(component: &[Entry<'_>]) -> String {
     uid.map(|uid| String::from_utf8_lossy(uid).into_owned()).unwrap_or_default()
 }
 
+/// Whether a line break may stand in the value, as far as that is known.
+fn holds_text(entry: &Entry<'_>) -> bool {
+    let name = entry.label();
+    let numeric = name.starts_with("TZOFFSET") || name == "PERCENT-COMPLETE";
+    entry.name.is_in(TEXTS) && !numeric
+}
+
 fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {
     let mut text = entry.text.to_vec();
     let name = entry.name_text().len();
@@ -352,9 +364,10 @@ fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {
     Entry::new(text)
 }
 
+/// `ENCODING=QUOTED-PRINTABLE`, or the word alone as vCalendar 1.0 allows.
 fn is_quoted_printable(entry: &Entry<'_>) -> bool {
-    entry.parameter("ENCODING").is_some_and(|encoding| encoding.eq_ignore_ascii_case(b"QUOTED-PRINTABLE"))
-        || entry.parameters().any(|parameter| parameter.eq_ignore_ascii_case(b"QUOTED-PRINTABLE"))
+    const FORMS: [&[u8]; 2] = [b"ENCODING=QUOTED-PRINTABLE", b"QUOTED-PRINTABLE"];
+    entry.parameters().any(|parameter| FORMS.iter().any(|form| parameter.eq_ignore_ascii_case(form)))
 }
 
 fn is_utc(value: &[u8]) -> bool {
@@ -374,21 +387,6 @@ fn is_digits(value: &[u8], count: usize) -> bool {
     value.len() == count && value.iter().all(u8::is_ascii_digit)
 }
 
-fn is_date(name: Name) -> bool {
-    matches!(
-        name,
-        Name::Dtstart
-            | Name::Dtend
-            | Name::Due
-            | Name::RecurrenceId
-            | Name::Exdate
-            | Name::Rdate
-            | Name::Dtstamp
-            | Name::Created
-            | Name::LastModified
-    )
-}
-
 enum DateFault {
     Empty,
     NoMoment,
@@ -401,7 +399,7 @@ fn date_fault(entry: &Entry<'_>) -> Option<DateFault> {
     if value.trim_ascii().is_empty() {
         return Some(DateFault::Empty);
     }
-    if matches!(entry.name, Name::Dtstamp | Name::Created | Name::LastModified) {
+    if entry.name.is_in(MOMENTS) {
         return (!is_moment(value)).then_some(DateFault::NoMoment);
     }
     let says_date = entry.parameter("VALUE").is_some_and(|value| value.eq_ignore_ascii_case(b"DATE"));
@@ -417,8 +415,9 @@ fn date_fault(entry: &Entry<'_>) -> Option<DateFault> {
 fn with_value_type(entry: &Entry<'_>, value: Option<&'static [u8]>) -> Entry<'static> {
     let begins =
         |parameter: &[u8], name: &[u8]| parameter.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
-    let kept = |parameter: &&[u8]| !begins(parameter, b"VALUE=") && !(value.is_some() && begins(parameter, b"TZID="));
-    entry.with_parameters(value.into_iter().chain(entry.parameters().filter(kept)))
+    let replaced = |parameter: &[u8]| begins(parameter, b"VALUE=") || (value.is_some() && begins(parameter, b"TZID="));
+    let kept = entry.parameters().filter(|parameter| !replaced(parameter));
+    entry.with_parameters(value.into_iter().chain(kept))
 }
 
 /// Why an object that holds this component is never sent.

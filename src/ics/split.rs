@@ -228,6 +228,8 @@ impl<'a> Splitter<'a> {
         }
     }
 
+    /// Of the calendar's own lines only these are written. The others are dropped without a complaint, for nearly every
+    /// feed has some: METHOD, which Baïkal refuses (`reference/servers.md` §13), X-WR-CALNAME, REFRESH-INTERVAL.
     fn calendar_line(&mut self, entry: &Entry<'a>) {
         let Some(calendar) = self.split.calendars.last_mut() else { return };
         let target = match entry.name {
@@ -314,8 +316,15 @@ impl<'a> Splitter<'a> {
     }
 
     fn zone_set(&mut self, lines: &[Entry<'_>]) -> usize {
-        let mut names: Vec<usize> =
-            lines.iter().filter_map(|entry| entry.parameter("TZID")).map(|name| self.split.zone_name(name)).collect();
+        let mut names: Vec<usize> = Vec::new();
+        let mut last: &[u8] = &[];
+        for name in lines.iter().filter_map(|entry| entry.parameter("TZID")) {
+            // Start and end mostly share their time zone.
+            if name != last {
+                names.push(self.split.zone_name(name));
+                last = name;
+            }
+        }
         names.sort_unstable();
         names.dedup();
         if let Some(index) = self.zone_sets.get(&names) {
@@ -328,7 +337,9 @@ impl<'a> Splitter<'a> {
     }
 
     fn zone(&mut self, lines: &[Entry<'_>], place: Place) {
-        let Some(name) = own(lines, Name::Tzid) else { return };
+        let named = own(lines, Name::Tzid).filter(|entry| !entry.value().trim_ascii().is_empty());
+        // One without a name is refused (`reference/servers.md` §13) and cannot be used.
+        let Some(name) = named else { return };
         // Parameters know no escapes, values of the type TEXT do.
         let text = super::property::from_text(&String::from_utf8_lossy(name.value()));
         let name = self.split.zone_name(text.as_bytes());

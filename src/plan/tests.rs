@@ -253,6 +253,12 @@ fn what_left_the_feed_is_deleted_in_the_version_that_stands_there() {
 }
 
 #[test]
+fn what_left_the_feed_before_its_version_was_told_is_deleted_too() {
+    let untold = mirrored().without_feed().recorded(|record| record.etag = None);
+    check(&untold, &[delete("1")]);
+}
+
+#[test]
 fn what_left_the_feed_after_someone_edited_it_is_deleted_or_released() {
     let edited = || mirrored().without_feed().found("ours-u.ics", "2", 5, false);
     check(&edited(), &[delete("2")]);

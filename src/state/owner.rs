@@ -36,9 +36,9 @@ impl Owner {
         (Owner { state, jobs }, Handle(sender))
     }
 
-    /// Works until the last handle is gone. Writes are committed in small batches: an idle invocation commits once,
+    /// Works until the last handle is gone, and gives the state back. Writes are committed in small batches: an idle invocation commits once,
     /// and what a `kill -9` loses is found again by looking (design §2, promise 4).
-    pub fn serve(self) -> anyhow::Result<()> {
+    pub fn serve(self) -> anyhow::Result<State> {
         let mut writes = 0;
         let mut first_write = Instant::now();
         loop {
@@ -70,7 +70,8 @@ impl Owner {
                 writes = 0;
             }
         }
-        self.state.commit()
+        self.state.commit()?;
+        Ok(self.state)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::collection::Collection;
 use crate::dav::sync_collection::token_is_plausible;
 use crate::ics;
 use crate::memory::Memory;
-use crate::model::{Changes, Etag, Href, Key, Mark, Record, Stored};
+use crate::model::{Changes, Etag, Href, Key, Mark, Record, Standing, Stored};
 use crate::plan::{Found, Remote};
 use crate::state::ForeignObject;
 use crate::time::{DAY, Timestamp};
@@ -107,9 +107,13 @@ impl Known {
 impl Look {
     /// Whether something that is ours, or looks like ours, is not as the records say.
     pub(super) fn shows_drift(&self, known: &Known, prefix: &str) -> bool {
-        let recorded = known.records.values().filter(|record| record.etag.is_some());
-        let ours: HashSet<&Href> = recorded.clone().map(|record| &record.href).collect();
-        recorded.into_iter().any(|record| self.present.get(&record.href) != record.etag.as_ref())
+        let ours: HashSet<&Href> = known.records.values().map(|record| &record.href).collect();
+        let drifted = |record: &Record| match &record.etag {
+            Some(etag) => self.present.get(&record.href) != Some(etag),
+            // Written, but nobody could tell in which version it stands there, if it still does.
+            None => record.standing == Standing::Mirrored,
+        };
+        known.records.values().any(drifted)
             || self.present.keys().any(|href| href.as_str().starts_with(prefix) && !ours.contains(href))
     }
 }

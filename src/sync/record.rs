@@ -9,6 +9,17 @@ use crate::report::{PassReport, Refused};
 use crate::state::{Handle, Id};
 use crate::time::Timestamp;
 
+/// What a pass left at an href.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Left {
+    /// An object in this version.
+    Version(Etag),
+    /// An object in a version that the server did not tell; its record waits for it.
+    Untold(Box<Record>),
+    /// Nothing: the object was deleted.
+    Nothing,
+}
+
 /// Writes outcomes into the state and counts them in the report.
 pub(super) struct Recorder<'a> {
     pub(super) state: &'a Handle,
@@ -16,10 +27,8 @@ pub(super) struct Recorder<'a> {
     pub(super) now: Timestamp,
     pub(super) matched: &'a Matched<'a>,
     pub(super) report: &'a mut PassReport,
-    /// What the records are by now, by href: to recognise our own writes when settling.
-    pub(super) written: HashMap<Href, Option<Etag>>,
-    /// Records that were written without knowing the ETag.
-    pub(super) without_etag: HashMap<Href, Record>,
+    /// What this pass left at each href that it wrote to: to recognise our own writes when settling.
+    pub(super) written: HashMap<Href, Left>,
     /// Objects of which the target has another version than we thought.
     pub(super) stale: Vec<Key>,
     /// Objects on which the server failed.
@@ -34,8 +43,8 @@ impl<'a> Recorder<'a> {
         matched: &'a Matched<'a>,
         report: &'a mut PassReport,
     ) -> Recorder<'a> {
-        let (written, without_etag) = (HashMap::new(), HashMap::new());
-        Recorder { state, id, now, matched, report, written, without_etag, stale: Vec::new(), faulted: Vec::new() }
+        let written = HashMap::new();
+        Recorder { state, id, now, matched, report, written, stale: Vec::new(), faulted: Vec::new() }
     }
 
     /// Carries out a step that sends nothing.
@@ -76,7 +85,7 @@ impl<'a> Recorder<'a> {
             }
             (Op::Delete { key, href, .. }, Written::Done { .. }) => {
                 self.report.deleted += 1;
-                self.written.insert(href.clone(), None);
+                self.written.insert(href.clone(), Left::Nothing);
                 key.as_ref().map_or(Ok(()), |key| self.forget(key))
             }
             // Steps that send nothing have no outcome.
@@ -124,10 +133,8 @@ impl<'a> Recorder<'a> {
         };
         let mut record = self.matched.record(wanted, href.clone(), etag.cloned(), Standing::Mirrored);
         adjust(&mut record);
-        self.written.insert(href.clone(), etag.cloned());
-        if etag.is_none() {
-            self.without_etag.insert(href.clone(), record.clone());
-        }
+        let left = etag.map_or_else(|| Left::Untold(Box::new(record.clone())), |etag| Left::Version(etag.clone()));
+        self.written.insert(href.clone(), left);
         self.write(record)
     }
 
@@ -143,11 +150,11 @@ impl<'a> Recorder<'a> {
 
     /// Fills in what a later listing told of an object whose PUT was answered without ETag.
     pub(super) fn complete(&mut self, href: &Href, etag: &Etag) -> anyhow::Result<()> {
-        let Some(mut record) = self.without_etag.remove(href) else {
+        let Some(Left::Untold(record)) = self.written.get(href) else {
             return Ok(());
         };
-        record.etag = Some(etag.clone());
-        self.written.insert(href.clone(), Some(etag.clone()));
+        let record = Record { etag: Some(etag.clone()), ..(**record).clone() };
+        self.written.insert(href.clone(), Left::Version(etag.clone()));
         self.write(record)
     }
 

@@ -1,7 +1,7 @@
 //! Settles a pass: learns the ETags that the server did not give, and the mark from which the next look begins.
 
 use super::look::Look;
-use super::record::Recorder;
+use super::record::{Left, Recorder};
 use crate::collection::Collection;
 use crate::model::{Changes, Mark};
 
@@ -17,9 +17,9 @@ pub(super) fn settle(collection: &dyn Collection, look: &Look, recorder: &mut Re
         let mut ours_alone = true;
         for entry in changed {
             recorder.complete(&entry.href, &entry.etag)?;
-            ours_alone &= recorder.written.get(&entry.href) == Some(&Some(entry.etag));
+            ours_alone &= recorder.written.get(&entry.href) == Some(&Left::Version(entry.etag));
         }
-        ours_alone &= gone.iter().all(|href| recorder.written.get(href) == Some(&None));
+        ours_alone &= gone.iter().all(|href| recorder.written.get(href) == Some(&Left::Nothing));
         return Ok(if ours_alone { Mark { ctag: None, sync_token: Some(sync_token) } } else { look.mark.clone() });
     }
     for entry in collection.list()? {

@@ -13,6 +13,8 @@
 // Tests are not an interface, and each helper serves several modules, not each module all helpers.
 #![allow(unreachable_pub, missing_docs, clippy::missing_panics_doc)]
 
+/// Convergence under every fault.
+mod converge;
 /// README, man pages and samples against the program.
 mod docs;
 /// A home, a configuration, a state and the program itself; shared with the live tests, which use other parts of it.

@@ -216,6 +216,14 @@ fn a_missing_calendar_is_made_where_its_path_says_and_bare_if_need_be() {
 }
 
 #[test]
+fn an_empty_target_makes_no_calendar() {
+    let mut steps = vec![("PROPFIND /dav.php/", principal())];
+    steps.extend(discovery(""));
+    let error = check("https://h/dav.php/", "", true, steps).unwrap_err();
+    assert!(error.starts_with("Missing: ") && error.ends_with("there is none"), "{error}");
+}
+
+#[test]
 fn a_name_never_makes_or_takes_a_calendar_that_has_another_name() {
     let mut steps = discovery(&calendar("/dav.php/calendars/alice/at-work/", "Other"));
     steps.push(("MKCALENDAR /dav.php/calendars/alice/at-work/", answer(405, &[], "")));
@@ -263,7 +271,7 @@ fn the_target_is_matched_by_whole_segments() {
     let calendars = [calendar("/alice/work/"), calendar("/alice/homework/"), calendar("/team/a%40b/")];
     let chosen = |target| choose(&calendars, target).unwrap().map(|calendar| calendar.url.path());
     assert_eq!(
-        (chosen("work"), chosen("alice/work"), chosen("bob/work")),
+        (chosen("work"), chosen("alice/work"), chosen("x/alice/work")),
         (Some("/alice/work/"), Some("/alice/work/"), None)
     );
     assert_eq!((chosen("a@b"), chosen("http://h/alice/homework")), (Some("/team/a%40b/"), Some("/alice/homework/")));
@@ -410,4 +418,20 @@ fn a_calendar_that_stands_elsewhere_under_that_name_is_not_taken() {
     steps.push(("MKCALENDAR /dav.php/calendars/alice/work/", answer(405, &[], "")));
     let error = check("https://h/dav.php/", "/team/work/", true, steps).unwrap_err();
     assert!(error.starts_with("Configuration: ") && error.contains("\"/team/work/\" on https://h/dav.php/"), "{error}");
+}
+
+#[test]
+fn a_password_goes_to_no_other_server_and_circles_are_left() {
+    let elsewhere = vec![
+        ("PROPFIND https://h/dav.php/", answer(302, &[("Location", "https://other/dav/")], "")),
+        ("PROPFIND https://other/dav/", answer(401, &[], "")),
+    ];
+    let error = check("https://h/dav.php/", "work", false, elsewhere).unwrap_err();
+    assert!(error.starts_with("Configuration: ") && error.contains("https://other/dav/"), "{error}");
+    let turn = |to: &'static str| answer(301, &[("Location", to)], "");
+    let circle = [("PROPFIND /a/", turn("/b/")), ("PROPFIND /b/", turn("/a/"))].into_iter().cycle().take(6);
+    let steps =
+        circle.chain([("PROPFIND /.well-known/caldav", answer(404, &[], "")), ("PROPFIND /", answer(404, &[], ""))]);
+    let error = check("https://h/a/", "work", false, steps.collect()).unwrap_err();
+    assert!(error.contains("redirects in circles"), "{error}");
 }

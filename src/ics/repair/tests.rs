@@ -105,6 +105,7 @@ fn a_raw_line_break_in_a_text_is_escaped_and_elsewhere_the_line_goes() {
     let raw = "DESCRIPTION:Dear all\nplease see\nhttps://a.example/x\nUID:a";
     let glued = "DESCRIPTION:Dear all\\nplease see\\nhttps://a.example/x\nUID:a";
     check(raw, glued, &["not escaped"]);
+    check("PERCENT-COMPLETE:5\ngarbage", "PERCENT-COMPLETE:5", &["is no property"]);
     check("UID:a\ngarbage\n:value", "UID:a", &["is no property"]);
 }
 

@@ -5,3 +5,4 @@ pub(crate) mod dav_answer;
 pub(crate) mod dav_store;
 pub(crate) mod feed;
 pub(crate) mod http;
+pub(crate) mod memory;

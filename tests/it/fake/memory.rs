@@ -1,0 +1,254 @@
+//! A calendar and a feed in memory, with a fuse that blows after so many writes and a hook for someone who meddles.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use baikal_sync::collection::{Abilities, Collection};
+use baikal_sync::error::{Kind, fault};
+use baikal_sync::model::{Changes, Entry, Etag, Href, Mark, Precondition, Stored, Written};
+use baikal_sync::source::{Fetched, Source, Validators};
+
+/// What a collection in memory can do, or does wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Habits {
+    /// It knows sync-collection.
+    pub(crate) tells_changes: bool,
+    /// PUT answers without ETag, because the server adds a line of its own to every object.
+    pub(crate) rewrites: bool,
+    /// How many workers may write at once.
+    pub(crate) connections: usize,
+}
+
+/// A collection of (name -> version, text).
+pub(crate) struct Memory {
+    habits: Habits,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Default)]
+struct Inside {
+    objects: BTreeMap<String, (u64, Vec<u8>)>,
+    /// Every change: its number is the version that it made.
+    log: Vec<String>,
+    writes: Vec<String>,
+    fuse: Option<Fuse>,
+    meddler: Option<Meddler>,
+    requests: usize,
+}
+
+/// Breaks the connection at a write, before or after it has got through.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fuse {
+    pub(crate) after: usize,
+    pub(crate) gets_through: bool,
+}
+
+/// Somebody who changes the collection before the n-th request from now.
+pub(crate) struct Meddler {
+    pub(crate) at: usize,
+    pub(crate) does: Edit,
+}
+
+/// What somebody does by hand.
+#[derive(Debug, Clone)]
+pub(crate) enum Edit {
+    Write(String, Vec<u8>),
+    Remove(String),
+}
+
+impl Memory {
+    pub(crate) fn new(habits: Habits) -> Memory {
+        Memory { habits, inside: Mutex::default() }
+    }
+
+    /// The text of every object, by name.
+    pub(crate) fn objects(&self) -> BTreeMap<String, String> {
+        let inside = self.inside.lock().unwrap();
+        let texts = inside.objects.iter();
+        texts.map(|(name, (_, text))| (name.clone(), String::from_utf8_lossy(text).into_owned())).collect()
+    }
+
+    /// The writes since the last call: `PUT name` and `DELETE name`, in their order.
+    pub(crate) fn take_writes(&self) -> Vec<String> {
+        std::mem::take(&mut self.inside.lock().unwrap().writes)
+    }
+
+    pub(crate) fn set_fuse(&self, fuse: Option<Fuse>) {
+        self.inside.lock().unwrap().fuse = fuse;
+    }
+
+    /// Sets who meddles next; whoever waited until now does it at once.
+    pub(crate) fn set_meddler(&self, meddler: Option<Meddler>) {
+        let mut inside = self.inside.lock().unwrap();
+        inside.requests = 0;
+        if let Some(late) = std::mem::replace(&mut inside.meddler, meddler) {
+            inside.apply(&late.does);
+        }
+    }
+
+    pub(crate) fn edit(&self, edit: &Edit) {
+        self.inside.lock().unwrap().apply(edit);
+    }
+
+    fn request<T>(&self, answer: impl FnOnce(&mut Inside) -> T) -> T {
+        let mut inside = self.inside.lock().unwrap();
+        inside.requests += 1;
+        if inside.meddler.as_ref().is_some_and(|meddler| meddler.at <= inside.requests) {
+            let does = inside.meddler.take().unwrap().does;
+            inside.apply(&does);
+        }
+        answer(&mut inside)
+    }
+
+    fn write(&self, act: impl FnOnce(&mut Inside) -> Written) -> anyhow::Result<Written> {
+        self.request(|inside| {
+            if inside.fuse.is_some_and(|fuse| fuse.after == 0) {
+                let fuse = inside.fuse.unwrap();
+                // Nothing else gets through until somebody mends the fuse.
+                inside.fuse = Some(Fuse { gets_through: false, ..fuse });
+                if fuse.gets_through {
+                    act(inside);
+                }
+                return Err(fault(Kind::Unavailable, "the fuse has blown"));
+            }
+            if let Some(fuse) = &mut inside.fuse {
+                fuse.after -= 1;
+            }
+            Ok(act(inside))
+        })
+    }
+}
+
+impl Inside {
+    fn apply(&mut self, edit: &Edit) {
+        match edit {
+            Edit::Write(name, text) => {
+                self.store(name, text.clone());
+            }
+            Edit::Remove(name) => self.remove(name),
+        }
+    }
+
+    fn store(&mut self, name: &str, text: Vec<u8>) -> Etag {
+        self.log.push(name.to_owned());
+        let version = self.log.len() as u64;
+        self.objects.insert(name.to_owned(), (version, text));
+        etag(version)
+    }
+
+    fn remove(&mut self, name: &str) {
+        if self.objects.remove(name).is_some() {
+            self.log.push(name.to_owned());
+        }
+    }
+
+    fn entry(&self, name: &str) -> Option<Entry> {
+        self.objects.get(name).map(|(version, _)| Entry { href: Href::new(name), etag: etag(*version) })
+    }
+}
+
+fn etag(version: u64) -> Etag {
+    Etag::parse(&format!("\"v{version}\"")).unwrap()
+}
+
+impl Collection for Memory {
+    fn open(&self, _create: bool) -> anyhow::Result<Abilities> {
+        let connections = self.habits.connections.max(1);
+        Ok(Abilities { connections, needs_schedule_agent: false, components: Vec::new() })
+    }
+
+    fn mark(&self) -> anyhow::Result<Mark> {
+        self.request(|inside| {
+            let state = inside.log.len().to_string();
+            let sync_token = self.habits.tells_changes.then(|| state.clone());
+            Ok(Mark { ctag: Some(state), sync_token })
+        })
+    }
+
+    fn list(&self) -> anyhow::Result<Vec<Entry>> {
+        self.request(|inside| Ok(inside.objects.keys().filter_map(|name| inside.entry(name)).collect()))
+    }
+
+    fn changes(&self, since: &str) -> anyhow::Result<Changes> {
+        if !self.habits.tells_changes {
+            return Ok(Changes::Unknown);
+        }
+        self.request(|inside| {
+            let since: usize = since.parse().unwrap();
+            let mut names: Vec<&String> = inside.log[since..].iter().collect();
+            names.sort();
+            names.dedup();
+            let (there, gone): (Vec<&String>, Vec<&String>) =
+                names.into_iter().partition(|name| inside.objects.contains_key(*name));
+            Ok(Changes::Since {
+                changed: there.into_iter().filter_map(|name| inside.entry(name)).collect(),
+                gone: gone.into_iter().map(Href::new).collect(),
+                sync_token: inside.log.len().to_string(),
+            })
+        })
+    }
+
+    fn read(&self, hrefs: &[Href]) -> anyhow::Result<Vec<Stored>> {
+        self.request(|inside| {
+            let stored = |href: &Href| {
+                let (version, text) = inside.objects.get(href.as_str())?;
+                Some(Stored { href: href.clone(), etag: etag(*version), text: text.clone() })
+            };
+            Ok(hrefs.iter().filter_map(stored).collect())
+        })
+    }
+
+    fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
+        let rewrites = self.habits.rewrites;
+        self.write(|inside| {
+            let standing = inside.entry(href.as_str()).map(|entry| entry.etag);
+            let holds = match precondition {
+                Precondition::Absent => standing.is_none(),
+                Precondition::Unchanged(etag) => standing.as_ref() == Some(etag),
+            };
+            if !holds {
+                return Written::Stale;
+            }
+            let mut text = String::from_utf8(text.to_vec()).unwrap();
+            if rewrites {
+                text = text.replace("END:VEVENT", "X-SERVER:was here\r\nEND:VEVENT");
+            }
+            inside.writes.push(format!("PUT {}", href.as_str()));
+            let etag = inside.store(href.as_str(), text.into_bytes());
+            Written::Done { etag: (!rewrites).then_some(etag) }
+        })
+    }
+
+    fn delete(&self, href: &Href, etag: &Etag) -> anyhow::Result<Written> {
+        self.write(|inside| match inside.entry(href.as_str()) {
+            None => Written::Done { etag: None },
+            Some(entry) if entry.etag != *etag => Written::Stale,
+            Some(_) => {
+                inside.writes.push(format!("DELETE {}", href.as_str()));
+                inside.remove(href.as_str());
+                Written::Done { etag: None }
+            }
+        })
+    }
+}
+
+/// A feed that is what it was last set to; its validator is its text.
+#[derive(Default)]
+pub(crate) struct Feed(Mutex<Vec<u8>>);
+
+impl Feed {
+    pub(crate) fn set(&self, text: impl Into<Vec<u8>>) {
+        *self.0.lock().unwrap() = text.into();
+    }
+}
+
+impl Source for Feed {
+    fn fetch(&self, validators: &Validators) -> anyhow::Result<Fetched> {
+        let body = self.0.lock().unwrap().clone();
+        let etag = Some(String::from_utf8_lossy(&body).into_owned());
+        if validators.etag == etag {
+            return Ok(Fetched::NotModified);
+        }
+        Ok(Fetched::Document { body, charset: None, validators: Validators { etag, last_modified: None } })
+    }
+}
