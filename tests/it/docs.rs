@@ -42,9 +42,9 @@ fn long_flags() -> BTreeSet<String> {
         let help = help(&command.as_deref().into_iter().collect::<Vec<_>>());
         let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
         let words = options.flat_map(|line| line.split([' ', ',', '=', '[']));
-        flags.extend(
-            words.filter_map(|word| word.strip_prefix("--")).filter(|flag| !flag.is_empty()).map(str::to_owned),
-        );
+        // `--verbose...` can be given more than once.
+        let names = words.filter_map(|word| word.strip_prefix("--")).map(|word| word.trim_end_matches('.'));
+        flags.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
     }
     assert!(flags.len() > 5, "{flags:?}");
     flags

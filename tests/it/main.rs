@@ -24,6 +24,8 @@ mod env;
 mod fake;
 /// The fakes themselves, so that a test that passes proves something.
 mod fake_tests;
+/// Whole passes against a fake feed and a fake Baïkal.
+mod passes;
 /// The house rules.
 mod tidy;
 /// The systemd units.
