@@ -1,5 +1,6 @@
 //! `run`: a pass over each subscription that is asked for, several side by side.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -71,19 +72,19 @@ struct Runner {
 }
 
 impl Runner {
-    /// Every pass, `jobs` at a time; the reports in the order of the subscriptions.
+    /// Every pass, `jobs` targets at a time; the reports in the order of the subscriptions.
     fn all(self, subscriptions: &[&Subscription], jobs: usize) -> Vec<PassReport> {
+        let queues = by_target(subscriptions);
         let next = AtomicUsize::new(0);
         let (sender, reports) = channel();
         thread::scope(|scope| {
-            for _ in 0..jobs.clamp(1, subscriptions.len().max(1)) {
-                let (sender, next, runner) = (sender.clone(), &next, &self);
+            for _ in 0..jobs.clamp(1, queues.len().max(1)) {
+                let (sender, next, queues, runner) = (sender.clone(), &next, &queues, &self);
                 scope.spawn(move || {
-                    loop {
-                        let place = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(subscription) = subscriptions.get(place) else { break };
-                        if sender.send((place, runner.one(subscription))).is_err() {
-                            break;
+                    while let Some(queue) = queues.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        for (place, subscription) in queue {
+                            // The receiver outlives this thread.
+                            let _ = sender.send((*place, runner.one(subscription)));
                         }
                     }
                 });
@@ -92,7 +93,9 @@ impl Runner {
         drop(sender);
         let mut reports: Vec<(usize, PassReport)> = reports.iter().collect();
         reports.sort_by_key(|(place, _)| *place);
-        if let Err(error) = self.ends.remember() {
+        if !self.options.dry_run
+            && let Err(error) = self.ends.remember()
+        {
             log::warn!("the servers' challenges could not be remembered: {}", sentence(&error));
         }
         reports.into_iter().map(|(_, report)| report).collect()
@@ -155,6 +158,17 @@ impl Runner {
             fault(Kind::Locked, text)
         })
     }
+}
+
+/// The subscriptions with their places, those of one target behind each other: it takes one writer at a time.
+fn by_target<'a>(subscriptions: &[&'a Subscription]) -> Vec<Vec<(usize, &'a Subscription)>> {
+    let mut first_places: HashMap<String, usize> = HashMap::new();
+    let mut queues: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+    for (place, subscription) in subscriptions.iter().enumerate() {
+        let first = *first_places.entry(subscription.target.canonical()).or_insert(place);
+        queues.entry(first).or_default().push((place, *subscription));
+    }
+    queues.into_values().collect()
 }
 
 /// What a report means for the exit code. A back-off says 75, or silently repeats the code of a trouble that waiting
