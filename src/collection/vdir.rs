@@ -43,11 +43,11 @@ impl Vdir {
 }
 
 impl Collection for Vdir {
+    /// A missing folder is an empty one, whether it may be created or not; the first write makes it.
     fn open(&self, _create: bool) -> anyhow::Result<Abilities> {
         if self.path.metadata().is_ok_and(|metadata| !metadata.is_dir()) {
             return Err(fault(Kind::Configuration, format!("{} is not a folder", self.path.display())));
         }
-        fs::create_dir_all(&self.path).or_fault(Kind::State, || self.failed())?;
         Ok(Abilities { connections: 1, needs_schedule_agent: false, components: Vec::new() })
     }
 
@@ -57,7 +57,11 @@ impl Collection for Vdir {
 
     fn list(&self) -> anyhow::Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for found in fs::read_dir(&self.path).or_fault(Kind::State, || self.failed())? {
+        let found = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(entries),
+            found => found.or_fault(Kind::State, || self.failed())?,
+        };
+        for found in found {
             let name = found.or_fault(Kind::State, || self.failed())?.file_name();
             if is_object_name(name.as_bytes())
                 && let Some(etag) = etag_at(&self.path.join(&name)).or_fault(Kind::State, || self.failed())?
@@ -84,6 +88,7 @@ impl Collection for Vdir {
 
     fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
         let file = self.file(href)?;
+        fs::create_dir_all(&self.path).or_fault(Kind::State, || self.failed())?;
         replace(&file, text, precondition).or_fault(Kind::State, || format!("cannot write {}", file.display()))
     }
 
@@ -184,7 +189,7 @@ mod tests {
     fn folder() -> (tempfile::TempDir, Vdir) {
         let root = tempfile::tempdir().unwrap();
         let vdir = Vdir::new(root.path().join("calendars/work"));
-        vdir.open(true).unwrap();
+        fs::create_dir_all(&vdir.path).unwrap();
         (root, vdir)
     }
 
@@ -275,14 +280,23 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_used_is_named() {
-        let (root, vdir) = folder();
-        fs::write(root.path().join("file"), "x").unwrap();
-        let error = Vdir::new(root.path().join("file")).open(true).unwrap_err();
-        assert_eq!(kind_of(&error), Kind::Configuration);
+    fn a_missing_folder_is_empty_and_made_by_the_first_write_only() {
+        let (_root, vdir) = folder();
         fs::remove_dir(&vdir.path).unwrap();
-        let error = vdir.list().unwrap_err();
+        vdir.open(true).unwrap();
+        assert!(vdir.list().unwrap().is_empty() && !vdir.path.exists());
+        written(&vdir, "a.ics", "first");
+        assert_eq!(text_of(&vdir, "a.ics").as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_used_is_named() {
+        let (root, _vdir) = folder();
+        let file = Vdir::new(root.path().join("file"));
+        fs::write(&file.path, "x").unwrap();
+        assert_eq!(kind_of(&file.open(true).unwrap_err()), Kind::Configuration);
+        let error = file.list().unwrap_err();
         assert_eq!(kind_of(&error), Kind::State);
-        assert!(sentence(&error).contains("calendars/work"), "{error:#}");
+        assert!(sentence(&error).contains("/file"), "{error:#}");
     }
 }
