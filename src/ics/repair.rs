@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr_iter;
+
 use super::Complaint;
 use super::charset;
 use super::entry::{Entry, Name, Names, set_of};
@@ -351,12 +353,14 @@ fn uid_of(component: &[Entry<'_>]) -> String {
 }
 
 /// Whether the value is text, as far as that is known, and more of it stays there: a quote that is open among the
-/// parameters would take it in.
+/// parameters would take it in. Parameters are read anew with each line, so they must not be endless.
 fn takes_text(entry: &Entry<'_>) -> bool {
+    const LONGEST: usize = 4096;
     let name = entry.label();
     let numeric = name.starts_with("TZOFFSET") || name == "PERCENT-COMPLETE";
-    let quotes = entry.parts().0.iter().filter(|byte| **byte == b'"').count();
-    entry.name.is_in(TEXTS) && !numeric && quotes % 2 == 0
+    let (parameters, _) = entry.parts();
+    let closed = parameters.len() <= LONGEST && memchr_iter(b'"', parameters).count() % 2 == 0;
+    entry.name.is_in(TEXTS) && !numeric && closed
 }
 
 fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {
