@@ -359,7 +359,7 @@ fn takes_text(entry: &Entry<'_>) -> bool {
     let name = entry.label();
     let numeric = name.starts_with("TZOFFSET") || name == "PERCENT-COMPLETE";
     let (parameters, _) = entry.parts();
-    let closed = parameters.len() <= LONGEST && memchr_iter(b'"', parameters).count() % 2 == 0;
+    let closed = parameters.len() <= LONGEST && memchr_iter(b'"', parameters).count().is_multiple_of(2);
     entry.name.is_in(TEXTS) && !numeric && closed
 }
 
