@@ -179,10 +179,8 @@ fn tell(reports: &[PassReport], arguments: &cli::Run, code: u8, output: &Output)
                 output.say(&line);
             }
         }
-        if let Some(steps) = report.plan.as_ref().filter(|_| !arguments.json) {
-            for step in human::steps(steps) {
-                output.result(&format!("{step}\n"));
-            }
+        if !arguments.json {
+            output.result(&human::dry_run(report));
         }
     }
 }
