@@ -43,10 +43,16 @@ impl Vdir {
 }
 
 impl Collection for Vdir {
-    /// A missing folder is an empty one, whether it may be created or not; the first write makes it.
-    fn open(&self, _create: bool) -> anyhow::Result<Abilities> {
-        if self.path.metadata().is_ok_and(|metadata| !metadata.is_dir()) {
-            return Err(fault(Kind::Configuration, format!("{} is not a folder", self.path.display())));
+    fn open(&self, create: bool) -> anyhow::Result<Abilities> {
+        match self.path.metadata() {
+            Ok(metadata) if !metadata.is_dir() => {
+                return Err(fault(Kind::Configuration, format!("{} is not a folder", self.path.display())));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound && !create => {
+                let text = format!("the folder {} is not there; is a disk missing?", self.path.display());
+                return Err(fault(Kind::Missing, text));
+            }
+            _ => fs::create_dir_all(&self.path).or_fault(Kind::State, || self.failed())?,
         }
         Ok(Abilities { connections: 1, needs_schedule_agent: false, components: Vec::new() })
     }
@@ -57,11 +63,7 @@ impl Collection for Vdir {
 
     fn list(&self) -> anyhow::Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        let found = match fs::read_dir(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(entries),
-            found => found.or_fault(Kind::State, || self.failed())?,
-        };
-        for found in found {
+        for found in fs::read_dir(&self.path).or_fault(Kind::State, || self.failed())? {
             let name = found.or_fault(Kind::State, || self.failed())?.file_name();
             if is_object_name(name.as_bytes())
                 && let Some(etag) = etag_at(&self.path.join(&name)).or_fault(Kind::State, || self.failed())?
@@ -88,7 +90,6 @@ impl Collection for Vdir {
 
     fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
         let file = self.file(href)?;
-        fs::create_dir_all(&self.path).or_fault(Kind::State, || self.failed())?;
         replace(&file, text, precondition).or_fault(Kind::State, || format!("cannot write {}", file.display()))
     }
 
@@ -189,7 +190,7 @@ mod tests {
     fn folder() -> (tempfile::TempDir, Vdir) {
         let root = tempfile::tempdir().unwrap();
         let vdir = Vdir::new(root.path().join("calendars/work"));
-        fs::create_dir_all(&vdir.path).unwrap();
+        vdir.open(true).unwrap();
         (root, vdir)
     }
 
@@ -280,23 +281,14 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_is_empty_and_made_by_the_first_write_only() {
-        let (_root, vdir) = folder();
-        fs::remove_dir(&vdir.path).unwrap();
-        vdir.open(true).unwrap();
-        assert!(vdir.list().unwrap().is_empty() && !vdir.path.exists());
-        written(&vdir, "a.ics", "first");
-        assert_eq!(text_of(&vdir, "a.ics").as_deref(), Some("first"));
-    }
-
-    #[test]
     fn a_folder_that_cannot_be_used_is_named() {
-        let (root, _vdir) = folder();
-        let file = Vdir::new(root.path().join("file"));
-        fs::write(&file.path, "x").unwrap();
-        assert_eq!(kind_of(&file.open(true).unwrap_err()), Kind::Configuration);
-        let error = file.list().unwrap_err();
+        let (root, vdir) = folder();
+        fs::write(root.path().join("file"), "x").unwrap();
+        let error = Vdir::new(root.path().join("file")).open(true).unwrap_err();
+        assert_eq!(kind_of(&error), Kind::Configuration);
+        fs::remove_dir(&vdir.path).unwrap();
+        let error = vdir.list().unwrap_err();
         assert_eq!(kind_of(&error), Kind::State);
-        assert!(sentence(&error).contains("/file"), "{error:#}");
+        assert!(sentence(&error).contains("calendars/work"), "{error:#}");
     }
 }
