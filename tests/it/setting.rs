@@ -115,13 +115,13 @@ impl Setting {
 
     /// The server waits at the next request after `objects` objects stand in the calendar.
     pub(crate) fn gate_at(&self, objects: usize) -> Gate {
-        let ((reaches, reached), (go, gone)) = (channel(), channel());
+        let ((sender, reached), (go, gone)) = (channel(), channel());
         let mut is_open = false;
         self.dav.meddle(move |_, work| {
             if !is_open && work.objects.len() == objects {
                 is_open = true;
                 // A test that has ended waits for nothing.
-                let _ = reaches.send(());
+                let _ = sender.send(());
                 let _ = gone.recv();
             }
         });
