@@ -88,6 +88,50 @@ fn a_foreign_object_costs_no_second_look() {
     assert_eq!(setting.methods(), ["PROPFIND"]);
 }
 
+#[test]
+fn a_foreign_object_that_came_while_the_feed_stood_still_is_not_doubled_later() {
+    let setting = watched("");
+    setting.dav.work(|work| work.put("mine.ics", object("c", "Mine")));
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["a", "b", "c"]));
+    setting.run(&[]).exits(3);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b c", vec![]));
+}
+
+#[test]
+fn a_foreign_object_that_went_while_the_feed_stood_still_is_in_nobody_s_way_later() {
+    let setting = watched("");
+    setting.dav.work(|work| work.put("mine.ics", object("c", "Mine")));
+    setting.run(&["--full"]).exits(0);
+    setting.dav.work(|work| work.delete("mine.ics"));
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["a", "b", "c"]));
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b c", vec!["PUT 201".to_owned()]));
+}
+
+#[test]
+fn an_event_that_was_left_alone_is_mirrored_when_the_foreign_object_is_gone() {
+    let setting = Setting::new(&feed(&["a"]), "verify = \"always\"");
+    setting.dav.work(|work| work.put("mine.ics", object("a", "Mine")));
+    setting.run(&[]).exits(3);
+    setting.dav.work(|work| work.delete("mine.ics"));
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
+fn two_feeds_in_one_calendar_do_not_disturb_each_other() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])).with_etag());
+    let second =
+        subscription(&other.url(), "work", "verify = \"always\"").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "verify = \"always\"") + &second));
+    setting.run(&[]).exits(0);
+    setting.run(&[]).exits(0);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.methods(), ["PROPFIND"; 2]);
+}
+
 /// Mirrors a feed into a calendar in which the UID `a` stands under a foreign name.
 #[track_caller]
 fn check_conflict(keys: &str, title: &str, code: i32, expected: &str) {
@@ -119,6 +163,25 @@ fn a_foreign_object_with_the_same_uid_is_taken_over_when_the_subscription_says_s
 #[test]
 fn a_foreign_object_with_the_same_uid_is_skipped_when_the_subscription_says_so() {
     check_conflict("on_conflict = \"skip\"", "Event a", 3, "Event a");
+}
+
+#[test]
+fn an_adopted_object_costs_no_second_look() {
+    let setting = Setting::new(&feed(&["a"]), "verify = \"always\"");
+    setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
+    setting.run(&[]).exits(0);
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.feed.take().len(), setting.methods()), (1, vec!["PROPFIND".to_owned()]));
+}
+
+#[test]
+fn a_new_object_of_another_subscription_is_no_drift() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])));
+    let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "verify = \"always\"") + &second));
+    setting.run(&[]).exits(0);
+    setting.run(&["work"]).exits(0);
+    assert_eq!(setting.feed.take().len(), 1, "the feed need not be read again");
 }
 
 #[test]

@@ -32,6 +32,8 @@ mod failures;
 mod fake;
 /// The fakes themselves, so that a test that passes proves something.
 mod fake_tests;
+/// When a feed is read at all.
+mod feeds;
 /// Deletions that look like an accident.
 mod guards;
 /// What is said, where, and to whom.
@@ -44,6 +46,8 @@ mod run;
 mod secrets;
 /// What most tests of whole passes begin with.
 mod setting;
+/// The state file in trouble.
+mod state;
 /// The house rules.
 mod tidy;
 /// Two runs at once, and runs that are stopped or killed.

@@ -169,6 +169,27 @@ fn secrets_of_the_environment_are_not_told() {
 }
 
 #[test]
+fn a_server_that_asks_for_basic_after_digest_does_not_get_the_password_in_clear() {
+    let setting = Setting::new(&feed(&["a"]), "verify = \"always\"").mirrored();
+    setting.dav.switch(|switches| switches.login = Login::Basic);
+    setting.run(&[]).exits(77);
+    let sent: Vec<String> =
+        setting.asked().iter().filter_map(|asked| asked.header("authorization").map(str::to_owned)).collect();
+    assert!(sent.iter().all(|value| value.starts_with("Digest ")), "{sent:?}");
+}
+
+#[test]
+fn a_server_that_sends_us_elsewhere_does_not_send_the_credentials_along() {
+    let (setting, other) = (Setting::into("work", &feed(&["a"]), ""), Dav::start());
+    other.switch(|switches| switches.login = Login::Basic);
+    let elsewhere = Answer::new(301).header("Location", other.url());
+    setting.dav.switch(|switches| switches.answer = Some(elsewhere));
+    let ran = setting.run(&[]);
+    assert_ne!(ran.code, 0, "{ran}");
+    assert!(other.take().iter().all(|asked| asked.header("authorization").is_none()));
+}
+
+#[test]
 fn a_mistake_in_the_configuration_repeats_no_secret() {
     for source in [
         "ftp://h/5ecre7token",

@@ -101,10 +101,12 @@ fn a_run_that_is_asked_to_stop_finishes_the_object_in_hand_and_the_next_run_goes
 fn a_second_signal_ends_the_run_at_once() {
     let setting = Setting::new(&feed_of(5), "");
     let gate = setting.gate_at(2);
-    let run = start(&setting, &[]);
+    let mut run = start(&setting, &[]);
     gate.wait();
-    send("-TERM", &run);
-    send("-TERM", &run);
+    // Two signals at once may arrive as one.
+    while run.try_wait().unwrap().is_none() {
+        send("-TERM", &run);
+    }
     end(&setting, run).exits(143);
     gate.open();
     setting.run(&[]).exits(0);
