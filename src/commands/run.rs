@@ -191,8 +191,10 @@ fn tell(reports: &[PassReport], arguments: &cli::Run, code: u8, output: &Output)
     if arguments.json {
         output.result(&json::run(reports, code, arguments.dry_run));
     }
+    // Who asks for a dry run reads its answer, through a pager or a pipe as well.
+    let listener = if arguments.dry_run { human::Listener::Terminal } else { output.listener };
     for report in reports {
-        for line in human::lines(report, output.listener) {
+        for line in human::lines(report, listener) {
             if !arguments.json || line.weight != human::Weight::Info {
                 output.say(&line);
             }
