@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime};
 
 use crate::backoff::{self, Turn};
 use crate::collection::{Abilities, Collection};
-use crate::config::{SourceAddress, Subscription, Verify};
+use crate::config::{SourceAddress, Subscription, TargetAddress, Verify};
 use crate::error::{Fault, Kind, fault, kind_of, retry_after, sentence};
 use crate::ics::{self, Feed};
 use crate::memory::{Failing, FeedMemory, Memory};
@@ -114,15 +114,19 @@ impl Pass<'_> {
             }
         }
         let mut memory = Memory { started_at: Some(started), ..memory };
-        let mut run = Run { pass: self, id, started, memory: &memory, report };
+        let mut run = Run { pass: self, id, started, memory: &memory, report, began: false };
         let result = run.mirror();
-        let id = run.id;
+        let (id, began) = (run.id, run.began);
         match result {
             Ok(next) => {
                 report.say = said_when_settled(&memory, &next);
                 memory = next;
             }
-            Err(error) => self.failed(&mut memory, report, &error, started),
+            Err(error) => {
+                // Should the feed go back to its old form, its validators must not hide what was written of the new one.
+                memory.pending |= began;
+                self.failed(&mut memory, report, &error, started);
+            }
         }
         if let Some(held) = &mut memory.held {
             let told = held.said_at.is_some_and(|at| started.since(at) < SAY_EVERY);
@@ -184,6 +188,8 @@ struct Run<'a, 'r> {
     started: Timestamp,
     memory: &'a Memory,
     report: &'r mut PassReport,
+    /// Whether something may have been written to the target.
+    began: bool,
 }
 
 /// A feed that was read, and what is to be remembered of it once everything in it is on the target.
@@ -376,7 +382,14 @@ impl Run<'_, '_> {
     }
 
     fn open(&self) -> anyhow::Result<Abilities> {
-        self.pass.collection.open(self.pass.subscription.create && !self.pass.options.dry_run)
+        self.pass.collection.open(self.may_create() && !self.pass.options.dry_run)
+    }
+
+    /// Whether a missing target is made. A folder is made for the first pass; later its absence may be that of a disk.
+    fn may_create(&self) -> bool {
+        let subscription = self.pass.subscription;
+        let is_folder = matches!(subscription.target, TargetAddress::Folder(_));
+        subscription.create || (is_folder && self.memory.settled_at.is_none())
     }
 
     fn known(&self) -> anyhow::Result<Known> {

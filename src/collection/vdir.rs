@@ -43,11 +43,17 @@ impl Vdir {
 }
 
 impl Collection for Vdir {
-    fn open(&self, _create: bool) -> anyhow::Result<Abilities> {
-        if self.path.metadata().is_ok_and(|metadata| !metadata.is_dir()) {
-            return Err(fault(Kind::Configuration, format!("{} is not a folder", self.path.display())));
+    fn open(&self, create: bool) -> anyhow::Result<Abilities> {
+        match self.path.metadata() {
+            Ok(metadata) if !metadata.is_dir() => {
+                return Err(fault(Kind::Configuration, format!("{} is not a folder", self.path.display())));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound && !create => {
+                let text = format!("the folder {} is not there; is a disk missing?", self.path.display());
+                return Err(fault(Kind::Missing, text));
+            }
+            _ => fs::create_dir_all(&self.path).or_fault(Kind::State, || self.failed())?,
         }
-        fs::create_dir_all(&self.path).or_fault(Kind::State, || self.failed())?;
         Ok(Abilities { connections: 1, needs_schedule_agent: false, components: Vec::new() })
     }
 

@@ -51,8 +51,12 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
         let served = owner.serve();
         (passes.join(), served)
     });
-    served?;
     let reports = reports.map_err(|_| fault(Kind::Internal, "a pass panicked; please report this"))?;
+    // What SQLite stumbles over while it works is set aside too, so that the next run is no dead end.
+    if served.is_err() || reports.iter().any(|report| report.kind() == Some(Kind::State)) {
+        State::set_aside_if_damaged(&config.state)?;
+    }
+    served?;
     let standings: Vec<Standing> = reports.iter().map(|report| standing(report, &stop)).collect();
     let code = exit::combine(&standings);
     tell(&reports, arguments, code, output);
@@ -179,10 +183,8 @@ fn tell(reports: &[PassReport], arguments: &cli::Run, code: u8, output: &Output)
                 output.say(&line);
             }
         }
-        if let Some(steps) = report.plan.as_ref().filter(|_| !arguments.json) {
-            for step in human::steps(steps) {
-                output.result(&format!("{step}\n"));
-            }
+        if !arguments.json {
+            output.result(&human::dry_run(report));
         }
     }
 }

@@ -171,11 +171,16 @@ impl<'a> Entry<'a> {
         let name = self.name_text();
         match Name::of(name) {
             Name::Begin | Name::End if !self.names_component() => Name::Other,
-            // An address at the beginning of a line of text that was not escaped (`reference/peers.md` F28).
-            Name::Other if self.value().starts_with(b"//") && memchr(b'-', name).is_none() => Name::Malformed,
+            Name::Other if self.is_address() => Name::Malformed,
             Name::Other if memchr(b'_', name).is_some() => Name::Underscored,
             known => known,
         }
+    }
+
+    /// An address at the beginning of a line of text that was not escaped (`reference/peers.md` F28).
+    fn is_address(&self) -> bool {
+        let rest = slice(&self.text, self.name_end..self.text.len());
+        rest.starts_with(b"://") && memchr(b'-', self.name_text()).is_none()
     }
 
     fn names_component(&self) -> bool {

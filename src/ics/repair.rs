@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr_iter;
+
 use super::Complaint;
 use super::charset;
 use super::entry::{Entry, Name, Names, set_of};
@@ -215,7 +217,7 @@ impl<'a> Mender<'_, 'a> {
     /// A line of a text whose line breaks were not escaped goes to the line before (`reference/peers.md` F28), unless
     /// that one is no text.
     fn malformed(&mut self, entry: &Entry<'a>) {
-        if !self.last().is_some_and(holds_text) {
+        if !self.last().is_some_and(takes_text) {
             return self.drop(entry, "is no property; it is left out");
         }
         self.complain_of("", "has a line break in its text that is not escaped");
@@ -350,11 +352,15 @@ fn uid_of(component: &[Entry<'_>]) -> String {
     uid.map(|uid| String::from_utf8_lossy(uid).into_owned()).unwrap_or_default()
 }
 
-/// Whether a line break may stand in the value, as far as that is known.
-fn holds_text(entry: &Entry<'_>) -> bool {
+/// Whether the value is text, as far as that is known, and more of it stays there: a quote that is open among the
+/// parameters would take it in. Parameters are read anew with each line, so they must not be endless.
+fn takes_text(entry: &Entry<'_>) -> bool {
+    const LONGEST: usize = 4096;
     let name = entry.label();
     let numeric = name.starts_with("TZOFFSET") || name == "PERCENT-COMPLETE";
-    entry.name.is_in(TEXTS) && !numeric
+    let (parameters, _) = entry.parts();
+    let closed = parameters.len() <= LONGEST && memchr_iter(b'"', parameters).count().is_multiple_of(2);
+    entry.name.is_in(TEXTS) && !numeric && closed
 }
 
 fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {

@@ -54,7 +54,7 @@ pub fn lines(report: &PassReport, listener: Listener) -> Vec<Line> {
         lines.push(line(Weight::Info, format!("{}: in order again", report.name)));
     }
     let changed = report.outcome == Outcome::Changed || report.wrote();
-    if watched || (listener == Listener::Journal && changed) {
+    if report.plan.is_none() && (watched || (listener == Listener::Journal && changed)) {
         lines.push(line(Weight::Info, result(report)));
     }
     for refused in &report.rejected {
@@ -111,7 +111,7 @@ fn result(report: &PassReport) -> String {
             let (took, tenths) = (seconds / 10, seconds % 10);
             match &report.plan {
                 Some(_) if counts.is_empty() => format!("{name}: nothing to do, {} unchanged", report.unchanged),
-                Some(_) => format!("{name}: would have {counts}; {} unchanged", report.unchanged),
+                Some(_) => format!("{name}: would be: {counts}; {} unchanged", report.unchanged),
                 None if counts.is_empty() => format!("{name}: unchanged, {} objects", report.unchanged),
                 None => format!("{name}: {counts}; {} unchanged ({took}.{tenths} s)", report.unchanged),
             }
@@ -142,9 +142,12 @@ pub fn title(summary: &str, uid: &str) -> String {
     if summary.is_empty() { format!("(no title, UID {uid})") } else { format!("“{summary}” (UID {uid})") }
 }
 
-/// The steps of a dry run, event by event: sign, date, title, what changes.
-pub fn steps(steps: &[Step]) -> Vec<String> {
-    steps.iter().map(step).collect()
+/// A dry run: the counts, and event by event sign, date, title, what changes. Empty for a real run.
+pub fn dry_run(report: &PassReport) -> String {
+    let Some(steps) = &report.plan else {
+        return String::new();
+    };
+    steps.iter().fold(format!("{}\n", result(report)), |text, one| text + &step(one) + "\n")
 }
 
 fn step(step: &Step) -> String {
@@ -163,7 +166,9 @@ fn step(step: &Step) -> String {
     let uid = step.op.key().map_or("unknown", |key| key.uid.as_str());
     let what = if step.summary.is_empty() { format!("(no title, UID {uid})") } else { step.summary.clone() };
     let note = if note.is_empty() { note } else { format!("  [{note}]") };
-    format!("  {sign} {:<30} {what}{note}", step.start).trim_end().to_owned()
+    // The time zone is left to the JSON: the columns are for the eye.
+    let start: Vec<&str> = step.start.split(' ').take(2).collect();
+    format!("  {sign} {:<16}  {what}{note}", start.join(" "))
 }
 
 #[cfg(test)]

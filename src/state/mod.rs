@@ -8,10 +8,10 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 pub use owner::{Handle, Owner};
 pub use record::ForeignObject;
@@ -32,12 +32,53 @@ pub struct State {
 }
 
 impl State {
-    /// Opens the state file, makes it (private to the user) if it is not there, and brings its schema up to date.
+    /// Opens the state file, makes it (private to the user) if it is not there, and brings its schema up to date. A
+    /// damaged file is set aside, and said so: a new one is rebuilt by looking at the targets.
     pub fn open(path: &Path) -> anyhow::Result<State> {
-        let what = || format!("cannot open the state file {}", path.display());
         files::make_private(path)?;
-        let connection = Connection::open(path).or_fault(Kind::State, what)?;
-        State::prepare(connection).or_fault(Kind::State, what)
+        let opened = State::open_file(path).or_else(|error| {
+            if !is_damage(&error) {
+                return Err(error);
+            }
+            State::set_aside(path)?;
+            files::make_private(path)?;
+            State::open_file(path)
+        });
+        opened.or_fault(Kind::State, || format!("cannot open the state file {}", path.display()))
+    }
+
+    fn open_file(path: &Path) -> anyhow::Result<State> {
+        State::prepare(Connection::open(path)?)
+    }
+
+    /// Looks into a state file that made trouble, and sets it aside if it is damaged; whether it did so.
+    pub fn set_aside_if_damaged(path: &Path) -> anyhow::Result<bool> {
+        let check = || {
+            let connection = Connection::open(path)?;
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+        };
+        let damaged = match check() {
+            Ok(verdict) => verdict != "ok",
+            Err(error) => is_damage(&error.into()),
+        };
+        if damaged {
+            State::set_aside(path)?;
+        }
+        Ok(damaged)
+    }
+
+    fn set_aside(path: &Path) -> anyhow::Result<()> {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let aside = with_suffix(path, &format!(".damaged-{seconds}"));
+        let failed = || format!("cannot set the damaged state file {} aside", path.display());
+        std::fs::rename(path, &aside).or_fault(Kind::State, failed)?;
+        // A journal that stayed would be played back into the new file.
+        let _ = std::fs::rename(with_suffix(path, "-journal"), with_suffix(&aside, "-journal"));
+        log::warn!(
+            "the state file was damaged and is now {}; a new one is made by comparing with the targets, which loses nothing",
+            aside.display()
+        );
+        Ok(())
     }
 
     /// Opens an existing state file for reading; `None` when there is none.
@@ -54,6 +95,7 @@ impl State {
         State::prepare(connection).or_fault(Kind::State, || "no memory for a state".to_owned())
     }
 
+    /// Errors are those of SQLite, but for a file of a newer program.
     fn prepare(connection: Connection) -> anyhow::Result<State> {
         connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(64);
@@ -100,6 +142,17 @@ impl State {
     fn statement(&self, sql: &str) -> anyhow::Result<rusqlite::CachedStatement<'_>> {
         self.connection.prepare_cached(sql).or_fault(Kind::State, reading)
     }
+}
+
+fn is_damage(error: &anyhow::Error) -> bool {
+    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn reading() -> String {

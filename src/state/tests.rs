@@ -129,13 +129,47 @@ fn a_state_file_is_open_to_nobody_else() {
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
 }
 
+/// The names of the files in a folder, sorted, with digits as `#`.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().replace(|letter: char| letter.is_ascii_digit(), "#"))
+        .collect();
+    names.sort();
+    names
+}
+
 #[test]
-fn a_file_that_is_no_state_is_refused_with_its_path() {
+fn a_file_that_is_no_state_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
-    std::fs::write(&path, "not a database, and longer than nothing at all").unwrap();
+    std::fs::write(&path, "garbage ".repeat(1000)).unwrap();
+    assert_eq!(State::open(&path).unwrap().subscriptions().unwrap(), []);
+    assert_eq!(names(folder.path()), ["state.db", "state.db.damaged-##########"]);
+}
+
+#[test]
+fn a_state_that_turns_out_to_be_damaged_is_set_aside_and_a_sound_one_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let state = State::open(&path).unwrap();
+    let id = state.subscription("work", "t").unwrap();
+    (0..500).for_each(|number| state.put_record(id, &record(&format!("u{number}"), Standing::Mirrored)).unwrap());
+    drop(state);
+    assert!(!State::set_aside_if_damaged(&path).unwrap());
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(20_000).unwrap();
+    assert!(State::set_aside_if_damaged(&path).unwrap());
+    assert_eq!(State::open(&path).unwrap().subscriptions().unwrap(), []);
+}
+
+#[test]
+fn a_state_of_a_newer_program_is_refused_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    State::open(&path).unwrap().connection.pragma_update(None, "user_version", 99).unwrap();
     let error = State::open(&path).map(drop).unwrap_err();
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    assert_eq!(names(folder.path()), ["state.db"]);
 }
 
 #[test]

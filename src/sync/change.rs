@@ -8,7 +8,7 @@ use super::settle::settle;
 use super::wanted::Matched;
 use super::{FORM, Run};
 use crate::collection::Abilities;
-use crate::error::{Kind, fault};
+use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
 use crate::ics::Feed;
 use crate::memory::Memory;
@@ -41,7 +41,12 @@ enum Round {
 impl Run<'_, '_> {
     /// Looks, plans, writes and settles; a second time for objects that someone changed meanwhile.
     pub(super) fn change(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
-        let abilities = self.open()?;
+        let abilities = match self.open() {
+            Err(error) if self.pass.options.dry_run && self.may_create() && kind_of(&error) == Kind::Missing => {
+                return self.show_all(feed);
+            }
+            abilities => abilities?,
+        };
         if let Round::Settled(changes) = self.round(feed, &abilities, self.pass.options.full)? {
             return Ok(changes);
         }
@@ -52,6 +57,16 @@ impl Run<'_, '_> {
                 Err(fault(Kind::Unavailable, text))
             }
         }
+    }
+
+    /// The dry run for a target that a real one would make.
+    fn show_all(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
+        let known = Known::default();
+        let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
+        let matched = Matched::new(feed, &known.records, name, &source, false);
+        let plan = self.plan(&matched, &Seen::default());
+        self.show(&plan, &matched, &known)?;
+        Ok(Changes { mark: Mark::default(), listed: false, retry_rejected_at: None })
     }
 
     fn round(&mut self, feed: &Feed, abilities: &Abilities, everything: bool) -> anyhow::Result<Round> {
@@ -70,7 +85,7 @@ impl Run<'_, '_> {
             self.show(&plan, &matched, &known)?;
             return Ok(Round::Settled(Changes { mark: look.mark, listed: look.listed, retry_rejected_at: None }));
         }
-        self.carry_out(&plan, &look, &seen, &known, &matched, abilities)
+        self.carry_out(&plan, &look, &seen, &known, &matched)
     }
 
     fn plan(&self, matched: &Matched<'_>, seen: &Seen) -> Plan {
@@ -92,18 +107,15 @@ impl Run<'_, '_> {
         seen: &Seen,
         known: &Known,
         matched: &Matched<'_>,
-        abilities: &Abilities,
     ) -> anyhow::Result<Round> {
         let id = self.begin(plan, seen, known)?;
+        // Asked again, without a request: by now the round trip is known, and with it how many connections help.
+        let connections = self.open()?.connections;
         let writes: Vec<&Op> = plan.ops.iter().filter(|op| op.is_write()).collect();
         let deletes = writes.iter().position(|op| matches!(op, Op::Delete { .. })).unwrap_or(writes.len());
         let (puts, deletes) = writes.split_at(deletes);
         let stage = Stage {
-            executor: Executor {
-                collection: self.pass.collection,
-                connections: abilities.connections,
-                stop: self.pass.stop,
-            },
+            executor: Executor { collection: self.pass.collection, connections, stop: self.pass.stop },
             matched,
             total: writes.len(),
             progress: self.pass.progress,
@@ -125,10 +137,11 @@ impl Run<'_, '_> {
     }
 
     /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
-    /// settled one: should the feed go back to its old form, its validators must not hide what was written meanwhile.
+    /// settled one.
     fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known) -> anyhow::Result<Id> {
         let (name, target) = (self.pass.subscription.name.clone(), self.pass.subscription.target.canonical());
         let writes = plan.ops.iter().any(Op::is_write);
+        self.began |= writes;
         let old: HashSet<_> = known.foreign.iter().collect();
         let foreign_changed =
             old.len() != seen.foreign.len() || seen.foreign.iter().any(|object| !old.contains(object));

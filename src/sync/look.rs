@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use super::wanted::Matched;
 use crate::collection::Collection;
-use crate::dav::sync_collection::token_is_plausible;
 use crate::ics;
 use crate::memory::Memory;
 use crate::model::{Changes, Etag, Href, Key, Mark, Record, Standing, Stored};
@@ -12,8 +11,8 @@ use crate::plan::{Found, Remote};
 use crate::state::ForeignObject;
 use crate::time::{DAY, Timestamp};
 
-/// Every object is listed anew after this many seconds, whatever marks and deltas say: sabre accepts tokens that it never
-/// gave out (`reference/servers.md` §5).
+/// Every object is listed anew after this many seconds, whatever marks and deltas say: on sabre a reader between two
+/// concurrent writers can miss a change for ever (`reference/servers.md` §5).
 const LIST_EVERY: u64 = 7 * DAY;
 /// Objects are read, compared and let go in portions of this size, so that memory stays bounded.
 const PORTION: usize = 200;
@@ -77,12 +76,9 @@ fn look_at_changes(
     memory: &Memory,
     known: &Known,
 ) -> anyhow::Result<Option<Look>> {
-    let (Some(since), Some(current)) = (&memory.mark.sync_token, &mark.sync_token) else {
+    let Some(since) = memory.mark.sync_token.as_ref().filter(|_| mark.sync_token.is_some()) else {
         return Ok(None);
     };
-    if !token_is_plausible(since, current) {
-        return Ok(None);
-    }
     let Changes::Since { changed, gone, sync_token } = collection.changes(since)? else {
         return Ok(None);
     };
@@ -119,6 +115,7 @@ impl Look {
 }
 
 /// What the look found, put in order for the plan.
+#[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) remote: Remote,
     /// Hrefs that begin like ours and that no record has.

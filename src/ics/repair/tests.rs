@@ -106,6 +106,7 @@ fn a_raw_line_break_in_a_text_is_escaped_and_elsewhere_the_line_goes() {
     let glued = "DESCRIPTION:Dear all\\nplease see\\nhttps://a.example/x\nUID:a";
     check(raw, glued, &["not escaped"]);
     check("PERCENT-COMPLETE:5\ngarbage", "PERCENT-COMPLETE:5", &["is no property"]);
+    check("LINK;A=\"open:x\nLINK;\"", "LINK;A=\"open:x", &["is no property"]);
     check("UID:a\ngarbage\n:value", "UID:a", &["is no property"]);
 }
 

@@ -39,6 +39,7 @@ fn a_line_may_be_long_and_have_many_parameters() {
 fn many_broken_lines_cost_no_more_than_their_number() {
     assert_eq!(survives(within(&"raw text\n".repeat(200_000))), 1);
     assert_eq!(survives(within(&format!("SUMMARY:x\n{}", "raw text\n".repeat(200_000)))), 1);
+    assert_eq!(survives(within(&format!("X;A={}:x\n{}", "y".repeat(1_000_000), "raw text\n".repeat(200_000)))), 1);
     assert_eq!(survives(within(&format!("X;QUOTED-PRINTABLE:=\n{}", "X:=\n".repeat(200_000)))), 1);
     assert_eq!(survives(within(&"\n\r\n".repeat(500_000))), 1);
     assert_eq!(survives(within(&format!("SUMMARY:x\n{}", " \n".repeat(500_000)))), 1);
