@@ -79,19 +79,20 @@ impl Runner {
     fn all(self, subscriptions: &[&Subscription], jobs: usize) -> Vec<PassReport> {
         let next = AtomicUsize::new(0);
         let (sender, reports) = channel();
-        thread::scope(|scope| {
-            for _ in 0..jobs.clamp(1, subscriptions.len().max(1)) {
-                let (sender, next, runner) = (sender.clone(), &next, &self);
-                scope.spawn(move || {
-                    loop {
-                        let place = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(subscription) = subscriptions.get(place) else { break };
-                        if sender.send((place, runner.one(subscription))).is_err() {
-                            break;
-                        }
-                    }
-                });
+        let work = || {
+            loop {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let Some(subscription) = subscriptions.get(place) else { break };
+                // The receiver stands below and outlives this.
+                let _ = sender.send((place, self.one(subscription)));
             }
+        };
+        thread::scope(|scope| {
+            // This thread is one of the workers: the usual run of one subscription needs no other.
+            for _ in 1..jobs.min(subscriptions.len()) {
+                scope.spawn(work);
+            }
+            work();
         });
         drop(sender);
         let mut reports: Vec<(usize, PassReport)> = reports.iter().collect();
