@@ -327,7 +327,8 @@ impl Run<'_, '_> {
         hash: Hash,
         validators: Validators,
     ) -> anyhow::Result<Fresh> {
-        let feed = ics::read(body, charset).map_err(|reason| fault(Kind::Feed, reason))?;
+        let feed = ics::read(body, charset)
+            .map_err(|reason| fault(Kind::Feed, format!("the feed cannot be used: {reason}")))?;
         for complaint in feed.complaints() {
             log::info!("{}: {complaint}", self.pass.subscription.name);
         }
