@@ -102,7 +102,7 @@ impl Runner {
         if !self.options.dry_run
             && let Err(error) = self.ends.remember()
         {
-            log::warn!("the servers' challenges could not be remembered: {}", sentence(&error));
+            log::info!("the servers' challenges could not be remembered: {}", sentence(&error));
         }
         reports.into_iter().map(|(_, report)| report).collect()
     }
