@@ -90,7 +90,9 @@ impl Run<'_, '_> {
         let seen = read(collection, &look, &known, &matched, &self.prefix(), distrusts_hashes)?;
         let plan = self.plan(&matched, &seen);
         self.report.held.clone_from(&plan.hold);
-        self.report.unchanged = untouched(&matched, &plan);
+        // What an earlier round wrote stands there unchanged for this one.
+        let before = self.report.created + self.report.updated + self.report.adopted;
+        self.report.unchanged = untouched(&matched, &plan).saturating_sub(before);
         if self.pass.options.dry_run {
             self.show(&plan, &matched, &known)?;
             return Ok(Round::Settled(Changes { mark: look.mark, listed: look.listed, retry_rejected_at: None }));
