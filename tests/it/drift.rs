@@ -249,6 +249,19 @@ fn a_calendar_that_was_made_anew_is_filled_again() {
 }
 
 #[test]
+fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_noticed_within_a_week() {
+    let setting = watched("");
+    setting.dav.work(|work| *work = Calendar::default());
+    for number in 0..9 {
+        setting.dav.work(|work| work.put(&format!("{number}.ics"), object(&format!("m{number}"), "Mine")));
+    }
+    setting.run(&[]).exits(0);
+    setting.env.later(7 * 86_400);
+    setting.run(&[]).exits(0);
+    assert!(setting.uids().starts_with("a b m0"), "{}", setting.uids());
+}
+
+#[test]
 fn a_calendar_that_came_back_from_a_backup_is_brought_up_to_date() {
     let setting = watched("");
     let backup = setting.dav.work(|work| work.clone());
