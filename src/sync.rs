@@ -211,6 +211,7 @@ impl Run<'_, '_> {
     fn mirror(&mut self) -> anyhow::Result<Memory> {
         let settings = self.fingerprint();
         let trusts = self.trusts(settings);
+        let mut seen = None;
         let fresh = match self.gates(trusts)? {
             Gated::Changed(fresh) => fresh,
             Gated::Unchanged(feed_memory, feed) => {
@@ -218,7 +219,8 @@ impl Run<'_, '_> {
                 if !self.verify_is_due() {
                     return Ok(self.settled(next));
                 }
-                if let Some(look) = self.look_for_drift()? {
+                let (look, drifted) = self.look_for_drift()?;
+                if !drifted {
                     next.mark = look.mark;
                     next.looked_at = Some(self.started);
                     if look.listed {
@@ -226,6 +228,7 @@ impl Run<'_, '_> {
                     }
                     return Ok(self.settled(next));
                 }
+                seen = Some(look);
                 match feed {
                     Some(feed) => Fresh { feed, memory: feed_memory },
                     None => self.fetch_fresh()?,
@@ -233,7 +236,7 @@ impl Run<'_, '_> {
             }
         };
         let feed_memory = fresh.memory.clone();
-        let changes = self.change(&fresh.feed)?;
+        let changes = self.change(&fresh.feed, seen)?;
         let mut next = Memory {
             settings: Some(settings),
             form: Some(FORM),
@@ -273,7 +276,8 @@ impl Run<'_, '_> {
     /// Every setting that shapes the output, in one hash.
     fn fingerprint(&self) -> Hash {
         let subscription = self.pass.subscription;
-        let settings = format!("{:?} {:?} {:?}", subscription.on_conflict, subscription.on_drift, subscription.deletes);
+        let Subscription { on_conflict, on_drift, deletes, attendees, .. } = subscription;
+        let settings = format!("{on_conflict:?} {on_drift:?} {deletes:?} {attendees:?}");
         ics::sha256(&[&FORM.to_be_bytes(), subscription.source.reveal().as_bytes(), settings.as_bytes()])
     }
 
@@ -371,16 +375,17 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Looks at the target though the feed did not change. `None`: something of ours is not as it should be.
-    fn look_for_drift(&mut self) -> anyhow::Result<Option<Look>> {
+    /// Looks at the target though the feed did not change, and tells whether something of ours is not as it should be.
+    fn look_for_drift(&mut self) -> anyhow::Result<(Look, bool)> {
         self.open()?;
         let mark = self.pass.collection.mark()?;
         if proves_nothing_changed(&mark, self.memory, self.started) {
-            return Ok(Some(Look { mark, ..Look::default() }));
+            return Ok((Look { mark, ..Look::default() }, false));
         }
         let known = self.known()?;
-        let seen = look(self.pass.collection, mark, self.memory, &known, false, self.started)?;
-        Ok((!seen.shows_drift(&known, &self.prefix())).then_some(seen))
+        let look = look(self.pass.collection, mark, self.memory, &known, false, self.started)?;
+        let drifted = look.shows_drift(&known, &self.prefix());
+        Ok((look, drifted))
     }
 
     fn open(&self) -> anyhow::Result<Abilities> {

@@ -10,7 +10,7 @@ use super::{FORM, Run};
 use crate::collection::Abilities;
 use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
-use crate::ics::Feed;
+use crate::ics::{Feed, Form};
 use crate::memory::Memory;
 use crate::model::{Mark, Written};
 use crate::plan::{Facts, OnDrift, Op, Plan, plan};
@@ -39,18 +39,19 @@ enum Round {
 }
 
 impl Run<'_, '_> {
-    /// Looks, plans, writes and settles; a second time for objects that someone changed meanwhile.
-    pub(super) fn change(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
+    /// Looks, if `seen` is not there already, plans, writes and settles; a second time for objects that someone changed
+    /// meanwhile.
+    pub(super) fn change(&mut self, feed: &Feed, seen: Option<Look>) -> anyhow::Result<Changes> {
         let abilities = match self.open() {
             Err(error) if self.pass.options.dry_run && self.may_create() && kind_of(&error) == Kind::Missing => {
                 return self.show_all(feed);
             }
             abilities => abilities?,
         };
-        if let Round::Settled(changes) = self.round(feed, &abilities, self.pass.options.full)? {
+        if let Round::Settled(changes) = self.round(feed, &abilities, seen, self.pass.options.full)? {
             return Ok(changes);
         }
-        match self.round(feed, &abilities, true)? {
+        match self.round(feed, &abilities, None, true)? {
             Round::Settled(changes) => Ok(changes),
             Round::Stale(objects) => {
                 let text = format!("{objects} objects are being changed by someone else at this moment");
@@ -63,19 +64,28 @@ impl Run<'_, '_> {
     fn show_all(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
         let known = Known::default();
         let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
-        let matched = Matched::new(feed, &known.records, name, &source, false);
+        let matched = Matched::new(feed, &known.records, name, &source, self.form(false));
         let plan = self.plan(&matched, &Seen::default());
         self.show(&plan, &matched, &known)?;
         Ok(Changes { mark: Mark::default(), listed: false, retry_rejected_at: None })
     }
 
-    fn round(&mut self, feed: &Feed, abilities: &Abilities, everything: bool) -> anyhow::Result<Round> {
+    fn round(
+        &mut self,
+        feed: &Feed,
+        abilities: &Abilities,
+        seen: Option<Look>,
+        everything: bool,
+    ) -> anyhow::Result<Round> {
         let collection = self.pass.collection;
-        let mark = collection.mark()?;
         let known = self.known()?;
         let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
-        let matched = Matched::new(feed, &known.records, name, &source, abilities.needs_schedule_agent);
-        let look = look(collection, mark, self.memory, &known, everything, self.started)?;
+        let form = self.form(abilities.needs_schedule_agent);
+        let matched = Matched::new(feed, &known.records, name, &source, form);
+        let look = match seen {
+            Some(look) => look,
+            None => look(collection, collection.mark()?, self.memory, &known, everything, self.started)?,
+        };
         let distrusts_hashes = self.memory.form.is_some_and(|form| form != FORM);
         let seen = read(collection, &look, &known, &matched, &self.prefix(), distrusts_hashes)?;
         let plan = self.plan(&matched, &seen);
@@ -86,6 +96,11 @@ impl Run<'_, '_> {
             return Ok(Round::Settled(Changes { mark: look.mark, listed: look.listed, retry_rejected_at: None }));
         }
         self.carry_out(&plan, &look, &seen, &known, &matched)
+    }
+
+    /// How the objects are written for this target.
+    fn form(&self, schedule_agent: bool) -> Form {
+        Form { target_uid: None, schedule_agent, attendees: self.pass.subscription.attendees }
     }
 
     fn plan(&self, matched: &Matched<'_>, seen: &Seen) -> Plan {

@@ -13,6 +13,8 @@
 // Tests are not an interface, and each helper serves several modules, not each module all helpers.
 #![allow(unreachable_pub, missing_docs, clippy::missing_panics_doc)]
 
+/// People in events, and mail.
+mod attendees;
 /// After a failure the program stays away for a while.
 mod backoff;
 /// Convergence under every fault.
