@@ -384,7 +384,7 @@ impl Run<'_, '_> {
         }
         let known = self.known()?;
         let look = look(self.pass.collection, mark, self.memory, &known, false, self.started)?;
-        let drifted = look.shows_drift(&known, &self.prefix());
+        let drifted = look.shows_drift(&known);
         Ok((look, drifted))
     }
 

@@ -92,15 +92,17 @@ impl State {
     /// Replaces what is known of the foreign objects.
     pub fn set_foreign_objects(&self, id: Id, objects: &[ForeignObject]) -> anyhow::Result<()> {
         self.run("DELETE FROM foreign_object WHERE subscription = ?1", [id])?;
-        for (href, etag, key) in objects {
-            let (component, uid) = key.as_ref().map(|key| (key.component.as_str(), &key.uid)).unzip();
-            self.run(
-                "INSERT OR REPLACE INTO foreign_object (subscription, href, etag, component, uid)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![id, href.as_str(), etag.as_str(), component, uid],
-            )?;
-        }
-        Ok(())
+        objects.iter().try_for_each(|object| self.add_foreign_object(id, object))
+    }
+
+    /// Remembers one more foreign object.
+    pub fn add_foreign_object(&self, id: Id, (href, etag, key): &ForeignObject) -> anyhow::Result<()> {
+        let (component, uid) = key.as_ref().map(|key| (key.component.as_str(), &key.uid)).unzip();
+        self.run(
+            "INSERT OR REPLACE INTO foreign_object (subscription, href, etag, component, uid)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id, href.as_str(), etag.as_str(), component, uid],
+        )
     }
 
     /// When the earliest rejection was that still stands.

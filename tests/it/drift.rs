@@ -33,6 +33,54 @@ fn an_edit_is_kept_when_the_subscription_says_so_until_the_feed_changes_the_even
 }
 
 #[test]
+fn an_edited_object_whose_event_leaves_the_feed_is_deleted_or_released_for_good() {
+    for (keys, uids) in [("", "b"), ("on_drift = \"keep\"", "a b")] {
+        let setting = watched(keys);
+        setting.edit("a", "Edited");
+        setting.feed.set(feed(&["b"]));
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+        setting.run(&[]).exits(0);
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+    }
+}
+
+#[test]
+fn a_released_object_follows_its_event_when_that_comes_back() {
+    let setting = watched("on_drift = \"keep\"");
+    setting.edit("a", "Edited");
+    setting.feed.set(feed(&["b"]));
+    setting.run(&[]).exits(0);
+    setting.edit("a", "Edited again");
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["a", "b"]));
+    setting.run(&[]).exits(0);
+    assert!(setting.uids() == "a b" && setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
+fn an_object_that_is_edited_just_before_its_deletion_is_deleted_or_released() {
+    for (keys, uids) in [("", "b c"), ("on_drift = \"keep\"", "a b c")] {
+        let setting = watched(keys);
+        let (name, edited) = (setting.name_of("a"), object("a", "Edited"));
+        setting.feed.set(feed(&["b", "c"]));
+        let mut is_done = false;
+        setting.dav.meddle(move |_, work| {
+            // The create of `c` is through, the delete of `a` is about to come.
+            if !is_done && work.objects.len() == 3 {
+                is_done = true;
+                work.put(&name, edited.clone());
+            }
+        });
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+    }
+}
+
+#[test]
 fn a_deletion_on_the_server_is_undone_or_kept() {
     for (keys, uids) in [("", "a b"), ("on_drift = \"keep\"", "b")] {
         let setting = watched(keys);
