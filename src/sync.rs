@@ -276,7 +276,8 @@ impl Run<'_, '_> {
     /// Every setting that shapes the output, in one hash.
     fn fingerprint(&self) -> Hash {
         let subscription = self.pass.subscription;
-        let settings = format!("{:?} {:?} {:?}", subscription.on_conflict, subscription.on_drift, subscription.deletes);
+        let Subscription { on_conflict, on_drift, deletes, attendees, .. } = subscription;
+        let settings = format!("{on_conflict:?} {on_drift:?} {deletes:?} {attendees:?}");
         ics::sha256(&[&FORM.to_be_bytes(), subscription.source.reveal().as_bytes(), settings.as_bytes()])
     }
 

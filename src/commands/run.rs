@@ -1,5 +1,6 @@
 //! `run`: a pass over each subscription that is asked for, several side by side.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -75,21 +76,22 @@ struct Runner {
 }
 
 impl Runner {
-    /// Every pass, `jobs` at a time; the reports in the order of the subscriptions.
+    /// Every pass, `jobs` targets at a time; the reports in the order of the subscriptions.
     fn all(self, subscriptions: &[&Subscription], jobs: usize) -> Vec<PassReport> {
+        let queues = by_target(subscriptions);
         let next = AtomicUsize::new(0);
         let (sender, reports) = channel();
         let work = || {
-            loop {
-                let place = next.fetch_add(1, Ordering::Relaxed);
-                let Some(subscription) = subscriptions.get(place) else { break };
-                // The receiver stands below and outlives this.
-                let _ = sender.send((place, self.one(subscription)));
+            while let Some(queue) = queues.get(next.fetch_add(1, Ordering::Relaxed)) {
+                for (place, subscription) in queue {
+                    // The receiver stands below and outlives this.
+                    let _ = sender.send((*place, self.one(subscription)));
+                }
             }
         };
         thread::scope(|scope| {
             // This thread is one of the workers: the usual run of one subscription needs no other.
-            for _ in 1..jobs.min(subscriptions.len()) {
+            for _ in 1..jobs.min(queues.len()) {
                 scope.spawn(work);
             }
             work();
@@ -97,7 +99,9 @@ impl Runner {
         drop(sender);
         let mut reports: Vec<(usize, PassReport)> = reports.iter().collect();
         reports.sort_by_key(|(place, _)| *place);
-        if let Err(error) = self.ends.remember() {
+        if !self.options.dry_run
+            && let Err(error) = self.ends.remember()
+        {
             log::warn!("the servers' challenges could not be remembered: {}", sentence(&error));
         }
         reports.into_iter().map(|(_, report)| report).collect()
@@ -162,6 +166,17 @@ impl Runner {
     }
 }
 
+/// The subscriptions with their places, those of one target behind each other: it takes one writer at a time.
+fn by_target<'a>(subscriptions: &[&'a Subscription]) -> Vec<Vec<(usize, &'a Subscription)>> {
+    let mut first_places: HashMap<String, usize> = HashMap::new();
+    let mut queues: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+    for (place, subscription) in subscriptions.iter().enumerate() {
+        let first = *first_places.entry(subscription.target.canonical()).or_insert(place);
+        queues.entry(first).or_default().push((place, *subscription));
+    }
+    queues.into_values().collect()
+}
+
 /// What a report means for the exit code. A back-off says 75, or silently repeats the code of a trouble that waiting
 /// will not mend, so that a monitor does not flap.
 fn standing(report: &PassReport, stop: &Stop) -> Standing {
@@ -178,8 +193,10 @@ fn tell(reports: &[PassReport], arguments: &cli::Run, code: u8, output: &Output)
     if arguments.json {
         output.result(&json::run(reports, code, arguments.dry_run));
     }
+    // Who asks for a dry run reads its answer, through a pager or a pipe as well.
+    let listener = if arguments.dry_run { human::Listener::Terminal } else { output.listener };
     for report in reports {
-        for line in human::lines(report, output.listener) {
+        for line in human::lines(report, listener) {
             if !arguments.json || line.weight != human::Weight::Info {
                 output.say(&line);
             }

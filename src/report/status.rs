@@ -77,13 +77,13 @@ fn block(report: &StatusReport, now: Timestamp) -> String {
     let mut tell = |what: &str, value: &str| {
         let _ = writeln!(text, "  {what:<9} {value}");
     };
-    if let Some(failing) = &report.memory.failing {
+    if let Some(failing) = report.memory.failing.as_ref().filter(|_| report.configured) {
         tell("trouble", &failing.message);
         if let Some(at) = failing.retry_at.filter(|at| *at > now) {
             tell("next try", &format!("in {}, or now with --force", in_words(at.since(now))));
         }
     }
-    if let Some(held) = &report.memory.held {
+    if let Some(held) = report.memory.held.as_ref().filter(|_| report.configured) {
         tell("held", &format!("{} deletions: {}", held.deletes, held.reason));
         tell("release", &format!("baikal-sync run {} --allow-deletes", report.name));
     }
@@ -106,8 +106,11 @@ fn block(report: &StatusReport, now: Timestamp) -> String {
 
 fn headline(report: &StatusReport, now: Timestamp) -> String {
     match (report.state(), &report.memory.failing) {
+        (State::Failing, Some(failing)) if failing.failures == 1 => {
+            format!("failed {} ago", in_words(now.since(failing.since)))
+        }
         (State::Failing, Some(failing)) => {
-            format!("failing for {}, {}", in_words(now.since(failing.since)), times(failing.failures))
+            format!("failing for {}, {} times in a row", in_words(now.since(failing.since)), failing.failures)
         }
         (State::Failing, None) => "failing".to_owned(),
         (State::Held, _) => "held, a person must look".to_owned(),
@@ -119,10 +122,6 @@ fn headline(report: &StatusReport, now: Timestamp) -> String {
         (State::InOrder, _) => "in order".to_owned(),
         (State::NotConfigured, _) => "not in the configuration any more".to_owned(),
     }
-}
-
-fn times(failures: u32) -> String {
-    if failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") }
 }
 
 fn plural(number: u64, what: &str) -> String {
@@ -181,5 +180,13 @@ a: in order
   settled   5 minutes ago
 ";
         assert_eq!(text(&[settled("a"), broken], NOW), expected);
+    }
+
+    #[test]
+    fn an_old_place_promises_no_next_try() {
+        let failing = Failing { failures: 1, retry_at: Some(NOW.plus(60)), ..Failing::default() };
+        let memory = Memory { failing: Some(failing), ..Memory::default() };
+        let left_behind = StatusReport { configured: false, memory, ..settled("work") };
+        assert_eq!(text(&[left_behind], NOW), "work: not in the configuration any more\n  to        work\n");
     }
 }

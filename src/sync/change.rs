@@ -10,7 +10,7 @@ use super::{FORM, Run};
 use crate::collection::Abilities;
 use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
-use crate::ics::Feed;
+use crate::ics::{Feed, Form};
 use crate::memory::Memory;
 use crate::model::{Mark, Written};
 use crate::plan::{Facts, OnDrift, Op, Plan, plan};
@@ -64,7 +64,7 @@ impl Run<'_, '_> {
     fn show_all(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
         let known = Known::default();
         let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
-        let matched = Matched::new(feed, &known.records, name, &source, false);
+        let matched = Matched::new(feed, &known.records, name, &source, self.form(false));
         let plan = self.plan(&matched, &Seen::default());
         self.show(&plan, &matched, &known)?;
         Ok(Changes { mark: Mark::default(), listed: false, retry_rejected_at: None })
@@ -80,7 +80,8 @@ impl Run<'_, '_> {
         let collection = self.pass.collection;
         let known = self.known()?;
         let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
-        let matched = Matched::new(feed, &known.records, name, &source, abilities.needs_schedule_agent);
+        let form = self.form(abilities.needs_schedule_agent);
+        let matched = Matched::new(feed, &known.records, name, &source, form);
         let look = match seen {
             Some(look) => look,
             None => look(collection, collection.mark()?, self.memory, &known, everything, self.started)?,
@@ -95,6 +96,11 @@ impl Run<'_, '_> {
             return Ok(Round::Settled(Changes { mark: look.mark, listed: look.listed, retry_rejected_at: None }));
         }
         self.carry_out(&plan, &look, &seen, &known, &matched)
+    }
+
+    /// How the objects are written for this target.
+    fn form(&self, schedule_agent: bool) -> Form {
+        Form { target_uid: None, schedule_agent, attendees: self.pass.subscription.attendees }
     }
 
     fn plan(&self, matched: &Matched<'_>, seen: &Seen) -> Plan {

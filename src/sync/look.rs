@@ -101,7 +101,8 @@ impl Known {
 }
 
 impl Look {
-    /// Whether something that is ours, or looks like ours, is not as the records say.
+    /// Whether something that is ours, or looks like ours, is not as the records say, or a foreign object is not as it was
+    /// read: it may hold a UID that the feed is going to bring, or have set one free.
     pub(super) fn shows_drift(&self, known: &Known, prefix: &str) -> bool {
         let ours: HashSet<&Href> = known.records.values().map(|record| &record.href).collect();
         let drifted = |record: &Record| match &record.etag {
@@ -111,6 +112,15 @@ impl Look {
         };
         known.records.values().any(drifted)
             || self.present.keys().any(|href| href.as_str().starts_with(prefix) && !ours.contains(href))
+            || self.shows_strangers(known, &ours)
+    }
+
+    /// Whether the objects that no subscription has recorded are others than those that were read.
+    fn shows_strangers(&self, known: &Known, ours: &HashSet<&Href>) -> bool {
+        let others: HashSet<&Href> = known.others.iter().map(|(href, _)| href).collect();
+        let is_strange = |(href, _): &(&Href, &Etag)| !ours.contains(href) && !others.contains(href);
+        let read: HashSet<_> = known.foreign.iter().map(|(href, etag, _)| (href, etag)).filter(is_strange).collect();
+        self.present.iter().filter(is_strange).collect::<HashSet<_>>() != read
     }
 }
 

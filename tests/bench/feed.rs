@@ -61,8 +61,8 @@ pub(crate) fn with_changes(feed: &str, changes: usize) -> String {
     let mut pieces = feed.split("\r\nSUMMARY:");
     let mut text = pieces.next().expect("a head").to_owned();
     for (number, piece) in pieces.enumerate() {
-        let changed = number % every == 0 && number / every < changes;
-        text += if changed { "\r\nSUMMARY:Now " } else { "\r\nSUMMARY:" };
+        let is_one = number % every == 0 && number / every < changes;
+        text += if is_one { "\r\nSUMMARY:Now " } else { "\r\nSUMMARY:" };
         text += piece;
     }
     text

@@ -12,8 +12,11 @@ use crate::origin::{Certificate, Origin};
 use crate::puts::Writer;
 use crate::{Row, feed};
 
+/// Measures what belongs together.
+type Measure = fn() -> Vec<Row>;
+
 /// Every group of rows and its name.
-pub(crate) const ALL: [(&str, fn() -> Vec<Row>); 9] = [
+pub(crate) const ALL: [(&str, Measure); 9] = [
     ("idle", idle),
     ("verify", verify),
     ("https", https),

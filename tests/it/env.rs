@@ -72,6 +72,26 @@ impl Env {
         std::fs::remove_dir_all(self.path("state")).expect("there was a state");
     }
 
+    /// Lets time pass: moves every moment that the state knows back by so many seconds.
+    pub(crate) fn later(&self, seconds: i64) {
+        const MOMENTS: [&str; 10] = [
+            "feed_read_at",
+            "looked_at",
+            "listed_at",
+            "started_at",
+            "settled_at",
+            "next_change_at",
+            "failing_since",
+            "retry_at",
+            "failure_said_at",
+            "held_said_at",
+        ];
+        let moved: Vec<String> = MOMENTS.iter().map(|column| format!("{column} = {column} - {seconds}")).collect();
+        let sql = format!("UPDATE subscription SET {}; UPDATE record SET since = since - {seconds};", moved.join(", "));
+        let state = rusqlite::Connection::open(self.state()).expect("a state");
+        state.execute_batch(&sql).expect("moments");
+    }
+
     /// The program with these arguments, ready to run.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_baikal-sync"));

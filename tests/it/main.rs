@@ -13,20 +13,44 @@
 // Tests are not an interface, and each helper serves several modules, not each module all helpers.
 #![allow(unreachable_pub, missing_docs, clippy::missing_panics_doc)]
 
+/// People in events, and mail.
+mod attendees;
+/// After a failure the program stays away for a while.
+mod backoff;
 /// Convergence under every fault.
 mod converge;
 /// README, man pages and samples against the program.
 mod docs;
+/// What others do in the target.
+mod drift;
 /// A home, a configuration, a state and the program itself; shared with the live tests, which use other parts of it.
 #[allow(dead_code)]
 mod env;
+/// What goes wrong at the feed or the server.
+mod failures;
 /// Servers that can misbehave on command.
 mod fake;
 /// The fakes themselves, so that a test that passes proves something.
 mod fake_tests;
-/// Whole passes against a fake feed and a fake Baïkal.
-mod passes;
+/// When a feed is read at all.
+mod feeds;
+/// Deletions that look like an accident.
+mod guards;
+/// What is said, where, and to whom.
+mod output;
+/// One bad event is one bad event.
+mod rejects;
+/// Passes on a healthy server.
+mod run;
+/// Passwords and private addresses are told nowhere.
+mod secrets;
+/// What most tests of whole passes begin with.
+mod setting;
+/// The state file in trouble.
+mod state;
 /// The house rules.
 mod tidy;
+/// Two runs at once, and runs that are stopped or killed.
+mod two_at_once;
 /// The systemd units.
 mod units;

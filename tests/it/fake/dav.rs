@@ -43,6 +43,8 @@ pub(crate) struct Switches {
     pub no_etag_on_put: bool,
     /// The server stores its own form of an object, as Radicale does; its ETag is that of the stored form.
     pub rewrites: Option<fn(&str) -> String>,
+    /// It is no sabre: it announces scheduling and knows no Schedule-Reply.
+    pub is_other_scheduler: bool,
     /// Rights to read only: writes are answered by 403 with need-privileges.
     pub read_only: bool,
     /// Every answer is 200 with a page for people: Baïkal with a broken database.
@@ -96,6 +98,7 @@ impl Dav {
                 weak_etags: false,
                 no_etag_on_put: false,
                 rewrites: None,
+                is_other_scheduler: false,
                 read_only: false,
                 broken_database: false,
                 full: false,
@@ -192,7 +195,7 @@ impl World {
         }
         let is_write = matches!(asked.method.as_str(), "PUT" | "DELETE");
         let answer = if is_write { self.count_write(asked) } else { dav_answer::answer(self, asked) };
-        answer.header("X-Sabre-Version", "4.7.0")
+        if self.switches.is_other_scheduler { answer } else { answer.header("X-Sabre-Version", "4.7.0") }
     }
 
     fn count_write(&mut self, asked: &Asked) -> Answer {

@@ -1,0 +1,272 @@
+//! What others do in the target: our objects are restored, theirs are left alone.
+
+use crate::env::subscription;
+use crate::fake::dav_store::Calendar;
+use crate::fake::feed::Feed;
+use crate::setting::{Setting, calendar, event, feed, object};
+
+/// A mirrored calendar that every pass looks at.
+fn watched(keys: &str) -> Setting {
+    Setting::new(&feed(&["a", "b"]), &format!("verify = \"always\"\n{keys}")).mirrored()
+}
+
+#[test]
+fn an_edit_on_the_server_is_undone_with_one_read_and_one_write() {
+    let setting = watched("");
+    setting.edit("a", "Edited");
+    let told = setting.run(&["--json"]).exits(0).json();
+    assert_eq!((&told["subscriptions"][0]["updated"], &told["subscriptions"][0]["restored"]), (&1.into(), &1.into()));
+    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+    assert_eq!(setting.writes(), ["PUT 204"]);
+}
+
+#[test]
+fn an_edit_is_kept_when_the_subscription_says_so_until_the_feed_changes_the_event() {
+    let setting = watched("on_drift = \"keep\"");
+    setting.edit("a", "Edited");
+    setting.run(&[]).exits(0);
+    setting.run(&["--full"]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Edited") && setting.writes().is_empty());
+    setting.feed.set(calendar(&(event("a", "New") + &event("b", "Event b"))));
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:New"));
+}
+
+#[test]
+fn a_deletion_on_the_server_is_undone_or_kept() {
+    for (keys, uids) in [("", "a b"), ("on_drift = \"keep\"", "b")] {
+        let setting = watched(keys);
+        let name = setting.name_of("a");
+        setting.dav.work(|work| work.delete(&name));
+        setting.run(&[]).exits(0);
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+    }
+}
+
+#[test]
+fn a_drift_that_nobody_looks_for_waits_for_its_hour() {
+    let setting = Setting::new(&feed(&["a"]), "").mirrored();
+    setting.edit("a", "Edited");
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Edited") && setting.methods().is_empty());
+    setting.env.later(3600);
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
+fn an_edit_that_the_server_makes_again_and_again_is_accepted_after_one_restore() {
+    let setting = watched("");
+    for _ in 0..2 {
+        setting.edit("a", "Its own");
+        setting.run(&[]).exits(0);
+    }
+    assert!(setting.text_of("a").contains("SUMMARY:Its own") && setting.writes().is_empty());
+}
+
+#[test]
+fn a_foreign_object_is_never_touched() {
+    let setting = watched("");
+    setting.dav.work(|work| work.put("mine.ics", object("mine", "Mine")));
+    setting.run(&[]).exits(0);
+    setting.dav.work(|work| work.put("mine.ics", object("mine", "Still mine")));
+    setting.feed.set(feed(&["a"]));
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&[]));
+    setting.run(&["--allow-deletes"]).exits(0);
+    setting.run(&["--full"]).exits(0);
+    assert!(setting.uids() == "mine" && setting.text_of("mine").contains("Still mine"));
+}
+
+#[test]
+fn a_foreign_object_costs_no_second_look() {
+    let setting = watched("");
+    setting.dav.work(|work| work.put("mine.ics", object("mine", "Mine")));
+    setting.run(&[]).exits(0);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.methods(), ["PROPFIND"]);
+}
+
+#[test]
+fn a_foreign_object_that_came_while_the_feed_stood_still_is_not_doubled_later() {
+    let setting = watched("");
+    setting.dav.work(|work| work.put("mine.ics", object("c", "Mine")));
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["a", "b", "c"]));
+    setting.run(&[]).exits(3);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b c", vec![]));
+}
+
+#[test]
+fn a_foreign_object_that_went_while_the_feed_stood_still_is_in_nobody_s_way_later() {
+    let setting = watched("");
+    setting.dav.work(|work| work.put("mine.ics", object("c", "Mine")));
+    setting.run(&["--full"]).exits(0);
+    setting.dav.work(|work| work.delete("mine.ics"));
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["a", "b", "c"]));
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b c", vec!["PUT 201".to_owned()]));
+}
+
+#[test]
+fn an_event_that_was_left_alone_is_mirrored_when_the_foreign_object_is_gone() {
+    let setting = Setting::new(&feed(&["a"]), "verify = \"always\"");
+    setting.dav.work(|work| work.put("mine.ics", object("a", "Mine")));
+    setting.run(&[]).exits(3);
+    setting.dav.work(|work| work.delete("mine.ics"));
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
+fn two_feeds_in_one_calendar_do_not_disturb_each_other() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])).with_etag());
+    let second =
+        subscription(&other.url(), "work", "verify = \"always\"").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "verify = \"always\"") + &second));
+    setting.run(&[]).exits(0);
+    setting.run(&[]).exits(0);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.methods(), ["PROPFIND"; 2]);
+}
+
+/// Mirrors a feed into a calendar in which the UID `a` stands under a foreign name.
+#[track_caller]
+fn check_conflict(keys: &str, title: &str, code: i32, expected: &str) {
+    let setting = Setting::new(&feed(&["a", "b"]), keys);
+    setting.dav.work(|work| work.put("mine.ics", object("a", title)));
+    let ran = setting.run(&[]).exits(code);
+    assert_eq!(ran.stderr.contains("left alone: “Event a” (UID a)"), code == 3, "{ran}");
+    assert_eq!(setting.uids(), "a b");
+    assert!(setting.text_of("a").contains(&format!("SUMMARY:{expected}\r\n")), "{}", setting.text_of("a"));
+    assert_eq!(setting.run(&[]).exits(0).stderr, "");
+    assert_eq!(setting.writes(), [""; 0]);
+}
+
+#[test]
+fn a_foreign_object_with_the_same_uid_and_content_is_adopted() {
+    check_conflict("", "Event a", 0, "Event a");
+}
+
+#[test]
+fn a_foreign_object_with_the_same_uid_and_another_content_is_left_alone_and_named() {
+    check_conflict("", "Mine", 3, "Mine");
+}
+
+#[test]
+fn a_foreign_object_with_the_same_uid_is_taken_over_when_the_subscription_says_so() {
+    check_conflict("on_conflict = \"adopt\"", "Mine", 0, "Event a");
+}
+
+#[test]
+fn a_foreign_object_with_the_same_uid_is_skipped_when_the_subscription_says_so() {
+    check_conflict("on_conflict = \"skip\"", "Event a", 3, "Event a");
+}
+
+#[test]
+fn an_adopted_object_costs_no_second_look() {
+    let setting = Setting::new(&feed(&["a"]), "verify = \"always\"");
+    setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
+    setting.run(&[]).exits(0);
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.feed.take().len(), setting.methods()), (1, vec!["PROPFIND".to_owned()]));
+}
+
+#[test]
+fn a_new_object_of_another_subscription_is_no_drift() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])));
+    let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "verify = \"always\"") + &second));
+    setting.run(&[]).exits(0);
+    setting.run(&["work"]).exits(0);
+    assert_eq!(setting.feed.take().len(), 1, "the feed need not be read again");
+}
+
+#[test]
+fn an_adopted_object_is_ours_and_is_deleted_with_its_event() {
+    let setting = Setting::new(&feed(&["a", "b"]), "");
+    setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["b"]));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "b");
+}
+
+#[test]
+fn of_two_subscriptions_with_one_uid_in_one_calendar_the_first_keeps_it() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(calendar(&event("a", "Other's"))));
+    let second =
+        subscription(&other.url(), "work", "on_conflict = \"adopt\"").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "") + &second));
+    setting.run(&["work"]).exits(0);
+    let ran = setting.run(&["other"]).exits(3);
+    assert!(ran.stderr.contains("another subscription has put this UID into the calendar"), "{ran}");
+    setting.run(&[]).exits(0);
+    assert!(setting.uids() == "a" && setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
+fn two_feeds_in_one_calendar_delete_only_their_own() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])));
+    let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "") + &second));
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&[]));
+    setting.run(&["--allow-deletes", "--full"]).exits(0);
+    assert_eq!(setting.uids(), "b");
+}
+
+#[test]
+fn a_state_that_was_lost_costs_no_write() {
+    let setting = watched("");
+    setting.env.forget_state();
+    let told = setting.run(&["--json"]).exits(0).json();
+    assert_eq!((setting.writes(), &told["subscriptions"][0]["adopted"]), (vec![], &2.into()));
+}
+
+#[test]
+fn a_state_that_was_lost_still_deletes_what_left_the_feed() {
+    let setting = watched("");
+    setting.dav.work(|work| work.put("mine.ics", object("mine", "Mine")));
+    setting.env.forget_state();
+    setting.feed.set(feed(&["b"]));
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("b mine", vec!["DELETE 204".to_owned()]));
+}
+
+#[test]
+fn a_calendar_that_was_made_anew_is_filled_again() {
+    for keys in ["", "verify = \"always\""] {
+        let setting = Setting::new(&feed(&["a", "b"]), keys).mirrored();
+        // Its counter begins at 1: the token that we remember is one of the future (`reference/servers.md` §5).
+        setting.dav.work(|work| *work = Calendar::default());
+        setting.env.later(3600);
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), "a b");
+    }
+}
+
+#[test]
+fn a_calendar_that_came_back_from_a_backup_is_brought_up_to_date() {
+    let setting = watched("");
+    let backup = setting.dav.work(|work| work.clone());
+    setting.feed.set(feed(&["b", "c"]));
+    setting.run(&[]).exits(0);
+    setting.dav.work(|work| *work = backup);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "b c");
+    setting.run(&["--full"]).exits(0);
+    assert_eq!(setting.writes(), [""; 0]);
+}
+
+#[test]
+fn a_feed_that_issues_new_uids_at_every_fetch_is_not_written_again() {
+    let titles = ["Event a", "Event b"];
+    let with = |mark: &str| calendar(&titles.map(|title| event(&format!("{mark}-{title}"), title)).concat());
+    let setting = Setting::new(&with("1"), "").mirrored();
+    setting.feed.set(with("2"));
+    let told = setting.run(&["--json"]).exits(0).json();
+    assert_eq!((setting.writes(), &told["subscriptions"][0]["renamed"]), (vec![], &2.into()));
+}

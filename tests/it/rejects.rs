@@ -1,0 +1,225 @@
+//! One bad event is one bad event; and writes whose outcome nobody knows.
+
+use crate::fake::dav::Refusal;
+use crate::fake::dav_answer::{error, unexpandable, unsupported};
+use crate::fake::http::Answer;
+use crate::setting::{Setting, calendar, event, feed, object};
+
+const WEEK: i64 = 7 * 86_400;
+
+/// A server that refuses the event `bad` with this answer.
+fn refusing(answer: Answer) -> Setting {
+    let setting = Setting::new(&feed(&["a", "bad", "c"]), "");
+    setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "UID:bad", answer }]);
+    setting
+}
+
+fn bad() -> Answer {
+    unsupported("Validation error in iCalendar: bad")
+}
+
+#[test]
+fn a_bad_event_is_named_and_the_others_are_mirrored() {
+    let setting = refusing(bad());
+    let ran = setting.run(&[]).exits(3);
+    assert_eq!(ran.stderr, "work: not mirrored: “Event bad” (UID bad): Validation error in iCalendar: bad\n");
+    assert_eq!(setting.uids(), "a c");
+}
+
+#[test]
+fn every_answer_that_blames_one_object_rejects_that_object_alone() {
+    let condition = "<cal:valid-calendar-data/>";
+    let forbidden = Answer { status: 403, ..error("DAV\\Exception\\Forbidden", "no", condition) };
+    let answers = [Answer::new(400), Answer::new(413), forbidden, unexpandable("Invalid part in BYDAY clause: XX")];
+    for answer in answers {
+        let status = answer.status;
+        let setting = refusing(answer);
+        let told = setting.run(&["--json"]).exits(3).json();
+        assert_eq!(told["subscriptions"][0]["rejected"][0]["uid"], "bad", "{status}");
+        assert_eq!(setting.uids(), "a c", "{status}");
+    }
+}
+
+#[test]
+fn a_server_that_fails_twice_on_one_object_rejects_it() {
+    let setting = refusing(Answer::new(500).body("text/html", "<html>Oops</html>"));
+    setting.run(&[]).exits(3);
+    let tries = setting.writes().iter().filter(|write| *write == "PUT 500").count();
+    assert_eq!((setting.uids().as_str(), tries), ("a c", 2));
+}
+
+#[test]
+fn a_server_that_fails_on_every_object_fails_the_pass() {
+    let setting = Setting::new(&feed(&["a", "b"]), "");
+    let answer = Answer::new(500).body("text/html", "<html>Oops</html>");
+    setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "BEGIN:VEVENT", answer }]);
+    setting.run(&[]).exits(75);
+    setting.dav.switch(|switches| switches.refusals = vec![]);
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), "a b");
+}
+
+#[test]
+fn a_rejected_event_is_not_sent_again_and_no_trouble_any_more() {
+    let setting = refusing(bad());
+    setting.run(&[]).exits(3);
+    let ran = setting.run(&[]).exits(0);
+    assert_eq!((ran.stderr.as_str(), setting.writes()), ("", vec![]));
+    setting.feed.set(feed(&["a", "bad", "d"]));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.writes(), ["PUT 201", "DELETE 204"]);
+}
+
+#[test]
+fn a_rejected_event_stands_in_the_status() {
+    let setting = refusing(bad());
+    setting.run(&[]).exits(3);
+    let status = setting.env.run(&["status"]).exits(0).stdout;
+    assert!(
+        status.contains("in order, but for 1 object") && status.contains("“Event bad” (UID bad): Validation"),
+        "{status}"
+    );
+    let json = setting.env.run(&["status", "--json"]).exits(0).json();
+    let work = &json["subscriptions"][0];
+    assert_eq!(
+        (&work["state"], &work["rejected"][0]["uid"], &work["objects"]),
+        (&"refusing".into(), &"bad".into(), &2.into())
+    );
+}
+
+#[test]
+fn a_rejected_event_is_tried_again_when_it_changes_with_full_and_after_a_week() {
+    let setting = refusing(bad());
+    setting.run(&[]).exits(3);
+    setting.run(&["--full"]).exits(3);
+    assert_eq!(setting.writes(), ["PUT 415"]);
+    setting.env.later(WEEK + 60);
+    setting.run(&[]).exits(3);
+    assert_eq!(setting.writes(), ["PUT 415"]);
+    setting.feed.set(calendar(&(event("a", "Event a") + &event("bad", "Changed") + &event("c", "Event c"))));
+    setting.run(&[]).exits(3);
+    assert_eq!(setting.writes(), ["PUT 415"]);
+    setting.dav.switch(|switches| switches.refusals = vec![]);
+    setting.run(&["--full"]).exits(0);
+    assert_eq!(setting.uids(), "a bad c");
+}
+
+#[test]
+fn a_rejected_change_leaves_the_old_version_in_the_calendar() {
+    let setting = Setting::new(&feed(&["a"]), "").mirrored();
+    setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "Worse", answer: bad() }]);
+    setting.feed.set(calendar(&event("a", "Worse")));
+    setting.run(&[]).exits(3);
+    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+    setting.feed.set(feed(&[]));
+    setting.run(&["--allow-deletes"]).exits(0);
+    assert_eq!(setting.uids(), "");
+}
+
+#[test]
+fn an_object_that_someone_put_at_our_href_meanwhile_is_read_and_adopted_when_equal() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    let (name, text) = (setting.name_of("a"), setting.text_of("a"));
+    setting.dav.work(|work| *work = crate::fake::dav_store::Calendar::default());
+    setting.env.forget_state();
+    // After the calendar was listed and before the first write.
+    setting.dav.meddle(move |_, work| {
+        if work.objects.len() == 1 && !work.objects.contains_key(&name) {
+            work.put(&name, text.clone());
+        }
+    });
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "a b");
+    setting.run(&["--full"]).exits(0);
+    assert_eq!(setting.writes(), [""; 0]);
+}
+
+#[test]
+fn an_object_that_someone_changed_meanwhile_is_read_again_and_restored() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    let (name, edited) = (setting.name_of("b"), object("b", "Edited"));
+    setting.feed.set(calendar(&(event("a", "New") + &event("b", "New"))));
+    let mut is_done = false;
+    setting.dav.meddle(move |_, work| {
+        if !is_done && work.texts().iter().any(|text| text.contains("New")) {
+            is_done = true;
+            work.put(&name, edited.clone());
+        }
+    });
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.writes(), ["PUT 204", "PUT 412", "PUT 204"]);
+    assert!(setting.text_of("b").contains("SUMMARY:New"));
+}
+
+#[test]
+fn a_put_without_etag_is_settled_by_asking_and_is_not_written_again() {
+    for no_sync_collection in [false, true] {
+        let setting = Setting::new(&feed(&["a", "b"]), "verify = \"always\"");
+        setting.dav.switch(|switches| {
+            switches.no_etag_on_put = true;
+            switches.no_sync_collection = no_sync_collection;
+        });
+        setting.run(&[]).exits(0);
+        // A ctag that our own writes moved proves nothing: without sync-collection one more listing is needed.
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.writes(), [""; 0]);
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.methods(), ["PROPFIND"], "without sync-collection: {no_sync_collection}");
+    }
+}
+
+#[test]
+fn what_the_server_rewrites_is_not_written_again() {
+    let setting = Setting::new(&feed(&["a", "b"]), "verify = \"always\"");
+    setting.dav.switch(|switches| {
+        switches.rewrites = Some(|text| text.replace("SUMMARY:", "X-SERVER:1\r\nSUMMARY:"));
+        switches.no_etag_on_put = true;
+    });
+    setting.run(&[]).exits(0);
+    for arguments in [&[][..], &["--full"], &[]] {
+        setting.run(arguments).exits(0);
+        assert_eq!(setting.writes(), [""; 0], "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_foreign_object_that_spoils_every_answer_keeps_nobody_out() {
+    let setting = Setting::new(&feed(&["a", "b"]), "");
+    setting.dav.work(|work| (work.put("mine.ics", object("m", "Mine")), work.put("other.ics", object("b", "Event b"))));
+    setting.dav.switch(|switches| switches.poisoned = vec!["mine.ics"]);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "a b m", "the equal one was adopted");
+}
+
+#[test]
+fn a_connection_that_breaks_at_any_write_is_made_up_for() {
+    for (write, after) in (1..=3).flat_map(|write| [(write, false), (write, true)]) {
+        let setting = Setting::new(&feed(&["a", "b", "c"]), "");
+        setting.dav.switch(|switches| {
+            let place = if after { &mut switches.drop_after_write } else { &mut switches.drop_before_write };
+            *place = Some(write);
+        });
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), "a b c", "write {write}, after: {after}");
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.writes(), [""; 0], "write {write}, after: {after}");
+    }
+}
+
+#[test]
+fn a_server_that_falls_silent_at_any_request_is_made_up_for_by_the_next_pass() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    let requests = setting.asked().len();
+    let check = |limit: usize| {
+        let setting = Setting::new(&feed(&["a", "b"]), "");
+        setting.dav.switch(|switches| switches.silent_after = Some(limit));
+        setting.run(&[]).exits(75);
+        setting.dav.switch(|switches| switches.silent_after = None);
+        setting.run(&["--force"]).exits(0);
+        assert_eq!(setting.uids(), "a b", "silent after {limit} requests");
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.writes(), [""; 0], "silent after {limit} requests");
+    };
+    // Side by side, for the program repeats lost requests patiently.
+    std::thread::scope(|scope| (0..requests).for_each(|limit| drop(scope.spawn(move || check(limit)))));
+}
