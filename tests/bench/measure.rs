@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The times of several runs of one thing, sorted.
 pub(crate) struct Times(Vec<Duration>);
@@ -38,6 +38,13 @@ pub(crate) fn in_turns(
     ones.sort();
     others.sort();
     (Times(ones), Times(others))
+}
+
+/// Waits for the next second. The state keeps moments in seconds, and `SQLite` writes nothing where nothing differs: two
+/// passes in one second would commit but once.
+pub(crate) fn wait_for_the_next_second() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    thread::sleep(Duration::from_secs(1) - Duration::from_nanos(now.subsec_nanos().into()));
 }
 
 /// The most memory that a run holds, in octets: `VmHWM` as the kernel counts it, read again and again until the process
