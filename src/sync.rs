@@ -400,12 +400,13 @@ impl Run<'_, '_> {
     }
 
     fn known(&self) -> anyhow::Result<Known> {
-        let (Some(id), target) = (self.id, self.pass.subscription.target.canonical()) else {
-            return Ok(Known::default());
-        };
+        let (id, target) = (self.id, self.pass.subscription.target.canonical());
         self.pass.state.read(move |state| {
-            let records = state.records(id)?.into_iter().map(|record| (record.key.clone(), record)).collect();
             let others = state.objects_of_others(id, &target)?;
+            let Some(id) = id else {
+                return Ok(Known { others, ..Known::default() });
+            };
+            let records = state.records(id)?.into_iter().map(|record| (record.key.clone(), record)).collect();
             Ok(Known { records, foreign: state.foreign_objects(id)?, others })
         })
     }

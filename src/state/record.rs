@@ -63,11 +63,11 @@ impl State {
     }
 
     /// What other subscriptions have put into this target: where, and the identity that stands there.
-    pub fn objects_of_others(&self, id: Id, target: &str) -> anyhow::Result<Vec<(Href, Key)>> {
+    pub fn objects_of_others(&self, id: Option<Id>, target: &str) -> anyhow::Result<Vec<(Href, Key)>> {
         let mut statement = self.statement(
             "SELECT href, component, ifnull(target_uid, uid)
              FROM record JOIN subscription ON subscription.id = record.subscription
-             WHERE target = ?1 AND subscription.id <> ?2 AND record.etag IS NOT NULL",
+             WHERE target = ?1 AND subscription.id IS NOT ?2 AND record.etag IS NOT NULL",
         )?;
         let rows = statement.query_map(params![target, id], |row| {
             let component = component_of(&row.get::<_, String>(1)?)?;

@@ -256,6 +256,18 @@ fn of_two_subscriptions_with_one_uid_in_one_calendar_the_first_keeps_it() {
 }
 
 #[test]
+fn what_the_first_subscription_adopted_is_not_taken_over_by_the_second() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(calendar(&event("a", "Other's"))));
+    setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
+    let second = subscription(&other.url(), "work", "on_conflict = \"adopt\"");
+    let second = second.replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "") + &second));
+    setting.run(&["work"]).exits(0);
+    setting.run(&["other"]).exits(3);
+    assert!(setting.uids() == "a" && setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
 fn two_feeds_in_one_calendar_delete_only_their_own() {
     let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])));
     let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
