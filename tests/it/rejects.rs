@@ -174,7 +174,7 @@ fn a_put_without_etag_is_settled_by_asking_and_is_not_written_again() {
         setting.run(&[]).exits(0);
         // A ctag that our own writes moved proves nothing: without sync-collection one more listing is needed.
         setting.run(&[]).exits(0);
-        assert_eq!(setting.writes(), [""; 0]);
+        assert_eq!((setting.writes(), setting.methods().len()), (vec![], 1 + usize::from(no_sync_collection)));
         setting.run(&[]).exits(0);
         assert_eq!(setting.methods(), ["PROPFIND"], "without sync-collection: {no_sync_collection}");
     }
