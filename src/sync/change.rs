@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::look::{Known, Look, Seen, look, read};
-use super::record::Recorder;
+use super::record::{Left, Recorder};
 use super::settle::settle;
 use super::wanted::Matched;
 use super::{FORM, Run};
@@ -12,7 +12,7 @@ use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
 use crate::ics::{Feed, Form};
 use crate::memory::Memory;
-use crate::model::{Etag, Href, Mark, Record, Written};
+use crate::model::{Etag, Href, Mark, Precondition, Record, Written};
 use crate::plan::{Facts, OnDrift, Op, Plan, plan};
 use crate::state::{ForeignObject, Id};
 use crate::time::{DAY, Timestamp};
@@ -206,20 +206,34 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     /// Creates and updates. An object on which the server fails is tried once more; if it fails again while others
-    /// succeed, the fault is its own.
+    /// still succeed, the fault is its own.
     fn put(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
         self.send(ops, 0, recorder)?;
         let faulted: Vec<Op> = recorder.faulted.drain(..).map(|(op, _)| op).collect();
         let again: Vec<&Op> = faulted.iter().collect();
         self.send(&again, ops.len().saturating_sub(again.len()), recorder)?;
-        let others_succeed = !recorder.written.is_empty();
-        for (op, reason) in std::mem::take(&mut recorder.faulted) {
-            match op.key().filter(|_| others_succeed) {
-                Some(key) => recorder.reject(key, &reason)?,
-                None => return Err(fault(Kind::Unavailable, reason)),
-            }
+        let faulted = std::mem::take(&mut recorder.faulted);
+        if let Some((_, reason)) = faulted.first().filter(|_| !self.still_writes(ops, recorder).unwrap_or(false)) {
+            return Err(fault(Kind::Unavailable, reason.clone()));
         }
-        Ok(())
+        faulted.iter().try_for_each(|(op, reason)| op.key().map_or(Ok(()), |key| recorder.reject(key, reason)))
+    }
+
+    /// Whether the server takes an object once more that it took in this pass. A server that began to fail midway would
+    /// otherwise get all later objects rejected.
+    fn still_writes(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
+        let taken = ops.iter().find_map(|op| match op {
+            Op::Create { key, href, .. } | Op::Update { key, href, restores: None, .. } => {
+                let Some(Left::Version(etag)) = recorder.written.get(href) else { return None };
+                Some((self.matched.wanted(key)?, href, etag.clone()))
+            }
+            _ => None,
+        });
+        let Some((wanted, href, etag)) = taken else { return Ok(false) };
+        match self.executor.collection.put(href, &self.matched.text(wanted), &Precondition::Unchanged(etag))? {
+            Written::Done { etag } => recorder.put(wanted.key, href, etag.as_ref(), |_| {}).map(|()| true),
+            _ => Ok(false),
+        }
     }
 
     /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the

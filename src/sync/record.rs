@@ -128,7 +128,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// The record of an object that stands on the target as we want it.
-    fn put(
+    pub(super) fn put(
         &mut self,
         key: &Key,
         href: &Href,

@@ -61,6 +61,16 @@ fn a_server_that_fails_on_every_object_fails_the_pass() {
 }
 
 #[test]
+fn a_server_that_begins_to_fail_midway_rejects_nothing() {
+    let setting = Setting::new(&feed(&["a", "b", "c"]), "");
+    setting.dav.switch(|switches| switches.fail_from_write = Some(2));
+    setting.run(&[]).exits(75);
+    setting.dav.switch(|switches| switches.fail_from_write = None);
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), "a b c");
+}
+
+#[test]
 fn a_rejected_event_is_not_sent_again_and_no_trouble_any_more() {
     let setting = refusing(bad());
     setting.run(&[]).exits(3);
