@@ -63,11 +63,11 @@ impl State {
     }
 
     /// What other subscriptions have put into this target: where, and the identity that stands there.
-    pub fn objects_of_others(&self, id: Id, target: &str) -> anyhow::Result<Vec<(Href, Key)>> {
+    pub fn objects_of_others(&self, id: Option<Id>, target: &str) -> anyhow::Result<Vec<(Href, Key)>> {
         let mut statement = self.statement(
             "SELECT href, component, ifnull(target_uid, uid)
              FROM record JOIN subscription ON subscription.id = record.subscription
-             WHERE target = ?1 AND subscription.id <> ?2 AND record.etag IS NOT NULL",
+             WHERE target = ?1 AND subscription.id IS NOT ?2 AND record.etag IS NOT NULL",
         )?;
         let rows = statement.query_map(params![target, id], |row| {
             let component = component_of(&row.get::<_, String>(1)?)?;
@@ -92,15 +92,17 @@ impl State {
     /// Replaces what is known of the foreign objects.
     pub fn set_foreign_objects(&self, id: Id, objects: &[ForeignObject]) -> anyhow::Result<()> {
         self.run("DELETE FROM foreign_object WHERE subscription = ?1", [id])?;
-        for (href, etag, key) in objects {
-            let (component, uid) = key.as_ref().map(|key| (key.component.as_str(), &key.uid)).unzip();
-            self.run(
-                "INSERT OR REPLACE INTO foreign_object (subscription, href, etag, component, uid)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![id, href.as_str(), etag.as_str(), component, uid],
-            )?;
-        }
-        Ok(())
+        objects.iter().try_for_each(|object| self.add_foreign_object(id, object))
+    }
+
+    /// Remembers one more foreign object.
+    pub fn add_foreign_object(&self, id: Id, (href, etag, key): &ForeignObject) -> anyhow::Result<()> {
+        let (component, uid) = key.as_ref().map(|key| (key.component.as_str(), &key.uid)).unzip();
+        self.run(
+            "INSERT OR REPLACE INTO foreign_object (subscription, href, etag, component, uid)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id, href.as_str(), etag.as_str(), component, uid],
+        )
     }
 
     /// When the earliest rejection was that still stands.

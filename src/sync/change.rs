@@ -1,6 +1,6 @@
 //! Brings the target in step with a feed that was read: look, plan, write, settle.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::look::{Known, Look, Seen, look, read};
 use super::record::{Left, Recorder};
@@ -12,9 +12,9 @@ use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
 use crate::ics::{Feed, Form};
 use crate::memory::Memory;
-use crate::model::{Mark, Precondition, Written};
+use crate::model::{Etag, Href, Mark, Precondition, Record, Written};
 use crate::plan::{Facts, OnDrift, Op, Plan, plan};
-use crate::state::Id;
+use crate::state::{ForeignObject, Id};
 use crate::time::{DAY, Timestamp};
 
 /// A rejected object is tried again after this time, in seconds.
@@ -159,10 +159,11 @@ impl Run<'_, '_> {
         let (name, target) = (self.pass.subscription.name.clone(), self.pass.subscription.target.canonical());
         let writes = plan.ops.iter().any(Op::is_write);
         self.began |= writes;
+        let foreign: Vec<ForeignObject> =
+            seen.foreign.iter().cloned().chain(released(plan, &seen.remote.present, known)).collect();
         let old: HashSet<_> = known.foreign.iter().collect();
-        let foreign_changed =
-            old.len() != seen.foreign.len() || seen.foreign.iter().any(|object| !old.contains(object));
-        let foreign = foreign_changed.then(|| seen.foreign.clone());
+        let foreign_changed = old.len() != foreign.len() || foreign.iter().any(|object| !old.contains(object));
+        let foreign = foreign_changed.then_some(foreign);
         let memory = writes.then(|| Memory { pending: true, ..self.memory.clone() });
         let id = self.pass.state.write(move |state| {
             let id = state.subscription(&name, &target)?;
@@ -176,6 +177,19 @@ impl Run<'_, '_> {
         self.id = Some(id);
         Ok(id)
     }
+}
+
+/// Objects that the plan leaves to whoever edited them.
+fn released(plan: &Plan, present: &HashMap<Href, Etag>, known: &Known) -> Vec<ForeignObject> {
+    let forgotten = plan.ops.iter().filter_map(|op| match op {
+        Op::Forget { key } => known.records.get(key),
+        _ => None,
+    });
+    let standing = |record: &Record| {
+        let etag = present.get(&record.href)?.clone();
+        Some((record.href.clone(), etag, Some(record.key.clone())))
+    };
+    forgotten.filter_map(standing).collect()
 }
 
 /// Objects of the feed that no step is about.
@@ -241,7 +255,8 @@ impl Stage<'_> {
                 Some(stored) if on_drift == OnDrift::Restore => {
                     again.push(Op::Delete { key: Some(key.clone()), href: href.clone(), etag: stored.etag });
                 }
-                _ => recorder.note(&Op::Forget { key: key.clone() })?,
+                Some(stored) => recorder.release(key, &stored)?,
+                None => recorder.note(&Op::Forget { key: key.clone() })?,
             }
         }
         self.send(&again.iter().collect::<Vec<_>>(), done + ops.len(), recorder)

@@ -19,6 +19,8 @@ mod attendees;
 mod backoff;
 /// Convergence under every fault.
 mod converge;
+/// How a calendar is found.
+mod discovery;
 /// README, man pages and samples against the program.
 mod docs;
 /// What others do in the target.
@@ -34,6 +36,8 @@ mod fake;
 mod fake_tests;
 /// When a feed is read at all.
 mod feeds;
+/// A folder as the target.
+mod folder;
 /// Deletions that look like an accident.
 mod guards;
 /// What is said, where, and to whom.
