@@ -8,7 +8,7 @@ use crate::ics;
 use crate::memory::Memory;
 use crate::model::{Changes, Etag, Href, Key, Mark, Record, Standing, Stored};
 use crate::plan::{Found, Remote};
-use crate::state::ForeignObject;
+use crate::state::{ForeignObject, OthersObject};
 use crate::time::{DAY, Timestamp};
 
 /// Every object is listed anew after this many seconds, whatever marks and deltas say: on sabre a reader between two
@@ -25,7 +25,7 @@ pub(super) struct Known {
     /// Objects of nobody we know, as they were last read.
     pub(super) foreign: Vec<ForeignObject>,
     /// Objects that other subscriptions have recorded.
-    pub(super) others: Vec<(Href, Key)>,
+    pub(super) others: Vec<OthersObject>,
 }
 
 /// What stands in the target, and since when that is known.
@@ -96,7 +96,9 @@ impl Known {
     /// What stands in the target according to the state.
     fn present(&self) -> HashMap<Href, Etag> {
         let ours = self.records.values().filter_map(|record| Some((record.href.clone(), record.etag.clone()?)));
-        ours.chain(self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()))).collect()
+        let foreign = self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
+        let others = self.others.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
+        others.chain(foreign).chain(ours).collect()
     }
 }
 
@@ -115,7 +117,7 @@ impl Look {
 
     /// Whether the objects that no subscription has recorded are others than those that were read.
     fn shows_strangers(&self, known: &Known, ours: &HashSet<&Href>) -> bool {
-        let others: HashSet<&Href> = known.others.iter().map(|(href, _)| href).collect();
+        let others: HashSet<&Href> = known.others.iter().map(|(href, ..)| href).collect();
         let is_strange = |(href, _): &(&Href, &Etag)| !ours.contains(href) && !others.contains(href);
         let read: HashSet<_> = known.foreign.iter().map(|(href, etag, _)| (href, etag)).filter(is_strange).collect();
         self.present.iter().filter(is_strange).collect::<HashSet<_>>() != read
@@ -144,7 +146,7 @@ pub(super) fn read(
     compare_all: bool,
 ) -> anyhow::Result<Seen> {
     let records: HashMap<&Href, &Record> = known.records.values().map(|record| (&record.href, record)).collect();
-    let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, key)| (href, key)).collect();
+    let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, _, key)| (href, key)).collect();
     let cached: HashMap<&Href, &ForeignObject> = known.foreign.iter().map(|object| (&object.0, object)).collect();
     // What was released to whoever edited it keeps its href, and is remembered as foreign.
     let is_ours =

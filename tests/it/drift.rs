@@ -256,6 +256,18 @@ fn of_two_subscriptions_with_one_uid_in_one_calendar_the_first_keeps_it() {
 }
 
 #[test]
+fn a_uid_of_another_subscription_is_not_written_beside_it_when_the_feed_changes() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(calendar(&event("a", "Other's"))));
+    let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "") + &second));
+    setting.run(&["work"]).exits(0);
+    setting.run(&["other"]).exits(3);
+    other.set(calendar(&(event("a", "Changed") + &event("b", "Event b"))));
+    setting.run(&["other"]).exits(0);
+    assert_eq!(setting.uids(), "a b");
+}
+
+#[test]
 fn what_the_first_subscription_adopted_is_not_taken_over_by_the_second() {
     let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(calendar(&event("a", "Other's"))));
     setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
