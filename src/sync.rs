@@ -20,7 +20,7 @@ use crate::plan::Policy;
 use crate::report::{Outcome, PassReport, Say};
 use crate::signal::Stop;
 use crate::source::Source;
-use crate::state::{Handle, Id};
+use crate::state::{Handle, Id, Identity};
 use crate::time::{DAY, Timestamp};
 
 use gates::{Fresh, Gated};
@@ -91,8 +91,8 @@ fn fault_of(error: &anyhow::Error) -> Fault {
 impl Pass<'_> {
     /// Gate 0, the pass itself, and what is remembered of it. An error here is one of the state.
     fn attempt(&self, report: &mut PassReport, started: Timestamp) -> anyhow::Result<()> {
-        let (name, target) = (self.subscription.name.clone(), self.subscription.target.canonical());
-        let known = self.state.read(move |state| state.memory(&name, &target))?;
+        let identity = self.identity();
+        let known = self.state.read(move |state| state.memory(&identity))?;
         let (id, memory) = known.map_or((None, Memory::default()), |(id, memory)| (Some(id), memory));
         let options = self.options;
         let asked = options.asked || options.dry_run;
@@ -115,7 +115,7 @@ impl Pass<'_> {
         let mut memory = Memory { started_at: Some(started), ..memory };
         let mut run = Run { pass: self, id, started, memory: &memory, report, began: false };
         let result = run.mirror();
-        let (id, began) = (run.id, run.began);
+        let began = run.began;
         match result {
             Ok(next) => {
                 report.say = said_when_settled(&memory, &next);
@@ -138,11 +138,19 @@ impl Pass<'_> {
         if options.dry_run {
             return Ok(());
         }
-        let (name, target) = (self.subscription.name.clone(), self.subscription.target.canonical());
+        let identity = self.identity();
         self.state.write(move |state| {
-            let id = id.map_or_else(|| state.subscription(&name, &target), Ok)?;
+            let id = state.subscription(&identity)?;
             state.remember(id, &memory)
         })
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            name: self.subscription.name.clone(),
+            target: self.subscription.target.canonical(),
+            source: ics::sha256(&[self.subscription.source.reveal().as_bytes()]),
+        }
     }
 
     /// Counts a failure: when to come back, and whether a person must hear of it.

@@ -15,7 +15,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 pub use owner::{Handle, Owner};
 pub use record::{ForeignObject, OthersObject};
-pub use subscription::{Summary, Tally};
+pub use subscription::{Identity, Summary, Tally};
 
 use crate::error::{Kind, OrFault};
 use crate::files;

@@ -156,7 +156,7 @@ impl Run<'_, '_> {
     /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
     /// settled one.
     fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known) -> anyhow::Result<Id> {
-        let (name, target) = (self.pass.subscription.name.clone(), self.pass.subscription.target.canonical());
+        let identity = self.pass.identity();
         let writes = plan.ops.iter().any(Op::is_write);
         self.began |= writes;
         let foreign: Vec<ForeignObject> =
@@ -166,7 +166,7 @@ impl Run<'_, '_> {
         let foreign = foreign_changed.then_some(foreign);
         let memory = writes.then(|| Memory { pending: true, ..self.memory.clone() });
         let id = self.pass.state.write(move |state| {
-            let id = state.subscription(&name, &target)?;
+            let id = state.subscription(&identity)?;
             memory.map_or(Ok(()), |memory| state.remember(id, &memory))?;
             foreign.map_or(Ok(()), |foreign| state.set_foreign_objects(id, &foreign))?;
             Ok(id)
