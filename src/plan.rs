@@ -295,13 +295,13 @@ fn decide_content(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Op
     let changed = wanted.sent_hash != record.sent_hash || matches!(record.standing, Standing::Rejected { .. });
     let href = record.href.clone();
     let Some(etag) = facts.remote.present.get(&record.href) else {
-        return decide_gone(wanted, href, changed, policy);
+        return decide_gone(wanted, changed, facts.remote, policy);
     };
     if let Some(found) = facts.remote.found.get(&record.href) {
         return Some(decide_drifted(wanted, record, found, changed, policy));
     }
     if etag != recorded {
-        return decide_gone(wanted, href, changed, policy);
+        return decide_gone(wanted, changed, facts.remote, policy);
     }
     let etag = etag.clone();
     if changed {
@@ -320,10 +320,15 @@ fn is_still_rejected(record: &Record, wanted: &Wanted<'_>, facts: &Facts<'_>, po
     same && !policy.retry_rejected && facts.now.since(*at) < RETRY_REJECTED
 }
 
-/// Someone deleted our object from the target.
-fn decide_gone(wanted: &Wanted<'_>, href: Href, changed: bool, policy: &Policy) -> Option<Op> {
-    let restores = policy.on_drift == OnDrift::Restore;
-    (restores || changed).then(|| Op::Create { key: wanted.key.clone(), href, restores: true })
+/// Someone deleted our object from the target, or put the event into it anew under an href of their own.
+fn decide_gone(wanted: &Wanted<'_>, changed: bool, remote: &Remote, policy: &Policy) -> Option<Op> {
+    if !changed && policy.on_drift == OnDrift::Keep {
+        return None;
+    }
+    match decide_new(wanted, remote, policy) {
+        Some(Op::Create { key, href, .. }) => Some(Op::Create { key, href, restores: true }),
+        other => other,
+    }
 }
 
 /// Our object stands there in another version than the record says.

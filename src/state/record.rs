@@ -62,16 +62,17 @@ impl State {
         )
     }
 
-    /// What other subscriptions have put into this target: where, and the identity that stands there.
-    pub fn objects_of_others(&self, id: Id, target: &str) -> anyhow::Result<Vec<(Href, Key)>> {
+    /// What other subscriptions have put into this target: where, in which version, and the identity that stands there.
+    pub fn objects_of_others(&self, id: Id, target: &str) -> anyhow::Result<Vec<(Href, Etag, Key)>> {
         let mut statement = self.statement(
-            "SELECT href, component, ifnull(target_uid, uid)
+            "SELECT href, etag, component, ifnull(target_uid, uid)
              FROM record JOIN subscription ON subscription.id = record.subscription
              WHERE target = ?1 AND subscription.id <> ?2 AND record.etag IS NOT NULL",
         )?;
         let rows = statement.query_map(params![target, id], |row| {
-            let component = component_of(&row.get::<_, String>(1)?)?;
-            Ok((Href::new(row.get::<_, String>(0)?), Key { component, uid: row.get(2)? }))
+            let etag = Etag::parse(&row.get::<_, String>(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
+            let component = component_of(&row.get::<_, String>(2)?)?;
+            Ok((Href::new(row.get::<_, String>(0)?), etag, Key { component, uid: row.get(3)? }))
         });
         rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
     }

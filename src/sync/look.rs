@@ -25,7 +25,7 @@ pub(super) struct Known {
     /// Objects of nobody we know, as they were last read.
     pub(super) foreign: Vec<ForeignObject>,
     /// Objects that other subscriptions have recorded.
-    pub(super) others: Vec<(Href, Key)>,
+    pub(super) others: Vec<(Href, Etag, Key)>,
 }
 
 /// What stands in the target, and since when that is known.
@@ -96,7 +96,9 @@ impl Known {
     /// What stands in the target according to the state.
     fn present(&self) -> HashMap<Href, Etag> {
         let ours = self.records.values().filter_map(|record| Some((record.href.clone(), record.etag.clone()?)));
-        ours.chain(self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()))).collect()
+        let others = self.others.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
+        let foreign = self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
+        others.chain(foreign).chain(ours).collect()
     }
 }
 
@@ -117,7 +119,7 @@ impl Look {
 
     /// Whether the objects that no subscription has recorded are others than those that were read.
     fn shows_strangers(&self, known: &Known, ours: &HashSet<&Href>) -> bool {
-        let others: HashSet<&Href> = known.others.iter().map(|(href, _)| href).collect();
+        let others: HashSet<&Href> = known.others.iter().map(|(href, ..)| href).collect();
         let is_strange = |(href, _): &(&Href, &Etag)| !ours.contains(href) && !others.contains(href);
         let read: HashSet<_> = known.foreign.iter().map(|(href, etag, _)| (href, etag)).filter(is_strange).collect();
         self.present.iter().filter(is_strange).collect::<HashSet<_>>() != read
@@ -146,11 +148,12 @@ pub(super) fn read(
     compare_all: bool,
 ) -> anyhow::Result<Seen> {
     let records: HashMap<&Href, &Record> = known.records.values().map(|record| (&record.href, record)).collect();
-    let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, key)| (href, key)).collect();
+    let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, _, key)| (href, key)).collect();
     let cached: HashMap<&Href, &ForeignObject> = known.foreign.iter().map(|object| (&object.0, object)).collect();
     let wants = |key: &Key| {
         let wanted = matched.wanted(key);
-        wanted.is_some_and(|wanted| wanted.record.is_none_or(|record| record.etag.is_none()))
+        let stands = |record: &Record| record.etag.is_some() && look.present.contains_key(&record.href);
+        wanted.is_some_and(|wanted| !wanted.record.is_some_and(stands))
     };
     let mut seen = Seen { remote: Remote::default(), unrecorded: Vec::new(), foreign: Vec::new() };
     let mut to_read = Vec::new();
