@@ -228,7 +228,8 @@ pub fn plan(facts: &Facts<'_>, policy: &Policy) -> Plan {
         deletes.extend(decide_orphan(record, facts.remote, policy));
     }
     let claimed: HashSet<&Href> = facts.wanted.iter().map(|wanted| &wanted.href).collect();
-    if policy.deletes == Deletes::All {
+    // With `keep` it may have been released to whoever edited it.
+    if policy.deletes == Deletes::All && policy.on_drift == OnDrift::Restore {
         let left = facts.unrecorded.iter().filter(|href| !claimed.contains(href));
         deletes.extend(left.filter_map(|href| delete_unrecorded(href, facts.remote)));
     }

@@ -256,6 +256,16 @@ fn an_event_that_someone_moved_to_an_href_of_their_own_is_not_doubled() {
 }
 
 #[test]
+fn an_edit_that_is_kept_outlives_its_event_in_the_feed() {
+    let setting = watched("on_drift = \"keep\"");
+    setting.edit("a", "Edited");
+    setting.feed.set(feed(&["b"]));
+    setting.run(&[]).exits(0);
+    setting.run(&["--full"]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b", vec![]));
+}
+
+#[test]
 fn two_feeds_in_one_calendar_delete_only_their_own() {
     let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])));
     let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
