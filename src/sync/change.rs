@@ -142,7 +142,11 @@ impl Run<'_, '_> {
         if recorder.stale.is_empty() {
             stage.delete(deletes, on_drift, puts.len(), &mut recorder)?;
         }
-        let mark = settle(self.pass.collection, look, &mut recorder)?;
+        let mut mark = settle(self.pass.collection, look, &mut recorder)?;
+        if plan.hold.is_some() && !seen.unrecorded.is_empty() {
+            // No record names them: only a listing shows the next pass what is held.
+            mark = Mark::default();
+        }
         if !recorder.stale.is_empty() {
             return Ok(Round::Stale(recorder.stale.len() as u64));
         }
