@@ -317,7 +317,9 @@ fn is_still_rejected(record: &Record, wanted: &Wanted<'_>, facts: &Facts<'_>, po
     let Standing::Rejected { at, .. } = &record.standing else {
         return false;
     };
-    let same = record.source_hash == wanted.source_hash && record.sent_hash == wanted.sent_hash;
+    // What came under another UID was recognised by its content.
+    let is_renamed = record.key != *wanted.key;
+    let same = is_renamed || (record.source_hash == wanted.source_hash && record.sent_hash == wanted.sent_hash);
     same && !policy.retry_rejected && facts.now.since(*at) < RETRY_REJECTED
 }
 
