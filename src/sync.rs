@@ -75,6 +75,8 @@ pub fn pass(pass: &Pass<'_>) -> PassReport {
     if let Err(error) = pass.attempt(&mut report, started) {
         report.outcome = Outcome::Failed;
         report.error = Some(fault_of(&error));
+        // A state that fails does not remember whether a person was told.
+        report.say = Say::Trouble;
     }
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     report

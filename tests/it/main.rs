@@ -19,6 +19,8 @@ mod attendees;
 mod backoff;
 /// Convergence under every fault.
 mod converge;
+/// What can befall the state file.
+mod crash;
 /// README, man pages and samples against the program.
 mod docs;
 /// What others do in the target.
