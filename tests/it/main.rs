@@ -19,6 +19,8 @@ mod attendees;
 mod backoff;
 /// Convergence under every fault.
 mod converge;
+/// What can befall the state file.
+mod crash;
 /// How a calendar is found.
 mod discovery;
 /// README, man pages and samples against the program.
