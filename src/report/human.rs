@@ -2,8 +2,12 @@
 
 use super::{Outcome, PassReport, Refused, Say, Step};
 use crate::error::Kind;
+use crate::ics::shortened;
 use crate::plan::Op;
 use crate::time::in_words;
+
+/// How many objects of one kind are named, for cron mails every line; a feed can hold a hundred thousand broken ones.
+const MOST_NAMED: usize = 50;
 
 /// Who reads what is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,12 +61,8 @@ pub fn lines(report: &PassReport, listener: Listener) -> Vec<Line> {
     if report.plan.is_none() && (watched || (listener == Listener::Journal && changed)) {
         lines.push(line(Weight::Info, result(report)));
     }
-    for refused in &report.rejected {
-        lines.push(line(Weight::Warning, told(report, "not mirrored", refused)));
-    }
-    for refused in &report.conflicts {
-        lines.push(line(Weight::Warning, told(report, "left alone", refused)));
-    }
+    lines.extend(told(report, "not mirrored", &report.rejected));
+    lines.extend(told(report, "left alone", &report.conflicts));
     if let Some(held) = report.held.as_ref().filter(|_| watched || report.say == Say::Trouble) {
         let name = &report.name;
         let text = format!(
@@ -133,12 +133,18 @@ fn counts(report: &PassReport) -> String {
     named.join(", ")
 }
 
-fn told(report: &PassReport, what: &str, refused: &Refused) -> String {
-    format!("{}: {what}: {}: {}", report.name, title(&refused.summary, &refused.uid), refused.reason)
+fn told(report: &PassReport, what: &str, all: &[Refused]) -> Vec<Line> {
+    let name = &report.name;
+    let one =
+        |refused: &Refused| format!("{name}: {what}: {}: {}", title(&refused.summary, &refused.uid), refused.reason);
+    let more = all.len().saturating_sub(MOST_NAMED);
+    let rest = (more > 0).then(|| format!("{name}: {what}: {more} more; baikal-sync status names all"));
+    all.iter().take(MOST_NAMED).map(one).chain(rest).map(|text| line(Weight::Warning, text)).collect()
 }
 
 /// What a person knows an object by.
 pub fn title(summary: &str, uid: &str) -> String {
+    let uid = shortened(uid);
     if summary.is_empty() { format!("(no title, UID {uid})") } else { format!("“{summary}” (UID {uid})") }
 }
 
@@ -159,12 +165,13 @@ fn step(step: &Step) -> String {
         Op::Delete { .. } => ("-", String::new()),
         Op::Note { adopted: true, .. } => ("=", "stands there already".to_owned()),
         Op::Note { .. } => ("=", "only the record changes".to_owned()),
-        Op::Rename { from, .. } => ("=", format!("came as UID {} before", from.uid)),
+        Op::Rename { from, .. } => ("=", format!("came as UID {} before", shortened(&from.uid))),
         Op::Forget { .. } => ("=", "is gone from the target too".to_owned()),
         Op::Leave { reason, .. } | Op::Reject { reason, .. } => ("!", reason.clone()),
     };
     let uid = step.op.key().map_or("unknown", |key| key.uid.as_str());
-    let what = if step.summary.is_empty() { format!("(no title, UID {uid})") } else { step.summary.clone() };
+    let what =
+        if step.summary.is_empty() { format!("(no title, UID {})", shortened(uid)) } else { step.summary.clone() };
     let note = if note.is_empty() { note } else { format!("  [{note}]") };
     // The time zone is left to the JSON: the columns are for the eye.
     let start: Vec<&str> = step.start.split(' ').take(2).collect();
@@ -214,6 +221,16 @@ mod tests {
         assert!(said(&failed(Kind::Unavailable, Say::Nothing), Listener::Nobody).is_empty());
         let told = said(&failed(Kind::Refused, Say::Trouble), Listener::Nobody);
         assert!(told[0].starts_with("work: cannot connect; next try at 1970-01-01"), "{told:?}");
+    }
+
+    #[test]
+    fn of_a_hundred_thousand_broken_events_the_first_ones_are_named() {
+        let broken = Refused { uid: "u".repeat(1000), summary: String::new(), reason: "no".to_owned() };
+        let report = PassReport { rejected: vec![broken; 100_000], ..changed() };
+        let said = said(&report, Listener::Nobody);
+        assert_eq!(said.len(), MOST_NAMED + 1);
+        assert_eq!(said[0], format!("work: not mirrored: (no title, UID {}…): no", "u".repeat(200)));
+        assert_eq!(said[MOST_NAMED], "work: not mirrored: 99950 more; baikal-sync status names all");
     }
 
     #[test]
