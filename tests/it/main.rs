@@ -32,6 +32,8 @@ mod fake;
 mod fake_tests;
 /// Deletions that look like an accident.
 mod guards;
+/// Feeds and servers that want to exhaust, mislead or spy.
+mod hostile;
 /// What is said, where, and to whom.
 mod output;
 /// One bad event is one bad event.
