@@ -6,8 +6,8 @@ use crate::ics::shortened;
 use crate::plan::Op;
 use crate::time::in_words;
 
-/// How many objects of one kind are named, for cron mails every line; a feed can hold a hundred thousand broken ones.
-const MOST_NAMED: usize = 50;
+/// So many refused objects of a pass are named one by one.
+const MOST_NAMED: usize = 10;
 
 /// Who reads what is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +61,8 @@ pub fn lines(report: &PassReport, listener: Listener) -> Vec<Line> {
     if report.plan.is_none() && (watched || (listener == Listener::Journal && changed)) {
         lines.push(line(Weight::Info, result(report)));
     }
-    lines.extend(told(report, "not mirrored", &report.rejected));
-    lines.extend(told(report, "left alone", &report.conflicts));
+    let refused = told(report, "not mirrored", &report.rejected).chain(told(report, "left alone", &report.conflicts));
+    lines.extend(refused.map(|text| line(Weight::Warning, text)));
     if let Some(held) = report.held.as_ref().filter(|_| watched || report.say == Say::Trouble) {
         let name = &report.name;
         let text = format!(
@@ -83,18 +83,20 @@ fn trouble_weight(report: &PassReport) -> Weight {
 
 fn trouble(report: &PassReport, kind: Kind, message: &str) -> String {
     let name = &report.name;
-    let waiting = if report.outcome == Outcome::BackingOff { "waiting after a failure: " } else { "" };
     let standing = match report.failing_for {
         0..=90 => String::new(),
         seconds => format!(" (for {})", in_words(seconds)),
     };
     let next = match report.retry_at {
+        Some(at) if report.outcome == Outcome::BackingOff => {
+            format!("; not tried again before {}, unless with --force", at.local())
+        }
         Some(at) if !matches!(kind, Kind::Stopped | Kind::Locked) => format!("; next try at {}", at.local()),
         _ => String::new(),
     };
     let nothing = if report.wrote() { "" } else { ", nothing was changed" };
     let nothing = if matches!(kind, Kind::Feed) { nothing } else { "" };
-    format!("{name}: {waiting}{message}{standing}{nothing}{next}")
+    format!("{name}: {message}{standing}{nothing}{next}")
 }
 
 fn result(report: &PassReport) -> String {
@@ -133,13 +135,13 @@ fn counts(report: &PassReport) -> String {
     named.join(", ")
 }
 
-fn told(report: &PassReport, what: &str, all: &[Refused]) -> Vec<Line> {
+/// The first of them by name; a whole calendar of them would bury everything else in a mail.
+fn told<'a>(report: &'a PassReport, what: &'a str, refused: &'a [Refused]) -> impl Iterator<Item = String> + 'a {
     let name = &report.name;
-    let one =
-        |refused: &Refused| format!("{name}: {what}: {}: {}", title(&refused.summary, &refused.uid), refused.reason);
-    let more = all.len().saturating_sub(MOST_NAMED);
-    let rest = (more > 0).then(|| format!("{name}: {what}: {more} more; baikal-sync status names all"));
-    all.iter().take(MOST_NAMED).map(one).chain(rest).map(|text| line(Weight::Warning, text)).collect()
+    let named = refused.iter().take(MOST_NAMED);
+    let named = named.map(move |one| format!("{name}: {what}: {}: {}", title(&one.summary, &one.uid), one.reason));
+    let more = Some(refused.len().saturating_sub(MOST_NAMED)).filter(|more| *more > 0);
+    named.chain(more.map(|more| format!("{name}: {what}: {more} more; all are in `baikal-sync status`")))
 }
 
 /// What a person knows an object by.
@@ -224,13 +226,26 @@ mod tests {
     }
 
     #[test]
-    fn of_a_hundred_thousand_broken_events_the_first_ones_are_named() {
-        let broken = Refused { uid: "u".repeat(1000), summary: String::new(), reason: "no".to_owned() };
-        let report = PassReport { rejected: vec![broken; 100_000], ..changed() };
-        let said = said(&report, Listener::Nobody);
-        assert_eq!(said.len(), MOST_NAMED + 1);
-        assert_eq!(said[0], format!("work: not mirrored: (no title, UID {}…): no", "u".repeat(200)));
-        assert_eq!(said[MOST_NAMED], "work: not mirrored: 99950 more; baikal-sync status names all");
+    fn who_mended_a_trouble_by_hand_reads_how_to_try_at_once() {
+        let waiting = PassReport { outcome: Outcome::BackingOff, ..failed(Kind::Refused, Say::Nothing) };
+        let told = said(&waiting, Listener::Terminal);
+        assert!(told[0].starts_with("work: cannot connect; not tried again before 1970-01-01"), "{told:?}");
+        assert!(told[0].ends_with(", unless with --force"), "{told:?}");
+    }
+
+    #[test]
+    fn a_calendar_full_of_refused_objects_is_not_told_one_by_one() {
+        let refused = |number| Refused { uid: format!("{number}"), summary: String::new(), reason: "why".to_owned() };
+        let report = PassReport { conflicts: (0..882).map(refused).collect(), ..PassReport::new("work") };
+        let told = said(&report, Listener::Nobody);
+        assert_eq!(told.len(), 11);
+        assert_eq!(told[0], "work: left alone: (no title, UID 0): why");
+        assert_eq!(told[10], "work: left alone: 872 more; all are in `baikal-sync status`");
+    }
+
+    #[test]
+    fn an_endless_uid_is_cut() {
+        assert_eq!(title("", &"u".repeat(1000)), format!("(no title, UID {}…)", "u".repeat(200)));
     }
 
     #[test]

@@ -93,7 +93,8 @@ fn what_other_subscriptions_have_in_the_same_target_is_told_with_the_uid_that_st
         state.put_record(id, &record("a", Standing::Mirrored)).unwrap();
     }
     let key = Key { component: ComponentType::Todo, uid: "other".to_owned() };
-    assert_eq!(state.objects_of_others(mine, "t").unwrap(), [(Href::new("a%40b.ics"), key)]);
+    let etag = record("a", Standing::Mirrored).etag.unwrap();
+    assert_eq!(state.objects_of_others(Some(mine), "t").unwrap(), [(Href::new("a%40b.ics"), etag, key)]);
 }
 
 #[test]
