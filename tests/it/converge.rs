@@ -126,7 +126,9 @@ impl Story {
 
     /// Plays the story and gives what went wrong in it.
     fn play(mut self) -> Result<(), String> {
-        let passes = self.dice.below(4) + self.feeds.len() as u64;
+        // Going back takes a pass that settled and one that was cut off.
+        let enough = if self.plot.trusts { 3 } else { self.feeds.len() as u64 };
+        let passes = self.dice.below(4) + enough;
         for number in 0..passes {
             let which = if number < self.feeds.len() as u64 { number as usize } else { self.dice.at(self.feeds.len()) };
             self.chapter(which)?;
