@@ -13,6 +13,10 @@
 // The helpers of the other test binary follow its rules.
 #![allow(clippy::format_push_string, clippy::format_collect, unreachable_pub, missing_docs)]
 
+/// Convergence under every fault, on real servers.
+mod converge;
+/// Killed at any moment.
+mod crash;
 /// A home, a configuration, a state and the program itself.
 #[path = "../it/env.rs"]
 #[allow(dead_code)] // Shared with the other test binary, which uses other parts of it.
@@ -29,15 +33,17 @@ mod proxy;
 mod scenarios;
 /// A real server and the requests that a person would send by hand.
 mod server;
+/// What stories with chance in them are made of.
+mod story;
 
-/// Makes a module of tests for one server.
+/// Makes a module of tests for one server, of the scenarios in one module.
 macro_rules! tests_on {
-    ($module:ident, $name:literal: $($scenario:ident),* $(,)?) => {
+    ($module:ident, $name:literal, $scenarios:ident: $($scenario:ident),* $(,)?) => {
         mod $module {
             $(
                 #[test]
                 fn $scenario() {
-                    crate::server::with($name, crate::scenarios::$scenario);
+                    crate::server::with($name, crate::$scenarios::$scenario);
                 }
             )*
         }
@@ -48,9 +54,9 @@ macro_rules! tests_on {
 /// scheduling, which only Xandikos has.
 macro_rules! tests_on_all {
     ($($scenario:ident),* $(,)?) => {
-        tests_on!(radicale, "RADICALE": a_wrong_password_is_refused, $($scenario),*);
-        tests_on!(sabre, "SABRE": a_wrong_password_is_refused, $($scenario),*);
-        tests_on!(xandikos, "XANDIKOS": the_server_is_told_to_invite_nobody, $($scenario),*);
+        tests_on!(radicale, "RADICALE", scenarios: a_wrong_password_is_refused, $($scenario),*);
+        tests_on!(sabre, "SABRE", scenarios: a_wrong_password_is_refused, $($scenario),*);
+        tests_on!(xandikos, "XANDIKOS", scenarios: the_server_is_told_to_invite_nobody, $($scenario),*);
     };
 }
 
@@ -67,3 +73,19 @@ tests_on_all!(
     a_server_that_is_down_is_a_temporary_failure,
     a_thousand_events_arrive_and_twenty_changes_cost_twenty_writes,
 );
+
+/// The scenarios with chance in them.
+macro_rules! crashes_on {
+    ($($module:ident, $name:literal);*) => {
+        $(tests_on!(
+            $module, $name, crash:
+            runs_that_are_killed_at_any_moment_are_made_up_for,
+            a_server_that_goes_away_in_the_middle_and_comes_back_is_caught_up_with,
+        );)*
+    };
+}
+
+crashes_on!(radicale_crashes, "RADICALE"; sabre_crashes, "SABRE"; xandikos_crashes, "XANDIKOS");
+tests_on!(folder_crashes, "RADICALE", crash: runs_into_a_folder_that_are_killed_at_any_moment_are_made_up_for);
+tests_on!(radicale_stories, "RADICALE", converge: every_story_ends_with_the_feed_in_the_calendar_and_an_idle_pass);
+tests_on!(sabre_stories, "SABRE", converge: every_story_ends_with_the_feed_in_the_calendar_and_an_idle_pass);

@@ -1,5 +1,6 @@
 //! A feed, a calendar and the program between them, with a proxy that counts the writes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,14 +49,7 @@ impl Mirror {
     /// Asserts that the calendar holds what the feed serves now, and nothing else.
     #[track_caller]
     pub(crate) fn holds_the_feed(&self) {
-        let folder = TempDir::new().unwrap();
-        let feed = folder.path().join("feed");
-        std::fs::write(&feed, &self.feed.serving().body).unwrap();
-        for (name, text) in self.calendar.objects() {
-            std::fs::write(folder.path().join(format!("{}.ics", name.trim_end_matches(".ics"))), text).unwrap();
-        }
-        let (success, said) = compare("holds", &feed, folder.path());
-        assert!(success, "the calendar does not hold the feed:\n{said}");
+        hold(&self.feed.serving().body, &self.calendar.objects());
     }
 
     /// The methods of the writes of the last run. Asserts that the server took each of them, and that none of them
@@ -107,6 +101,19 @@ pub(crate) fn generated(arguments: &[&str]) -> Option<Vec<u8>> {
     let output = Command::new("python3").arg(generator).args(arguments).output().expect("python3 is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(output.stdout)
+}
+
+/// Asserts that these objects are those of the feed, whole, each of them once, and no other.
+#[track_caller]
+pub(crate) fn hold(feed: &[u8], objects: &BTreeMap<String, String>) {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("feed");
+    std::fs::write(&file, feed).unwrap();
+    for (name, text) in objects {
+        std::fs::write(folder.path().join(format!("{}.ics", name.trim_end_matches(".ics"))), text).unwrap();
+    }
+    let (success, said) = compare("holds", &file, folder.path());
+    assert!(success, "the calendar does not hold the feed:\n{said}");
 }
 
 /// How many objects were added, changed and removed between two feeds.

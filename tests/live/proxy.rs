@@ -9,9 +9,13 @@ use crate::fake::http::{Answer, Asked, Server, read_chunks};
 /// Header fields that concern one connection only (RFC 9110 §7.6.1).
 const HOP_BY_HOP: [&str; 4] = ["connection", "content-length", "keep-alive", "transfer-encoding"];
 
+/// Is shown each request before it is passed on, and says whether it is.
+type Hook = Box<dyn FnMut(&Asked) -> bool + Send>;
+
 /// A running proxy.
 pub(crate) struct Proxy {
     server: Server,
+    hook: Arc<Mutex<Option<Hook>>>,
     exchanges: Arc<Mutex<Vec<(Asked, u16)>>>,
 }
 
@@ -21,12 +25,17 @@ impl Proxy {
         let upstream = origin.trim_start_matches("http://").to_owned();
         let exchanges = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&exchanges);
+        let hook: Arc<Mutex<Option<Hook>>> = Arc::default();
+        let shown = Arc::clone(&hook);
         let server = Server::start(move |asked| {
+            if !shown.lock().unwrap().as_mut().is_none_or(|hook| hook(asked)) {
+                return Answer::silence();
+            }
             let answer = pass_on(&upstream, asked).unwrap_or_else(|_| Answer::silence());
             kept.lock().unwrap().push((asked.clone(), answer.status));
             answer
         });
-        Proxy { server, exchanges }
+        Proxy { server, hook, exchanges }
     }
 
     /// An address on the server, by way of the proxy.
@@ -37,6 +46,16 @@ impl Proxy {
     /// Requests and their statuses since the last call, in the order of the answers.
     pub(crate) fn take(&self) -> Vec<(Asked, u16)> {
         std::mem::take(&mut *self.exchanges.lock().unwrap())
+    }
+
+    /// Shows every request to this before it is passed on; what it answers with `false` ends with the connection closed.
+    pub(crate) fn hook(&self, hook: impl FnMut(&Asked) -> bool + Send + 'static) {
+        *self.hook.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    /// Passes everything on again.
+    pub(crate) fn unhook(&self) {
+        *self.hook.lock().unwrap() = None;
     }
 
     /// Refuses connections from now on.

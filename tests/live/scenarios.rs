@@ -4,7 +4,8 @@ use crate::env::server;
 use crate::mirror::{Mirror, changes, config, generated};
 use crate::server::Server;
 
-const FOREIGN: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Somebody//Else//EN\r\nBEGIN:VEVENT\r\nUID:foreign-1\r\n\
+/// An object of somebody else.
+pub(crate) const FOREIGN: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Somebody//Else//EN\r\nBEGIN:VEVENT\r\nUID:foreign-1\r\n\
                        DTSTAMP:20261120T090000Z\r\nDTSTART:20261201T090000Z\r\nDTEND:20261201T100000Z\r\nSUMMARY:Mine\r\n\
                        END:VEVENT\r\nEND:VCALENDAR\r\n";
 

@@ -1,6 +1,6 @@
 //! A calendar and a feed in memory, with a fuse that blows after so many writes and a hook for someone who meddles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use baikal_sync::collection::{Abilities, Collection};
@@ -15,6 +15,8 @@ pub(crate) struct Habits {
     pub(crate) tells_changes: bool,
     /// PUT answers without ETag, because the server adds a line of its own to every object.
     pub(crate) rewrites: bool,
+    /// It takes each UID once (RFC 4791 §5.3.2.1, `no-uid-conflict`), and does not tell where it stands.
+    pub(crate) one_uid: bool,
     /// How many workers may write at once.
     pub(crate) connections: usize,
 }
@@ -33,14 +35,27 @@ struct Inside {
     writes: Vec<String>,
     fuse: Option<Fuse>,
     meddler: Option<Meddler>,
+    alarm: Option<Alarm>,
+    refused: BTreeSet<String>,
+    edits: Vec<Edit>,
     requests: usize,
 }
 
-/// Breaks the connection at a write, before or after it has got through.
+/// Is rung at the n-th request.
+struct Alarm {
+    at: usize,
+    rings: Box<dyn FnOnce() + Send>,
+    /// Nothing is written any more from then on.
+    cuts: bool,
+}
+
+/// Goes wrong at a write, before or after it has got through.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fuse {
     pub(crate) after: usize,
     pub(crate) gets_through: bool,
+    /// So many writes are answered with an error of the server; `None`: the connection breaks, for ever.
+    pub(crate) lasts: Option<usize>,
 }
 
 /// Somebody who changes the collection before the n-th request from now.
@@ -90,9 +105,38 @@ impl Memory {
         self.inside.lock().unwrap().apply(edit);
     }
 
+    /// Calls `rings` before the n-th request from now; with `cuts`, nothing is written any more from then on.
+    pub(crate) fn set_alarm(&self, at: usize, cuts: bool, rings: impl FnOnce() + Send + 'static) {
+        let mut inside = self.inside.lock().unwrap();
+        inside.requests = 0;
+        inside.alarm = Some(Alarm { at, rings: Box::new(rings), cuts });
+    }
+
+    /// Nobody is called any more.
+    pub(crate) fn unset_alarm(&self) {
+        self.inside.lock().unwrap().alarm = None;
+    }
+
+    /// Refuses every object in which one of these stands, from now on.
+    pub(crate) fn refuse(&self, refused: BTreeSet<String>) {
+        self.inside.lock().unwrap().refused = refused;
+    }
+
+    /// Everything that somebody did by hand.
+    pub(crate) fn edits(&self) -> Vec<Edit> {
+        self.inside.lock().unwrap().edits.clone()
+    }
+
     fn request<T>(&self, answer: impl FnOnce(&mut Inside) -> T) -> T {
         let mut inside = self.inside.lock().unwrap();
         inside.requests += 1;
+        let requests = inside.requests;
+        if let Some(alarm) = inside.alarm.take_if(|alarm| alarm.at <= requests) {
+            (alarm.rings)();
+            if alarm.cuts {
+                inside.fuse = Some(Fuse { after: 0, gets_through: false, lasts: None });
+            }
+        }
         if inside.meddler.as_ref().is_some_and(|meddler| meddler.at <= inside.requests) {
             let does = inside.meddler.take().unwrap().does;
             inside.apply(&does);
@@ -101,26 +145,33 @@ impl Memory {
     }
 
     fn write(&self, act: impl FnOnce(&mut Inside) -> Written) -> anyhow::Result<Written> {
-        self.request(|inside| {
-            if inside.fuse.is_some_and(|fuse| fuse.after == 0) {
-                let fuse = inside.fuse.unwrap();
-                // Nothing else gets through until somebody mends the fuse.
-                inside.fuse = Some(Fuse { gets_through: false, ..fuse });
-                if fuse.gets_through {
+        self.request(|inside| match inside.fuse.as_mut() {
+            Some(fuse) if fuse.after > 0 => {
+                fuse.after -= 1;
+                Ok(act(inside))
+            }
+            Some(fuse) if fuse.lasts != Some(0) => {
+                let gets_through = fuse.gets_through;
+                let breaks = fuse.lasts.is_none();
+                fuse.lasts = fuse.lasts.map(|left| left - 1);
+                // When the connection broke, nothing else gets through until somebody mends the fuse.
+                fuse.gets_through &= !breaks;
+                if gets_through {
                     act(inside);
                 }
-                return Err(fault(Kind::Unavailable, "the fuse has blown"));
+                if breaks {
+                    return Err(fault(Kind::Unavailable, "the fuse has blown"));
+                }
+                Ok(Written::Faulted { reason: "the server stumbled".to_owned() })
             }
-            if let Some(fuse) = &mut inside.fuse {
-                fuse.after -= 1;
-            }
-            Ok(act(inside))
+            _ => Ok(act(inside)),
         })
     }
 }
 
 impl Inside {
     fn apply(&mut self, edit: &Edit) {
+        self.edits.push(edit.clone());
         match edit {
             Edit::Write(name, text) => {
                 self.store(name, text.clone());
@@ -142,9 +193,19 @@ impl Inside {
         }
     }
 
+    /// Where else the UID of this text stands.
+    fn elsewhere(&self, name: &str, text: &str) -> bool {
+        let mut others = self.objects.iter().filter(|(other, _)| *other != name);
+        others.any(|(_, (_, standing))| uid(&String::from_utf8_lossy(standing)) == uid(text))
+    }
+
     fn entry(&self, name: &str) -> Option<Entry> {
         self.objects.get(name).map(|(version, _)| Entry { href: Href::new(name), etag: etag(*version) })
     }
+}
+
+fn uid(text: &str) -> Option<String> {
+    text.lines().find_map(|line| line.strip_prefix("UID:")).map(str::to_owned)
 }
 
 fn etag(version: u64) -> Etag {
@@ -199,7 +260,7 @@ impl Collection for Memory {
     }
 
     fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
-        let rewrites = self.habits.rewrites;
+        let Habits { rewrites, one_uid, .. } = self.habits;
         self.write(|inside| {
             let standing = inside.entry(href.as_str()).map(|entry| entry.etag);
             let holds = match precondition {
@@ -210,6 +271,12 @@ impl Collection for Memory {
                 return Written::Stale;
             }
             let mut text = String::from_utf8(text.to_vec()).unwrap();
+            if inside.refused.iter().any(|refused| text.contains(refused)) {
+                return Written::Rejected { reason: "not in this calendar".to_owned() };
+            }
+            if one_uid && inside.elsewhere(href.as_str(), &text) {
+                return Written::UidTaken { href: None };
+            }
             if rewrites {
                 text = text.replace("END:VEVENT", "X-SERVER:was here\r\nEND:VEVENT");
             }

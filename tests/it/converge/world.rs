@@ -1,0 +1,202 @@
+//! The world of a story: subscriptions with their feeds, one calendar, and a state that can be lost or turned back.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use baikal_sync::config::{
+    Attendees, Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
+};
+use baikal_sync::report::{Outcome, PassReport};
+use baikal_sync::signal::Stop;
+use baikal_sync::state::{Owner, State};
+use baikal_sync::sync::{self, Options, Pass};
+use tempfile::TempDir;
+
+use crate::fake::memory::{Feed, Memory};
+
+/// What is never the same event twice -> what it says.
+pub(super) type Events = BTreeMap<String, u64>;
+
+/// An event. Its place is what it is known by, whatever its UID.
+fn event(uid: &str, place: &str, says: u64) -> String {
+    format!(
+        "BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20260102T100000Z\r\nSUMMARY:says {says}\r\n\
+         LOCATION:at {place}\r\nEND:VEVENT\r\n"
+    )
+}
+
+/// A calendar of these events; the UID of each is its place with this behind it.
+pub(super) fn calendar(events: &Events, suffix: &str) -> String {
+    let inside: String = events.iter().map(|(place, says)| event(&format!("{place}{suffix}"), place, *says)).collect();
+    format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\n{inside}END:VCALENDAR\r\n")
+}
+
+/// What a server that refuses this event finds in it.
+pub(super) fn mark_of(place: &str, says: u64) -> String {
+    format!("SUMMARY:says {says}\r\nLOCATION:at {place}\r\n")
+}
+
+/// The place and what is said there.
+pub(super) fn read(text: &str) -> (String, u64) {
+    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    (value("LOCATION:at ").to_owned(), value("SUMMARY:says ").parse().unwrap())
+}
+
+/// One subscription and the feed that it mirrors.
+pub(super) struct Mirror {
+    pub(super) subscription: Subscription,
+    pub(super) feed: Feed,
+}
+
+/// Everything that a story happens to.
+pub(super) struct World {
+    pub(super) mirrors: Vec<Mirror>,
+    pub(super) target: Memory,
+    state: RefCell<Option<State>>,
+    /// Where the state stands, if it is a file.
+    folder: Option<TempDir>,
+    stop: RefCell<Stop>,
+}
+
+impl Mirror {
+    pub(super) fn new(name: &str) -> Mirror {
+        let subscription = Subscription {
+            name: name.to_owned(),
+            source: SourceAddress::File { path: format!("/{name}.ics").into(), max_size: 1 << 20 },
+            target: TargetAddress::Folder("/memory".into()),
+            every: 0,
+            create: false,
+            verify: Verify::Always,
+            on_conflict: OnConflict::default(),
+            on_drift: OnDrift::default(),
+            on_empty: OnEmpty::Accept,
+            max_delete: MaxDelete::Percent(100),
+            deletes: Deletes::default(),
+            attendees: Attendees::default(),
+            alert_after: 3600,
+        };
+        Mirror { subscription, feed: Feed::default() }
+    }
+}
+
+impl World {
+    /// With `in_file`, the state can be turned back.
+    pub(super) fn new(mirrors: Vec<Mirror>, target: Memory, in_file: bool) -> World {
+        // Where nothing waits for a disk, if there is such a place.
+        let memory = Path::new("/dev/shm");
+        let folder = || if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+        let folder = in_file.then(|| folder().unwrap());
+        World { mirrors, target, state: RefCell::new(None), folder, stop: RefCell::default() }
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.path().join("state.db"))
+    }
+
+    fn take_state(&self) -> State {
+        let open = || self.file().map_or_else(State::in_memory, |file| State::open(&file));
+        self.state.take().unwrap_or_else(|| open().unwrap())
+    }
+
+    pub(super) fn lose_state(&self) {
+        self.state.replace(None);
+        if let Some(file) = self.file() {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+
+    /// Keeps, at the n-th request from now, the state as a kill at that moment leaves it. With `kills`, nothing is written
+    /// from then on, otherwise the kept state is that of an old backup.
+    pub(super) fn keep_state_at(&self, at: usize, kills: bool) {
+        let file = self.file().unwrap();
+        self.target.set_alarm(at, kills, move || copy(&file, &file.with_extension("kept")));
+    }
+
+    /// Turns the state back to the moment that was kept.
+    pub(super) fn turn_back(&self) {
+        let file = self.file().unwrap();
+        let kept = file.with_extension("kept");
+        if kept.exists() {
+            self.state.replace(None);
+            copy(&kept, &file);
+            std::fs::remove_file(kept).unwrap();
+        }
+    }
+
+    /// Asks the next pass to stop at the n-th request from now.
+    pub(super) fn stop_at(&self, at: usize) {
+        let stop = self.stop.borrow().clone();
+        self.target.set_alarm(at, false, move || stop.request(15));
+    }
+
+    pub(super) fn pass(&self, which: usize, options: Options) -> PassReport {
+        let (owner, handle) = Owner::new(self.take_state());
+        let Mirror { subscription, feed: source } = &self.mirrors[which];
+        let (collection, stop) = (&self.target, self.stop.take());
+        let options = Options { force: true, ..options };
+        let (state, report) = std::thread::scope(|scope| {
+            let pass = scope.spawn(move || {
+                let (state, stop) = (&handle, &stop);
+                sync::pass(&Pass { subscription, source, collection, state, stop, options, progress: &|_, _| {} })
+            });
+            (owner.serve().unwrap(), pass.join().unwrap())
+        });
+        self.target.unset_alarm();
+        self.state.replace(Some(state));
+        report
+    }
+
+    /// What the state remembers of a subscription: UID -> whether it is mirrored.
+    pub(super) fn recorded(&self, which: usize) -> BTreeMap<String, bool> {
+        let state = self.take_state();
+        let id = state.subscription(&sync::identity(&self.mirrors[which].subscription)).unwrap();
+        let records = state.records(id).unwrap().into_iter();
+        self.state.replace(Some(state));
+        records.map(|record| (record.key.uid, record.etag.is_some())).collect()
+    }
+
+    /// Everything in the state, to be compared.
+    pub(super) fn state_in_words(&self) -> String {
+        let state = self.take_state();
+        let told = state.subscriptions().unwrap();
+        let ids: Vec<_> = self
+            .mirrors
+            .iter()
+            .filter_map(|mirror| Some(state.memory(&sync::identity(&mirror.subscription)).unwrap()?.0))
+            .collect();
+        let records: Vec<_> =
+            ids.iter().map(|id| (state.records(*id).unwrap(), state.foreign_objects(*id).unwrap())).collect();
+        self.state.replace(Some(state));
+        format!("{told:?} {records:?}")
+    }
+
+    /// What stands in the calendar: place -> what is said there, as often as it stands.
+    pub(super) fn standing(&self) -> BTreeMap<String, Vec<u64>> {
+        let mut standing: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for text in self.target.objects().values() {
+            let (place, says) = read(text);
+            standing.entry(place).or_default().push(says);
+        }
+        standing
+    }
+}
+
+/// The file with its journal, if it has one: what a kill leaves.
+fn copy(from: &Path, to: &Path) {
+    for suffix in ["-journal", ""] {
+        let beside = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        let _ = std::fs::remove_file(beside(to));
+        let _ = std::fs::copy(beside(from), beside(to));
+    }
+}
+
+/// Whether a pass left nothing to be done.
+pub(super) fn is_idle(report: &PassReport) -> bool {
+    matches!(report.outcome, Outcome::Unchanged | Outcome::Held)
+}
+
+/// The names of a set of events.
+pub(super) fn places(events: &Events) -> BTreeSet<String> {
+    events.keys().cloned().collect()
+}
