@@ -57,6 +57,9 @@ const MOMENTS: Names = set_of(&[Name::Dtstamp, Name::Created, Name::LastModified
 /// The properties that hold text.
 const TEXTS: Names = set_of(&[Name::Summary, Name::Description, Name::Location, Name::Other]);
 
+/// Octets of what begins a broken line, if a person is to take it for the name of a property.
+const LONGEST_NAME: usize = 40;
+
 impl Kind {
     fn of(name: &[u8]) -> Kind {
         const KINDS: [(&[u8], Kind); 5] = [
@@ -218,10 +221,13 @@ impl<'a> Mender<'_, 'a> {
     /// that one is no text.
     fn malformed(&mut self, entry: &Entry<'a>) {
         if !self.last().is_some_and(takes_text) {
-            return self.drop(entry, "is no property; it is left out");
+            let name = Some(entry.label()).filter(|name| (1..=LONGEST_NAME).contains(&name.len()));
+            self.complain_of(name.as_deref().unwrap_or("a line"), "is not of the form NAME:VALUE; it is left out");
+            self.owned();
+            return;
         }
-        self.complain_of("", "has a line break in its text that is not escaped");
         let Some(last) = self.owned().pop() else { return };
+        self.complain(&last, "has a line break in its text that is not escaped");
         let mut text = last.text.into_owned();
         text.extend_from_slice(b"\\n");
         text.extend_from_slice(&entry.text);
@@ -332,8 +338,7 @@ impl<'a> Mender<'_, 'a> {
     }
 
     fn complain(&mut self, entry: &Entry<'a>, message: &str) {
-        let property = if entry.name == Name::Malformed { String::new() } else { entry.label() };
-        self.complain_of(&property, message);
+        self.complain_of(&entry.label(), message);
     }
 
     fn complain_of(&mut self, property: &str, message: &str) {

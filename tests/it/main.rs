@@ -19,6 +19,8 @@ mod attendees;
 mod backoff;
 /// Convergence under every fault.
 mod converge;
+/// Every file of the corpus of real feeds.
+mod corpus;
 /// How a calendar is found.
 mod discovery;
 /// README, man pages and samples against the program.
@@ -40,6 +42,8 @@ mod feeds;
 mod folder;
 /// Deletions that look like an accident.
 mod guards;
+/// The corpus of real feeds, and what an independent reader says of the outcome; shared with the live tests.
+mod judged;
 /// What is said, where, and to whom.
 mod output;
 /// One bad event is one bad event.

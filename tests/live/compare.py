@@ -141,9 +141,10 @@ def changes(old, new):
     return f"{len(new.keys() - old.keys())} {changed} {len(old.keys() - new.keys())}"
 
 
-if sys.argv[1] == "changes":
-    print(changes(*sys.argv[2:4]))
-else:
-    complaints = holds(*sys.argv[2:4])
-    print("\n".join(complaints))
-    sys.exit(1 if complaints else 0)
+if __name__ == "__main__":
+    if sys.argv[1] == "changes":
+        print(changes(*sys.argv[2:4]))
+    else:
+        complaints = holds(*sys.argv[2:4])
+        print("\n".join(complaints))
+        sys.exit(1 if complaints else 0)
