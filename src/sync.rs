@@ -27,7 +27,7 @@ use look::{Known, Look, look, proves_nothing_changed};
 
 /// Changes whenever the hash of an object or the form in which we write it does. Records of another form are compared
 /// with the target anew; what is equal is not rewritten.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 /// Validators and body hash are trusted no longer than this after the body was last read, in seconds.
 const TRUSTED: u64 = DAY;
 /// A standing trouble is said again after this time, in seconds.

@@ -71,10 +71,11 @@ impl Corpus {
     }
 
     /// Asserts that everything is in the folder that stands for each target, or has its row in the list, and that each
-    /// row is still true. `ran` was `-v run --json`. Gives how many feeds came whole, with repairs, and not as a whole.
+    /// row is still true. `ran` was `-v run --json`, and `again` a run that should not have written anything. Gives how
+    /// many feeds came whole, with repairs, and not as a whole.
     #[track_caller]
-    pub(crate) fn judge(&self, ran: &Ran, target: &str, folder: impl Fn(usize) -> PathBuf) -> [usize; 3] {
-        let reports = reports(ran);
+    pub(crate) fn judge(&self, [ran, again]: [&Ran; 2], target: &str, folder: impl Fn(usize) -> PathBuf) -> [usize; 3] {
+        let (reports, later) = (reports(ran), reports(again));
         let mut found = Refusals::new();
         let mut counts = [0; 3];
         let mut orders = String::new();
@@ -88,6 +89,9 @@ impl Corpus {
                 refuse("feed", message);
             } else {
                 orders += &format!("{}\t{}\n", self.path(file).display(), folder(number).display());
+            }
+            for _ in 0..written(&later[number]) {
+                refuse("object", &Value::from("is written anew"));
             }
             let rejected = report["rejected"].as_array().unwrap();
             for rejected in rejected {
@@ -147,9 +151,9 @@ pub(crate) fn reports(ran: &Ran) -> Vec<Value> {
     ran.json()["subscriptions"].as_array().unwrap().clone()
 }
 
-/// The sum of a number over all reports.
-pub(crate) fn sum(ran: &Ran, field: &str) -> u64 {
-    reports(ran).iter().map(|report| report[field].as_u64().unwrap()).sum()
+/// How many objects a pass wrote.
+pub(crate) fn written(report: &Value) -> u64 {
+    ["created", "updated", "deleted"].iter().map(|field| report[field].as_u64().unwrap()).sum()
 }
 
 /// What the program complained of, by subscription.

@@ -147,9 +147,10 @@ def zones(feed, files):
         if (used & known.keys()) - {value(zone, "TZID") for zone in inside}:
             yield "", "VTIMEZONE"
         for zone in inside:
+            # Radicale brings along what the feed forgot.
             originals = known[value(zone, "TZID")]
-            if zone not in originals:
-                yield "", "VTIMEZONE," + (names(originals[0], zone) if originals else "TZID")
+            if originals and zone not in originals:
+                yield "", "VTIMEZONE," + names(originals[0], zone)
 
 
 def objects(feed):

@@ -111,6 +111,15 @@ fn a_raw_line_break_in_a_text_is_escaped_and_elsewhere_the_line_goes() {
 }
 
 #[test]
+fn commas_in_a_text_are_escaped_once() {
+    let said = &["SUMMARY has commas"];
+    check("SUMMARY;X=a,b:a,b\\, c\\\\,d\\\\\\,", "SUMMARY;X=a,b:a\\,b\\, c\\\\\\,d\\\\\\,", said);
+    check("CATEGORIES:a,b\nGEO:1,2\nX-A:a,b\nLOCATION:a\\,b", "CATEGORIES:a,b\nGEO:1,2\nX-A:a,b\nLOCATION:a\\,b", &[]);
+    check("DESCRIPTION:a\nb, c", "DESCRIPTION:a\\nb\\, c", &["line break"]);
+    check("COMMENT;ENCODING=QUOTED-PRINTABLE:a=2Cb", "COMMENT:a\\,b", &["QUOTED-PRINTABLE"]);
+}
+
+#[test]
 fn quoted_printable_with_soft_line_breaks_is_decoded() {
     let raw = "DESCRIPTION;ENCODING=QUOTED-PRINTABLE:caf=C3=A9=0D=0A=\nnext: =\nlast\nUID:a";
     check(raw, "DESCRIPTION:café\\nnext: last\nUID:a", &["QUOTED-PRINTABLE"]);
