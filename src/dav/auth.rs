@@ -10,6 +10,9 @@ use crate::secret::{Credentials, Secret};
 use crate::url::Url;
 use crate::wire::Response;
 
+/// Octets of a field of a challenge that is sent back; many servers refuse requests with more than 8 kB of header.
+const LONGEST_FIELD: usize = 2048;
+
 /// The credentials for one origin, and how its server wants to have them. All connections share it, for the nonce
 /// count must never repeat (RFC 7616 §3.3).
 #[derive(Debug)]
@@ -222,13 +225,11 @@ impl Digest {
             Some("SHA-256") => Algorithm::Sha256,
             Some(_) => return None,
         };
-        Some(Digest {
-            realm: parameter(challenge, "realm")?,
-            nonce: parameter(challenge, "nonce")?,
-            opaque: parameter(challenge, "opaque"),
-            algorithm,
-            count: 0,
-        })
+        let [realm, nonce, opaque] = ["realm", "nonce", "opaque"].map(|name| parameter(challenge, name));
+        if [&realm, &nonce, &opaque].into_iter().flatten().any(|text| text.len() > LONGEST_FIELD) {
+            return None;
+        }
+        Some(Digest { realm: realm?, nonce: nonce?, opaque, algorithm, count: 0 })
     }
 
     /// RFC 7616 §3.4.1 with qop=auth. The user name goes out as it is: sabre knows no `username*`.

@@ -171,6 +171,8 @@ fn what_cannot_be_answered_is_named() {
     let refused = |challenges: &[&str]| refusal(&alice(None), None, challenges, true);
     assert!(refused(&[]).ends_with("answers 401 without saying how to authenticate"));
     assert!(refused(&["Negotiate", "NTLM"]).contains("wants Negotiate or NTLM authentication"));
+    let endless = format!("Digest realm=\"{}\", nonce=\"n\", qop=\"auth\"", "r".repeat(30_000));
+    assert!(refused(&[&endless]).contains("wants Digest authentication"));
     assert!(refused(&[&BAIKAL.replace("qop=\"auth\"", "qop=\"auth-int\"")]).contains("wants Digest authentication"));
     let umlaut = Authenticator::new("https://h".to_owned(), password("jörg", "p"), None);
     assert!(refusal(&umlaut, None, &[BAIKAL], true).contains("user names in ASCII only"));
