@@ -173,7 +173,9 @@ fn is_default(name: Name, parameter: &str, values: &[String]) -> bool {
         Name::Rrule => "RECUR",
         _ => "TEXT",
     };
-    parameter.starts_with("X-VOBJ-") || (parameter == "VALUE" && value == default)
+    // The form of a TRIGGER tells its type; Radicale adds it where a feed forgot it.
+    let told = value == default || (name == Name::Trigger && value == "DATE-TIME");
+    parameter.starts_with("X-VOBJ-") || (parameter == "VALUE" && told)
 }
 
 fn value_of(name: Name, property: &Property) -> String {
@@ -266,6 +268,7 @@ mod tests {
         check("DTSTART;TZID=\"Europe/Berlin\":1", "DTSTART;VALUE=DATE-TIME;TZID=Europe/Berlin:1", &[]);
         check("DTSTART:1", "DTSTART;X-VOBJ-FLOATINGTIME-ALLOWED=TRUE:1", &[]);
         check("RRULE:FREQ=WEEKLY;COUNT=2", "RRULE:COUNT=2;FREQ=weekly;", &[]);
+        check("TRIGGER:19980403T120000Z", "TRIGGER;VALUE=DATE-TIME:19980403T120000Z", &[]);
         check("DURATION:PT90M", "DURATION:+P0DT1H30M", &[]);
         check("ATTENDEE;CN=A;X=\"b\":m\nSEQUENCE:1\nLOCATION:", "LOCATION:\nSEQUENCE:2\nATTENDEE;X=b;CN=\"A\":m", &[]);
     }

@@ -48,6 +48,8 @@ pub(super) enum Name {
     Prodid,
     Version,
     Calscale,
+    /// X-ALT-DESC: the description in HTML, as Outlook and many others write it.
+    AltDesc,
     /// Well-formed, and of no interest.
     Other,
     /// A name with `_`, which sabre refuses.
@@ -58,8 +60,8 @@ pub(super) enum Name {
 
 impl Name {
     fn of(name: &[u8]) -> Name {
-        if let [b'X' | b'x', b'-', ..] = name {
-            return Name::Other;
+        if let [b'X' | b'x', b'-', rest @ ..] = name {
+            return if rest.eq_ignore_ascii_case(b"ALT-DESC") { Name::AltDesc } else { Name::Other };
         }
         match Name::of_upper(name) {
             Name::Other if name.len() <= 16 && name.iter().any(u8::is_ascii_lowercase) => {

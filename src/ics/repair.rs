@@ -55,11 +55,19 @@ const DATES: Names = set_of(&[Name::Dtstart, Name::Dtend, Name::Due, Name::Recur
 /// The properties whose values are always dates with time.
 const MOMENTS: Names = set_of(&[Name::Dtstamp, Name::Created, Name::LastModified]);
 /// The properties that hold text.
-const TEXTS: Names =
-    set_of(&[Name::Summary, Name::Description, Name::Location, Name::Comment, Name::Contact, Name::Other]);
+const TEXTS: Names = set_of(&[
+    Name::Summary,
+    Name::Description,
+    Name::Location,
+    Name::Comment,
+    Name::Contact,
+    Name::AltDesc,
+    Name::Other,
+]);
 /// The texts that Radicale cuts off at the first comma that is not escaped, and says nothing: its library, vobject, takes
 /// it for the end of the first of several values.
-const CUT_AT_COMMAS: Names = set_of(&[Name::Summary, Name::Description, Name::Location, Name::Comment, Name::Contact]);
+const CUT_AT_COMMAS: Names =
+    set_of(&[Name::Summary, Name::Description, Name::Location, Name::Comment, Name::Contact, Name::AltDesc]);
 
 /// Octets of what begins a broken line, if a person is to take it for the name of a property.
 const LONGEST_NAME: usize = 40;

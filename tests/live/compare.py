@@ -66,7 +66,7 @@ def meaning(name, value):
             return str(vDuration.from_ical(value))
         except ValueError:
             return value
-    if name in ("SUMMARY", "DESCRIPTION", "LOCATION", "COMMENT", "CONTACT"):
+    if name in ("SUMMARY", "DESCRIPTION", "LOCATION", "COMMENT", "CONTACT", "X-ALT-DESC"):
         return re.sub(r"\\([,;])", r"\1", value)
     return value
 

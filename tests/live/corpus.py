@@ -41,6 +41,9 @@ def parts(line):
         return None
     try:
         name, parameters, value = Contentline(line).parts()
+        if name.upper() == "TRIGGER":
+            # Its form tells its type.
+            parameters.pop("VALUE", None)
         return name.upper(), written(parameters), meaning(name.upper(), value)
     except ValueError:
         return None

@@ -115,6 +115,7 @@ fn commas_in_a_text_are_escaped_once() {
     let said = &["SUMMARY has commas"];
     check("SUMMARY;X=a,b:a,b\\, c\\\\,d\\\\\\,", "SUMMARY;X=a,b:a\\,b\\, c\\\\\\,d\\\\\\,", said);
     check("CATEGORIES:a,b\nGEO:1,2\nX-A:a,b\nLOCATION:a\\,b", "CATEGORIES:a,b\nGEO:1,2\nX-A:a,b\nLOCATION:a\\,b", &[]);
+    check("X-ALT-DESC;FMTTYPE=text/html:a, b", "X-ALT-DESC;FMTTYPE=text/html:a\\, b", &["X-ALT-DESC has commas"]);
     check("DESCRIPTION:a\nb, c", "DESCRIPTION:a\\nb\\, c", &["line break"]);
     check("COMMENT;ENCODING=QUOTED-PRINTABLE:a=2Cb", "COMMENT:a\\,b", &["QUOTED-PRINTABLE"]);
 }
