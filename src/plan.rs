@@ -228,8 +228,7 @@ pub fn plan(facts: &Facts<'_>, policy: &Policy) -> Plan {
         deletes.extend(decide_orphan(record, facts.remote, policy));
     }
     let claimed: HashSet<&Href> = facts.wanted.iter().map(|wanted| &wanted.href).collect();
-    // With `keep` it may have been released to whoever edited it.
-    if policy.deletes == Deletes::All && policy.on_drift == OnDrift::Restore {
+    if policy.deletes == Deletes::All {
         let left = facts.unrecorded.iter().filter(|href| !claimed.contains(href));
         deletes.extend(left.filter_map(|href| delete_unrecorded(href, facts.remote)));
     }
@@ -373,7 +372,7 @@ fn decide_new(wanted: &Wanted<'_>, remote: &Remote, policy: &Policy) -> Option<O
         }
         _ => {
             let reason = if other_subscription {
-                "another subscription has put this UID into the calendar"
+                "another subscription has put this UID into the calendar, or this one did under an earlier name"
             } else {
                 "the calendar already holds this UID in an object that is not ours (see on_conflict)"
             };

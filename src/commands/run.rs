@@ -180,11 +180,9 @@ fn by_target<'a>(subscriptions: &[&'a Subscription]) -> Vec<Vec<(usize, &'a Subs
     queues.into_values().collect()
 }
 
-/// What a report means for the exit code. A back-off says 75, or silently repeats the code of a trouble that waiting
-/// will not mend, so that a monitor does not flap.
+/// What a report means for the exit code. A back-off repeats the code of its trouble, so that a monitor does not flap.
 fn standing(report: &PassReport, stop: &Stop) -> Standing {
     match (&report.error, report.outcome) {
-        (Some(fault), Outcome::BackingOff) if fault.kind.is_temporary() => Standing::Failed(exit::TEMPORARY),
         (Some(fault), _) => Standing::Failed(exit::of(fault.kind, report.alert, stop.requested())),
         (None, _) if report.held.is_some() => Standing::Held,
         (None, Outcome::Partial) => Standing::Partial,

@@ -35,6 +35,8 @@ pub enum State {
     Failing,
     /// A guard keeps deletions back.
     Held,
+    /// The last pass was stopped or died, or none has come to its end yet.
+    Unfinished,
     /// Settled, but some objects are refused.
     Refusing,
     /// It never ran.
@@ -56,6 +58,8 @@ impl StatusReport {
             State::Held
         } else if self.memory.started_at.is_none() {
             State::NeverRan
+        } else if self.memory.pending || self.memory.settled_at.is_none() {
+            State::Unfinished
         } else if !self.rejected.is_empty() || !self.conflicts.is_empty() {
             State::Refusing
         } else {
@@ -118,6 +122,7 @@ fn headline(report: &StatusReport, now: Timestamp) -> String {
             let refused = (report.rejected.len() + report.conflicts.len()) as u64;
             format!("in order, but for {}", plural(refused, "object"))
         }
+        (State::Unfinished, _) => "not complete, the last run was interrupted; the next one goes on".to_owned(),
         (State::NeverRan, _) => "has not run yet".to_owned(),
         (State::InOrder, _) => "in order".to_owned(),
         (State::NotConfigured, _) => "not in the configuration any more".to_owned(),
@@ -180,6 +185,16 @@ a: in order
   settled   5 minutes ago
 ";
         assert_eq!(text(&[settled("a"), broken], NOW), expected);
+    }
+
+    #[test]
+    fn a_run_that_was_interrupted_leaves_nothing_in_order() {
+        let mut killed = settled("work");
+        killed.memory.pending = true;
+        let mut first = settled("work");
+        first.memory.settled_at = None;
+        assert_eq!((killed.state(), first.state()), (State::Unfinished, State::Unfinished));
+        assert!(text(&[killed], NOW).starts_with("work: not complete, the last run was interrupted; the next one"));
     }
 
     #[test]

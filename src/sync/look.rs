@@ -8,7 +8,7 @@ use crate::ics;
 use crate::memory::Memory;
 use crate::model::{Changes, Etag, Href, Key, Mark, Record, Standing, Stored};
 use crate::plan::{Found, Remote};
-use crate::state::ForeignObject;
+use crate::state::{ForeignObject, OthersObject};
 use crate::time::{DAY, Timestamp};
 
 /// Every object is listed anew after this many seconds, whatever marks and deltas say: on sabre a reader between two
@@ -25,7 +25,7 @@ pub(super) struct Known {
     /// Objects of nobody we know, as they were last read.
     pub(super) foreign: Vec<ForeignObject>,
     /// Objects that other subscriptions have recorded.
-    pub(super) others: Vec<(Href, Etag, Key)>,
+    pub(super) others: Vec<OthersObject>,
 }
 
 /// What stands in the target, and since when that is known.
@@ -96,8 +96,8 @@ impl Known {
     /// What stands in the target according to the state.
     fn present(&self) -> HashMap<Href, Etag> {
         let ours = self.records.values().filter_map(|record| Some((record.href.clone(), record.etag.clone()?)));
-        let others = self.others.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
         let foreign = self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
+        let others = self.others.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
         others.chain(foreign).chain(ours).collect()
     }
 }
@@ -105,16 +105,26 @@ impl Known {
 impl Look {
     /// Whether something that is ours, or looks like ours, is not as the records say, or a foreign object is not as it was
     /// read: it may hold a UID that the feed is going to bring, or have set one free.
-    pub(super) fn shows_drift(&self, known: &Known, prefix: &str) -> bool {
+    pub(super) fn shows_drift(&self, known: &Known) -> bool {
         let ours: HashSet<&Href> = known.records.values().map(|record| &record.href).collect();
+        let taken = self.taken(known);
         let drifted = |record: &Record| match &record.etag {
             Some(etag) => self.present.get(&record.href) != Some(etag),
-            // Written, but nobody could tell in which version it stands there, if it still does.
-            None => record.standing == Standing::Mirrored,
+            None => match record.standing {
+                // Written, but nobody could tell in which version it stands there, if it still does.
+                Standing::Mirrored => true,
+                Standing::Foreign { .. } => !taken.contains(&record.key),
+                Standing::Rejected { .. } => false,
+            },
         };
-        known.records.values().any(drifted)
-            || self.present.keys().any(|href| href.as_str().starts_with(prefix) && !ours.contains(href))
-            || self.shows_strangers(known, &ours)
+        known.records.values().any(drifted) || self.shows_strangers(known, &ours)
+    }
+
+    /// The UIDs that stand here in objects of others.
+    fn taken<'a>(&self, known: &'a Known) -> HashSet<&'a Key> {
+        let others = known.others.iter().map(|(href, _, key)| (href, key));
+        let foreign = known.foreign.iter().filter_map(|(href, _, key)| Some((href, key.as_ref()?)));
+        others.chain(foreign).filter(|(href, _)| self.present.contains_key(href)).map(|(_, key)| key).collect()
     }
 
     /// Whether the objects that no subscription has recorded are others than those that were read.
@@ -150,6 +160,9 @@ pub(super) fn read(
     let records: HashMap<&Href, &Record> = known.records.values().map(|record| (&record.href, record)).collect();
     let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, _, key)| (href, key)).collect();
     let cached: HashMap<&Href, &ForeignObject> = known.foreign.iter().map(|object| (&object.0, object)).collect();
+    // What was released to whoever edited it keeps its href, and is remembered as foreign.
+    let is_ours =
+        |href: &Href| records.contains_key(href) || (href.as_str().starts_with(prefix) && !cached.contains_key(href));
     let wants = |key: &Key| {
         let wanted = matched.wanted(key);
         let stands = |record: &Record| record.etag.is_some() && look.present.contains_key(&record.href);
@@ -162,7 +175,7 @@ pub(super) fn read(
         if !compare_all && record.is_some_and(|record| record.etag.as_ref() == Some(etag)) {
             continue;
         }
-        let ours = record.is_some() || href.as_str().starts_with(prefix);
+        let ours = is_ours(href);
         if record.is_none() && ours {
             seen.unrecorded.push(href.clone());
         }
@@ -186,7 +199,10 @@ pub(super) fn read(
     for portion in to_read.chunks(PORTION) {
         for stored in collection.read(portion)? {
             let record = records.get(&stored.href).copied();
-            seen.take(&stored, record, matched, prefix);
+            let key = seen.take(&stored, record, matched);
+            if !is_ours(&stored.href) {
+                seen.take_foreign(&stored, key, prefix);
+            }
         }
     }
     // What was listed but could not be read is gone by now.
@@ -199,7 +215,8 @@ pub(super) fn read(
 }
 
 impl Seen {
-    fn take(&mut self, stored: &Stored, record: Option<&Record>, matched: &Matched<'_>, prefix: &str) {
+    /// Takes in an object that was read; its identity.
+    fn take(&mut self, stored: &Stored, record: Option<&Record>, matched: &Matched<'_>) -> Option<Key> {
         let identified = ics::identify(&stored.text);
         let key = identified.as_ref().map(|identified| identified.key.clone());
         let wanted = match record {
@@ -212,10 +229,11 @@ impl Seen {
         let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same };
         self.remote.present.insert(stored.href.clone(), stored.etag.clone());
         self.remote.found.insert(stored.href.clone(), found);
-        if record.is_some() || stored.href.as_str().starts_with(prefix) {
-            return;
-        }
-        if ics::is_made_by_us(&stored.href) {
+        key
+    }
+
+    fn take_foreign(&mut self, stored: &Stored, key: Option<Key>, prefix: &str) {
+        if ics::is_made_by_us(&stored.href) && !stored.href.as_str().starts_with(prefix) {
             self.remote.others.insert(stored.href.clone());
         }
         self.foreign.push((stored.href.clone(), stored.etag.clone(), key.clone()));

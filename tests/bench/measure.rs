@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The times of several runs of one thing, sorted.
 pub(crate) struct Times(Vec<Duration>);
@@ -28,6 +28,15 @@ pub(crate) fn time(mut command: Command) -> Duration {
     taken
 }
 
+/// Processor time of all processes that were waited for so far, in seconds: `cutime` and `cstime` of proc(5), in ticks of
+/// 10 ms. A busy machine makes runs longer, but hardly costs them more of it.
+pub(crate) fn processor_time() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let after_name = text.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
+}
+
 /// Times of two things that take turns, so that both meet the same disturbances.
 pub(crate) fn in_turns(
     runs: usize,
@@ -38,6 +47,13 @@ pub(crate) fn in_turns(
     ones.sort();
     others.sort();
     (Times(ones), Times(others))
+}
+
+/// Waits for the next second. The state keeps moments in seconds, and `SQLite` writes nothing where nothing differs: two
+/// passes in one second would commit but once.
+pub(crate) fn wait_for_the_next_second() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    thread::sleep(Duration::from_secs(1).saturating_sub(Duration::from_nanos(now.subsec_nanos().into())));
 }
 
 /// The most memory that a run holds, in octets: `VmHWM` as the kernel counts it, read again and again until the process

@@ -151,3 +151,15 @@ fn a_name_on_the_command_line_overrides_the_interval() {
     setting.run(&["work"]).exits(0);
     assert_eq!(setting.feed.take().len(), 1);
 }
+
+#[test]
+fn a_clock_that_jumped_back_locks_nobody_out() {
+    let setting = failed(Answer::new(404));
+    setting.feed.answer_always(None);
+    setting.env.later(-30 * 86_400);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "a");
+    setting.env.later(-30 * 86_400);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.feed.take()[0].header("if-none-match"), None, "what was read in the future is not trusted");
+}

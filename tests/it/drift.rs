@@ -33,6 +33,54 @@ fn an_edit_is_kept_when_the_subscription_says_so_until_the_feed_changes_the_even
 }
 
 #[test]
+fn an_edited_object_whose_event_leaves_the_feed_is_deleted_or_released_for_good() {
+    for (keys, uids) in [("", "b"), ("on_drift = \"keep\"", "a b")] {
+        let setting = watched(keys);
+        setting.edit("a", "Edited");
+        setting.feed.set(feed(&["b"]));
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+        setting.run(&[]).exits(0);
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+    }
+}
+
+#[test]
+fn a_released_object_follows_its_event_when_that_comes_back() {
+    let setting = watched("on_drift = \"keep\"");
+    setting.edit("a", "Edited");
+    setting.feed.set(feed(&["b"]));
+    setting.run(&[]).exits(0);
+    setting.edit("a", "Edited again");
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["a", "b"]));
+    setting.run(&[]).exits(0);
+    assert!(setting.uids() == "a b" && setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
+fn an_object_that_is_edited_just_before_its_deletion_is_deleted_or_released() {
+    for (keys, uids) in [("", "b c"), ("on_drift = \"keep\"", "a b c")] {
+        let setting = watched(keys);
+        let (name, edited) = (setting.name_of("a"), object("a", "Edited"));
+        setting.feed.set(feed(&["b", "c"]));
+        let mut is_done = false;
+        setting.dav.meddle(move |_, work| {
+            // The create of `c` is through, the delete of `a` is about to come.
+            if !is_done && work.objects.len() == 3 {
+                is_done = true;
+                work.put(&name, edited.clone());
+            }
+        });
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+    }
+}
+
+#[test]
 fn a_deletion_on_the_server_is_undone_or_kept() {
     for (keys, uids) in [("", "a b"), ("on_drift = \"keep\"", "b")] {
         let setting = watched(keys);
@@ -266,6 +314,30 @@ fn an_edit_that_is_kept_outlives_its_event_in_the_feed() {
 }
 
 #[test]
+fn a_uid_of_another_subscription_is_not_written_beside_it_when_the_feed_changes() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(calendar(&event("a", "Other's"))));
+    let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "") + &second));
+    setting.run(&["work"]).exits(0);
+    setting.run(&["other"]).exits(3);
+    other.set(calendar(&(event("a", "Changed") + &event("b", "Event b"))));
+    setting.run(&["other"]).exits(0);
+    assert_eq!(setting.uids(), "a b");
+}
+
+#[test]
+fn what_the_first_subscription_adopted_is_not_taken_over_by_the_second() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(calendar(&event("a", "Other's"))));
+    setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
+    let second = subscription(&other.url(), "work", "on_conflict = \"adopt\"");
+    let second = second.replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "") + &second));
+    setting.run(&["work"]).exits(0);
+    setting.run(&["other"]).exits(3);
+    assert!(setting.uids() == "a" && setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
 fn two_feeds_in_one_calendar_delete_only_their_own() {
     let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])));
     let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
@@ -304,6 +376,19 @@ fn a_calendar_that_was_made_anew_is_filled_again() {
         setting.run(&[]).exits(0);
         assert_eq!(setting.uids(), "a b");
     }
+}
+
+#[test]
+fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_noticed_within_a_week() {
+    let setting = watched("");
+    setting.dav.work(|work| *work = Calendar::default());
+    for number in 0..9 {
+        setting.dav.work(|work| work.put(&format!("{number}.ics"), object(&format!("m{number}"), "Mine")));
+    }
+    setting.run(&[]).exits(0);
+    setting.env.later(7 * 86_400);
+    setting.run(&[]).exits(0);
+    assert!(setting.uids().starts_with("a b m0"), "{}", setting.uids());
 }
 
 #[test]

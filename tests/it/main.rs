@@ -21,6 +21,8 @@ mod backoff;
 mod converge;
 /// What can befall the state file.
 mod crash;
+/// How a calendar is found.
+mod discovery;
 /// README, man pages and samples against the program.
 mod docs;
 /// What others do in the target.
@@ -36,6 +38,8 @@ mod fake;
 mod fake_tests;
 /// When a feed is read at all.
 mod feeds;
+/// A folder as the target.
+mod folder;
 /// Deletions that look like an accident.
 mod guards;
 /// What is said, where, and to whom.

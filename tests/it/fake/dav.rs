@@ -59,6 +59,8 @@ pub(crate) struct Switches {
     pub drop_before_write: Option<usize>,
     /// The connection breaks at this write, after it is done.
     pub drop_after_write: Option<usize>,
+    /// From this write on, all are answered 500 without a reason.
+    pub fail_from_write: Option<usize>,
     /// After so many requests (with those that got 401) every connection breaks.
     pub silent_after: Option<usize>,
     /// The same answer to everything.
@@ -106,6 +108,7 @@ impl Dav {
                 refusals: Vec::new(),
                 drop_before_write: None,
                 drop_after_write: None,
+                fail_from_write: None,
                 silent_after: None,
                 answer: None,
             },
@@ -204,7 +207,8 @@ impl World {
         if number == self.switches.drop_before_write {
             return Answer::silence();
         }
-        let answer = dav_answer::answer(self, asked);
+        let fails = number >= self.switches.fail_from_write && self.switches.fail_from_write.is_some();
+        let answer = if fails { Answer::new(500) } else { dav_answer::answer(self, asked) };
         let name = asked.target.rsplit('/').next().unwrap_or_default();
         self.writes.push(format!("{} {name} {}", asked.method, answer.status));
         if number == self.switches.drop_after_write { Answer::silence() } else { answer }
