@@ -408,10 +408,10 @@ fn decide_orphan(record: &Record, remote: &Remote, policy: &Policy) -> Option<Op
 }
 
 /// The recorded version of an object and the one that stands there, if something of ours does. Of an object that was
-/// written in an untold version, what stands there now is taken for it.
+/// written in an untold version, or that a server refused and stored all the same, what stands there now is taken for it.
 fn versions<'a>(record: &'a Record, remote: &'a Remote) -> Option<(&'a Etag, &'a Etag)> {
     let now = remote.present.get(&record.href)?;
-    let untold = record.standing == Standing::Mirrored;
+    let untold = !matches!(record.standing, Standing::Foreign { .. });
     record.etag.as_ref().or(untold.then_some(now)).map(|recorded| (recorded, now))
 }
 

@@ -6,7 +6,7 @@ use super::look::{Known, Look, Seen, look, read};
 use super::record::{Left, Recorder};
 use super::settle::settle;
 use super::wanted::Matched;
-use super::{FORM, Run};
+use super::{FORM, Run, identity};
 use crate::collection::Abilities;
 use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
@@ -160,7 +160,7 @@ impl Run<'_, '_> {
     /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
     /// settled one.
     fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known) -> anyhow::Result<Id> {
-        let identity = self.pass.identity();
+        let identity = identity(self.pass.subscription);
         let writes = plan.ops.iter().any(Op::is_write);
         self.began |= writes;
         let foreign: Vec<ForeignObject> =

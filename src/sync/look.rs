@@ -48,6 +48,7 @@ pub(super) fn look(
     everything: bool,
     now: Timestamp,
 ) -> anyhow::Result<Look> {
+    let everything = everything || known.has_untold();
     if !everything && proves_nothing_changed(&mark, memory, now) {
         return Ok(Look { mark, present: known.present(), listed: false });
     }
@@ -93,6 +94,11 @@ fn look_at_changes(
 }
 
 impl Known {
+    /// Whether something was written of which nobody told in which version it stands there: only a listing does.
+    fn has_untold(&self) -> bool {
+        self.records.values().any(|record| record.etag.is_none() && record.standing == Standing::Mirrored)
+    }
+
     /// What stands in the target according to the state.
     fn present(&self) -> HashMap<Href, Etag> {
         let ours = self.records.values().filter_map(|record| Some((record.href.clone(), record.etag.clone()?)));
@@ -107,24 +113,17 @@ impl Look {
     /// read: it may hold a UID that the feed is going to bring, or have set one free.
     pub(super) fn shows_drift(&self, known: &Known) -> bool {
         let ours: HashSet<&Href> = known.records.values().map(|record| &record.href).collect();
-        let taken = self.taken(known);
-        let drifted = |record: &Record| match &record.etag {
-            Some(etag) => self.present.get(&record.href) != Some(etag),
-            None => match record.standing {
-                // Written, but nobody could tell in which version it stands there, if it still does.
-                Standing::Mirrored => true,
-                Standing::Foreign { .. } => !taken.contains(&record.key),
-                Standing::Rejected { .. } => false,
-            },
+        let foreign = known.foreign.iter().filter_map(|(_, _, key)| key.as_ref());
+        let taken: HashSet<&Key> = foreign.chain(known.others.iter().map(|(_, _, key)| key)).collect();
+        let drifted = |record: &Record| match (&record.etag, &record.standing) {
+            (Some(etag), _) => self.present.get(&record.href) != Some(etag),
+            // Written, but nobody could tell in which version it stands there, if it still does.
+            (None, Standing::Mirrored) => true,
+            // Left alone because its UID was taken.
+            (None, Standing::Foreign { .. }) => !taken.contains(&record.key),
+            (None, Standing::Rejected { .. }) => false,
         };
         known.records.values().any(drifted) || self.shows_strangers(known, &ours)
-    }
-
-    /// The UIDs that stand here in objects of others.
-    fn taken<'a>(&self, known: &'a Known) -> HashSet<&'a Key> {
-        let others = known.others.iter().map(|(href, _, key)| (href, key));
-        let foreign = known.foreign.iter().filter_map(|(href, _, key)| Some((href, key.as_ref()?)));
-        others.chain(foreign).filter(|(href, _)| self.present.contains_key(href)).map(|(_, key)| key).collect()
     }
 
     /// Whether the objects that no subscription has recorded are others than those that were read.

@@ -380,7 +380,9 @@ impl Story {
                 self.feeds.iter().filter_map(|feed| feed.get(place)).map(|says| Some(*says)).collect();
             let hands = by_hand.get(place).cloned().unwrap_or_default();
             let kept_back = !mended
-                && (self.plot.contests || (held && wanted.is_empty()) || (self.plot.refuses && !wanted.is_empty()));
+                && (self.plot.contests
+                    || (held && (wanted.is_empty() || self.plot.shares))
+                    || (self.plot.refuses && !wanted.is_empty()));
             if kept_back {
                 may.extend(hands);
                 may.insert(None);

@@ -42,6 +42,8 @@ mod feeds;
 mod folder;
 /// Deletions that look like an accident.
 mod guards;
+/// Feeds and servers that want to exhaust, mislead or spy.
+mod hostile;
 /// What is said, where, and to whom.
 mod output;
 /// One bad event is one bad event.

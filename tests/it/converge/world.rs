@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use baikal_sync::config::{
     Attendees, Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
 };
-use baikal_sync::ics;
 use baikal_sync::report::{Outcome, PassReport};
 use baikal_sync::signal::Stop;
-use baikal_sync::state::{Identity, Owner, State};
+use baikal_sync::state::{Owner, State};
 use baikal_sync::sync::{self, Options, Pass};
 use tempfile::TempDir;
 
@@ -148,16 +147,10 @@ impl World {
         report
     }
 
-    fn identity(&self, which: usize) -> Identity {
-        let Subscription { name, target, source, .. } = &self.mirrors[which].subscription;
-        let source = ics::sha256(&[source.reveal().as_bytes()]);
-        Identity { name: name.clone(), target: target.canonical(), source }
-    }
-
     /// What the state remembers of a subscription: UID -> whether it is mirrored.
     pub(super) fn recorded(&self, which: usize) -> BTreeMap<String, bool> {
         let state = self.take_state();
-        let id = state.subscription(&self.identity(which)).unwrap();
+        let id = state.subscription(&sync::identity(&self.mirrors[which].subscription)).unwrap();
         let records = state.records(id).unwrap().into_iter();
         self.state.replace(Some(state));
         records.map(|record| (record.key.uid, record.etag.is_some())).collect()
@@ -167,8 +160,11 @@ impl World {
     pub(super) fn state_in_words(&self) -> String {
         let state = self.take_state();
         let told = state.subscriptions().unwrap();
-        let known = (0..self.mirrors.len()).filter_map(|which| state.memory(&self.identity(which)).unwrap());
-        let ids: Vec<_> = known.map(|(id, _)| id).collect();
+        let ids: Vec<_> = self
+            .mirrors
+            .iter()
+            .filter_map(|mirror| Some(state.memory(&sync::identity(&mirror.subscription)).unwrap()?.0))
+            .collect();
         let records: Vec<_> =
             ids.iter().map(|id| (state.records(*id).unwrap(), state.foreign_objects(*id).unwrap())).collect();
         self.state.replace(Some(state));
