@@ -43,7 +43,8 @@ const MOST_COMPLAINTS: usize = 10_000;
 pub struct Complaint {
     /// The event that it is about; empty when it is about the feed, or the event has none.
     pub uid: String,
-    /// The property or component, in upper case; empty for none. `property` and `message` read as one sentence.
+    /// The property or component, in upper case; `a line` for what has no name, empty for none. `property` and `message`
+    /// read as one sentence.
     pub property: String,
     /// What was wrong and what was done.
     pub message: String,

@@ -55,7 +55,14 @@ const DATES: Names = set_of(&[Name::Dtstart, Name::Dtend, Name::Due, Name::Recur
 /// The properties whose values are always dates with time.
 const MOMENTS: Names = set_of(&[Name::Dtstamp, Name::Created, Name::LastModified]);
 /// The properties that hold text.
-const TEXTS: Names = set_of(&[Name::Summary, Name::Description, Name::Location, Name::Other]);
+const TEXTS: Names =
+    set_of(&[Name::Summary, Name::Description, Name::Location, Name::Comment, Name::Contact, Name::Other]);
+/// The texts that Radicale cuts off at the first comma that is not escaped, and says nothing: its library, vobject, takes
+/// it for the end of the first of several values.
+const CUT_AT_COMMAS: Names = set_of(&[Name::Summary, Name::Description, Name::Location, Name::Comment, Name::Contact]);
+
+/// Octets of what begins a broken line, if a person is to take it for the name of a property.
+const LONGEST_NAME: usize = 40;
 
 impl Kind {
     fn of(name: &[u8]) -> Kind {
@@ -218,14 +225,16 @@ impl<'a> Mender<'_, 'a> {
     /// that one is no text.
     fn malformed(&mut self, entry: &Entry<'a>) {
         if !self.last().is_some_and(takes_text) {
-            return self.drop(entry, "is no property; it is left out");
+            let name = Some(entry.label()).filter(|name| (1..=LONGEST_NAME).contains(&name.len()));
+            self.complain_of(name.as_deref().unwrap_or("a line"), "is not of the form NAME:VALUE; it is left out");
+            self.owned();
+            return;
         }
-        self.complain_of("", "has a line break in its text that is not escaped");
         let Some(last) = self.owned().pop() else { return };
-        let mut text = last.text.into_owned();
-        text.extend_from_slice(b"\\n");
-        text.extend_from_slice(&entry.text);
-        self.owned().push(Entry::new(text));
+        self.complain(&last, "has a line break in its text that is not escaped");
+        let whole = Entry::new([&last.text, b"\\n".as_slice(), &entry.text].concat());
+        let escaped = with_escaped_commas(&whole);
+        self.owned().push(escaped.unwrap_or(whole));
     }
 
     fn property(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
@@ -234,7 +243,7 @@ impl<'a> Mender<'_, 'a> {
             return self.quoted(entry.text.to_vec());
         }
         if !entry.name.is_in(DATES | MOMENTS) {
-            return self.once(entry, changed);
+            return self.text(entry, changed);
         }
         match date_fault(&entry) {
             None => self.once(entry, changed),
@@ -244,6 +253,19 @@ impl<'a> Mender<'_, 'a> {
                 self.complain(&entry, "has a value of another type than it says; VALUE is corrected");
                 let typed = with_value_type(&entry, value);
                 self.once(Cow::Owned(typed), true);
+            }
+        }
+    }
+
+    fn text(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+        match with_escaped_commas(&entry) {
+            None => self.once(entry, changed),
+            Some(escaped) => {
+                self.complain(
+                    &entry,
+                    "has commas that are not escaped, where some servers cut it off; they are escaped",
+                );
+                self.once(Cow::Owned(escaped), true);
             }
         }
     }
@@ -260,7 +282,8 @@ impl<'a> Mender<'_, 'a> {
 
     fn decoded(&mut self, entry: &Entry<'a>) {
         self.complain(entry, "was QUOTED-PRINTABLE, which iCalendar does not know; it is decoded");
-        self.once(Cow::Owned(property::from_quoted_printable(entry)), true);
+        let decoded = property::from_quoted_printable(entry);
+        self.once(Cow::Owned(with_escaped_commas(&decoded).unwrap_or(decoded)), true);
     }
 
     /// Of a property that may stand once, the first that is not empty stays.
@@ -332,8 +355,7 @@ impl<'a> Mender<'_, 'a> {
     }
 
     fn complain(&mut self, entry: &Entry<'a>, message: &str) {
-        let property = if entry.name == Name::Malformed { String::new() } else { entry.label() };
-        self.complain_of(&property, message);
+        self.complain_of(&entry.label(), message);
     }
 
     fn complain_of(&mut self, property: &str, message: &str) {
@@ -361,6 +383,26 @@ fn takes_text(entry: &Entry<'_>) -> bool {
     let (parameters, _) = entry.parts();
     let closed = parameters.len() <= LONGEST && memchr_iter(b'"', parameters).count().is_multiple_of(2);
     entry.name.is_in(TEXTS) && !numeric && closed
+}
+
+/// The line with a backslash before each comma of its text that has none (RFC 5545 §3.3.11). `None`: there is no such.
+fn with_escaped_commas(entry: &Entry<'_>) -> Option<Entry<'static>> {
+    let value = entry.value();
+    let is_bare = |comma: usize| {
+        let before = value.get(..comma).unwrap_or_default();
+        before.iter().rev().take_while(|byte| **byte == b'\\').count().is_multiple_of(2)
+    };
+    if !entry.name.is_in(CUT_AT_COMMAS) || !memchr_iter(b',', value).any(is_bare) {
+        return None;
+    }
+    let mut text = entry.text.get(..entry.text.len() - value.len()).unwrap_or_default().to_vec();
+    for (at, byte) in value.iter().enumerate() {
+        if *byte == b',' && is_bare(at) {
+            text.push(b'\\');
+        }
+        text.push(*byte);
+    }
+    Some(Entry::new(text))
 }
 
 fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {

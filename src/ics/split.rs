@@ -339,7 +339,7 @@ impl<'a> Splitter<'a> {
     fn zone(&mut self, lines: &[Entry<'_>], place: Place) {
         let named = own(lines, Name::Tzid).filter(|entry| !entry.value().trim_ascii().is_empty());
         // One without a name is refused (`reference/servers.md` §13) and cannot be used.
-        let Some(name) = named else { return };
+        let Some(name) = named else { return self.complain("", "VTIMEZONE", "has no TZID; it is left out") };
         // Parameters know no escapes, values of the type TEXT do.
         let text = super::property::from_text(&String::from_utf8_lossy(name.value()));
         let name = self.split.zone_name(text.as_bytes());

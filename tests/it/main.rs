@@ -19,6 +19,8 @@ mod attendees;
 mod backoff;
 /// Convergence under every fault.
 mod converge;
+/// Every file of the corpus of real feeds.
+mod corpus;
 /// What can befall the state file.
 mod crash;
 /// How a calendar is found.
@@ -42,6 +44,8 @@ mod feeds;
 mod folder;
 /// Deletions that look like an accident.
 mod guards;
+/// The corpus of real feeds, and what an independent reader says of the outcome; shared with the live tests.
+mod judged;
 /// Feeds and servers that want to exhaust, mislead or spy.
 mod hostile;
 /// What is said, where, and to whom.

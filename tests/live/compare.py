@@ -7,6 +7,7 @@
 An object is what shares a UID. Two are equal when their components hold the same properties with the same parameters
 and values after unfolding, in any order. METHOD and the like belong to the feed, not to an object.
 """
+import re
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -57,7 +58,7 @@ def written(parameters):
 
 
 def meaning(name, value):
-    """Servers write some values anew: the parts of a rule in another order, -P0DT0H10M0S as -PT10M."""
+    """Servers write some values anew: the parts of a rule in another order, -P0DT0H10M0S as -PT10M, a text with escapes."""
     if name == "RRULE":
         return ";".join(sorted(value.split(";")))
     if name in ("DURATION", "TRIGGER"):
@@ -65,6 +66,8 @@ def meaning(name, value):
             return str(vDuration.from_ical(value))
         except ValueError:
             return value
+    if name in ("SUMMARY", "DESCRIPTION", "LOCATION", "COMMENT", "CONTACT"):
+        return re.sub(r"\\([,;])", r"\1", value)
     return value
 
 
@@ -141,9 +144,10 @@ def changes(old, new):
     return f"{len(new.keys() - old.keys())} {changed} {len(old.keys() - new.keys())}"
 
 
-if sys.argv[1] == "changes":
-    print(changes(*sys.argv[2:4]))
-else:
-    complaints = holds(*sys.argv[2:4])
-    print("\n".join(complaints))
-    sys.exit(1 if complaints else 0)
+if __name__ == "__main__":
+    if sys.argv[1] == "changes":
+        print(changes(*sys.argv[2:4]))
+    else:
+        complaints = holds(*sys.argv[2:4])
+        print("\n".join(complaints))
+        sys.exit(1 if complaints else 0)

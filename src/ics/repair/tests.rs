@@ -105,9 +105,18 @@ fn a_raw_line_break_in_a_text_is_escaped_and_elsewhere_the_line_goes() {
     let raw = "DESCRIPTION:Dear all\nplease see\nhttps://a.example/x\nUID:a";
     let glued = "DESCRIPTION:Dear all\\nplease see\\nhttps://a.example/x\nUID:a";
     check(raw, glued, &["not escaped"]);
-    check("PERCENT-COMPLETE:5\ngarbage", "PERCENT-COMPLETE:5", &["is no property"]);
-    check("LINK;A=\"open:x\nLINK;\"", "LINK;A=\"open:x", &["is no property"]);
-    check("UID:a\ngarbage\n:value", "UID:a", &["is no property"]);
+    check("PERCENT-COMPLETE:5\ngarbage", "PERCENT-COMPLETE:5", &["is not of the form"]);
+    check("LINK;A=\"open:x\nLINK;\"", "LINK;A=\"open:x", &["is not of the form"]);
+    check("UID:a\ngarbage\ngarbage\n:value", "UID:a", &["GARBAGE is not of the form", "a line is not of the form"]);
+}
+
+#[test]
+fn commas_in_a_text_are_escaped_once() {
+    let said = &["SUMMARY has commas"];
+    check("SUMMARY;X=a,b:a,b\\, c\\\\,d\\\\\\,", "SUMMARY;X=a,b:a\\,b\\, c\\\\\\,d\\\\\\,", said);
+    check("CATEGORIES:a,b\nGEO:1,2\nX-A:a,b\nLOCATION:a\\,b", "CATEGORIES:a,b\nGEO:1,2\nX-A:a,b\nLOCATION:a\\,b", &[]);
+    check("DESCRIPTION:a\nb, c", "DESCRIPTION:a\\nb\\, c", &["line break"]);
+    check("COMMENT;ENCODING=QUOTED-PRINTABLE:a=2Cb", "COMMENT:a\\,b", &["QUOTED-PRINTABLE"]);
 }
 
 #[test]
@@ -122,7 +131,7 @@ fn characters_that_poison_answers_are_removed_everywhere() {
     check("SUMMARY;X=a\u{1}b:c\u{1f}d\u{fffe}\rf", "SUMMARY;X=ab:cdf", &["SUMMARY held characters"]);
     check("UID:a\nSUM\u{0}MARY:x", "UID:a\nSUMMARY:x", &["SUMMARY held characters"]);
     check("UID:a\nBEG\u{1}IN:VALARM", "UID:a", &["left out"]);
-    check("UID:a\n\u{1}", "UID:a", &["held", "is no property"]);
+    check("UID:a\n\u{1}", "UID:a", &["held", "is not of the form"]);
 }
 
 #[test]
