@@ -228,8 +228,7 @@ pub fn plan(facts: &Facts<'_>, policy: &Policy) -> Plan {
         deletes.extend(decide_orphan(record, facts.remote, policy));
     }
     let claimed: HashSet<&Href> = facts.wanted.iter().map(|wanted| &wanted.href).collect();
-    // With `keep` it may have been released to whoever edited it.
-    if policy.deletes == Deletes::All && policy.on_drift == OnDrift::Restore {
+    if policy.deletes == Deletes::All {
         let left = facts.unrecorded.iter().filter(|href| !claimed.contains(href));
         deletes.extend(left.filter_map(|href| delete_unrecorded(href, facts.remote)));
     }
@@ -409,10 +408,10 @@ fn decide_orphan(record: &Record, remote: &Remote, policy: &Policy) -> Option<Op
 }
 
 /// The recorded version of an object and the one that stands there, if something of ours does. Of an object that was
-/// written in an untold version, what stands there now is taken for it.
+/// written in an untold version, or that a server refused and stored all the same, what stands there now is taken for it.
 fn versions<'a>(record: &'a Record, remote: &'a Remote) -> Option<(&'a Etag, &'a Etag)> {
     let now = remote.present.get(&record.href)?;
-    let untold = record.standing == Standing::Mirrored;
+    let untold = !matches!(record.standing, Standing::Foreign { .. });
     record.etag.as_ref().or(untold.then_some(now)).map(|recorded| (recorded, now))
 }
 

@@ -48,6 +48,7 @@ pub(super) fn look(
     everything: bool,
     now: Timestamp,
 ) -> anyhow::Result<Look> {
+    let everything = everything || known.has_untold();
     if !everything && proves_nothing_changed(&mark, memory, now) {
         return Ok(Look { mark, present: known.present(), listed: false });
     }
@@ -93,6 +94,11 @@ fn look_at_changes(
 }
 
 impl Known {
+    /// Whether something was written of which nobody told in which version it stands there: only a listing does.
+    fn has_untold(&self) -> bool {
+        self.records.values().any(|record| record.etag.is_none() && record.standing == Standing::Mirrored)
+    }
+
     /// What stands in the target according to the state.
     fn present(&self) -> HashMap<Href, Etag> {
         let ours = self.records.values().filter_map(|record| Some((record.href.clone(), record.etag.clone()?)));

@@ -58,15 +58,17 @@ impl Plot {
         // An edit that is kept while its event gets another UID and another content cannot be told from someone's own.
         let keeps = !renames && dice.one_in(4);
         let trusts = !keeps && dice.one_in(4);
+        // What is pending shows best where nothing is looked for.
+        let often = if trusts { 2 } else { 4 };
         Plot {
             renames,
             shares: !renames && !trusts && dice.one_in(4),
             refuses: dice.one_in(4),
             keeps,
-            holds: dice.one_in(4),
+            holds: dice.one_in(often),
             contests: !renames && !trusts && dice.one_in(4),
             // Without its record, what we wrote is what someone else wrote.
-            dies: !keeps && dice.one_in(4),
+            dies: !keeps && dice.one_in(often),
             trusts,
         }
     }
@@ -180,9 +182,9 @@ impl Story {
 
     fn change_feed(&mut self, which: usize) {
         // Guards let a few deletions pass whatever they are told.
-        let size = if self.plot.holds { 20 } else { 10 };
+        let (size, changes) = if self.plot.holds { (20, 40) } else { (10, 10) };
         let mut next = self.feeds[which].clone();
-        for _ in 0..self.dice.below(size) {
+        for _ in 0..self.dice.below(changes) {
             let place = format!("u{}", self.dice.below(size));
             if self.dice.one_in(3) {
                 next.remove(&place);
@@ -194,7 +196,7 @@ impl Story {
             let left = self.dice.at(3);
             next = next.into_iter().take(left).collect();
         }
-        if self.plot.trusts && self.dice.one_in(2) {
+        if self.plot.trusts && !self.dice.one_in(3) {
             next.clone_from(&self.before[which]);
         }
         self.before[which] = std::mem::replace(&mut self.feeds[which], next);
@@ -378,7 +380,9 @@ impl Story {
                 self.feeds.iter().filter_map(|feed| feed.get(place)).map(|says| Some(*says)).collect();
             let hands = by_hand.get(place).cloned().unwrap_or_default();
             let kept_back = !mended
-                && (self.plot.contests || (held && wanted.is_empty()) || (self.plot.refuses && !wanted.is_empty()));
+                && (self.plot.contests
+                    || (held && (wanted.is_empty() || self.plot.shares))
+                    || (self.plot.refuses && !wanted.is_empty()));
             if kept_back {
                 may.extend(hands);
                 may.insert(None);

@@ -222,14 +222,13 @@ fn a_kill_in_the_middle_of_a_commit_is_made_up_for() {
 #[test]
 fn a_state_of_a_newer_program_is_taken_up_again_by_it() {
     let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
-    let version = |number: u32| {
-        let state = Connection::open(setting.env.state()).unwrap();
-        state.pragma_update(None, "user_version", number).unwrap();
-    };
-    version(99);
+    let state = Connection::open(setting.env.state()).unwrap();
+    let version: u32 = state.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    state.pragma_update(None, "user_version", 99).unwrap();
     let ran = setting.run(&[]);
     told(&ran, "state.db", "update the program, or move the file away");
     assert_eq!(set_aside(&setting), [""; 0].map(PathBuf::from));
-    version(1);
+    state.pragma_update(None, "user_version", version).unwrap();
+    drop(state);
     converges(&setting, "a b", "the newer program is back");
 }
