@@ -21,7 +21,7 @@ use crate::report::{FeedReport, Gate, Outcome, PassReport, Say};
 use crate::signal::Stop;
 use crate::source::{Fetched, Source};
 use crate::state::{Handle, Id};
-use crate::time::{DAY, Timestamp};
+use crate::time::{DAY, Timestamp, Zone};
 
 use look::{Known, Look, look, proves_nothing_changed};
 
@@ -62,6 +62,8 @@ pub struct Pass<'a> {
     pub state: &'a Handle,
     /// The wish to stop.
     pub stop: &'a Stop,
+    /// The time zone of the machine, for whole days and floating times.
+    pub zone: &'a Zone,
     /// How to do it.
     pub options: Options,
     /// Is told how many of how many writes are done.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::wanted::Matched;
 use crate::collection::Collection;
-use crate::ics;
+use crate::ics::{self, Identified};
 use crate::memory::Memory;
 use crate::model::{Changes, Etag, Href, Key, Mark, Record, Standing, Stored};
 use crate::plan::{Found, Remote};
@@ -109,7 +109,8 @@ impl Look {
             // Written, but nobody could tell in which version it stands there, if it still does.
             None => record.standing == Standing::Mirrored,
         };
-        known.records.values().any(drifted)
+        let live = known.records.values().filter(|record| record.standing != Standing::Kept);
+        live.into_iter().any(drifted)
             || self.present.keys().any(|href| href.as_str().starts_with(prefix) && !ours.contains(href))
     }
 }
@@ -122,18 +123,31 @@ pub(super) struct Seen {
     pub(super) unrecorded: Vec<Href>,
     /// The foreign objects, for the state.
     pub(super) foreign: Vec<ForeignObject>,
+    /// What is to be recorded of the objects that left the feed and had ended, should the plan keep them.
+    pub(super) kept: HashMap<Href, Record>,
+}
+
+/// Tells whether a text is of something that had ended.
+pub(super) type Judge<'a> = dyn Fn(&[u8]) -> bool + 'a;
+
+/// What to read beside what is new or changed, and how.
+pub(super) struct Reading<'a> {
+    /// How our hrefs begin.
+    pub(super) prefix: &'a str,
+    /// Distrust the hashes of the records and read every object of ours.
+    pub(super) compare_all: bool,
+    /// Reads what left the feed too, for this to judge.
+    pub(super) had_ended: Option<&'a Judge<'a>>,
 }
 
 /// Reads what must be read to decide: drifted objects of ours, unrecorded ones under our prefix, foreign ones that are
-/// new, and foreign ones whose UID the feed wants to create. `compare_all` distrusts the hashes of the records and reads
-/// every object of ours.
+/// new, and foreign ones whose UID the feed wants to create.
 pub(super) fn read(
     collection: &dyn Collection,
     look: &Look,
     known: &Known,
     matched: &Matched<'_>,
-    prefix: &str,
-    compare_all: bool,
+    what: &Reading<'_>,
 ) -> anyhow::Result<Seen> {
     let records: HashMap<&Href, &Record> = known.records.values().map(|record| (&record.href, record)).collect();
     let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, key)| (href, key)).collect();
@@ -142,14 +156,18 @@ pub(super) fn read(
         let wanted = matched.wanted(key);
         wanted.is_some_and(|wanted| wanted.record.is_none_or(|record| record.etag.is_none()))
     };
-    let mut seen = Seen { remote: Remote::default(), unrecorded: Vec::new(), foreign: Vec::new() };
+    let mut seen = Seen::default();
     let mut to_read = Vec::new();
     for (href, etag) in &look.present {
         let record = records.get(href);
-        if !compare_all && record.is_some_and(|record| record.etag.as_ref() == Some(etag)) {
+        let orphan = record.filter(|record| matched.wanted_of(record).is_none());
+        let is_known = record.is_some_and(|record| record.etag.as_ref() == Some(etag)) && !what.compare_all;
+        let is_judged = orphan.is_none() || what.had_ended.is_none();
+        // What was kept once stays as it is, whoever changes it.
+        if (is_known && is_judged) || orphan.is_some_and(|record| record.standing == Standing::Kept) {
             continue;
         }
-        let ours = record.is_some() || href.as_str().starts_with(prefix);
+        let ours = record.is_some() || href.as_str().starts_with(what.prefix);
         if record.is_none() && ours {
             seen.unrecorded.push(href.clone());
         }
@@ -173,7 +191,7 @@ pub(super) fn read(
     for portion in to_read.chunks(PORTION) {
         for stored in collection.read(portion)? {
             let record = records.get(&stored.href).copied();
-            seen.take(&stored, record, matched, prefix);
+            seen.take(&stored, record, matched, what);
         }
     }
     // What was listed but could not be read is gone by now.
@@ -186,20 +204,30 @@ pub(super) fn read(
 }
 
 impl Seen {
-    fn take(&mut self, stored: &Stored, record: Option<&Record>, matched: &Matched<'_>, prefix: &str) {
+    fn take(&mut self, stored: &Stored, record: Option<&Record>, matched: &Matched<'_>, what: &Reading<'_>) {
         let identified = ics::identify(&stored.text);
         let key = identified.as_ref().map(|identified| identified.key.clone());
         let wanted = match record {
             Some(record) => matched.wanted_of(record),
             None => key.as_ref().and_then(|key| matched.wanted(key)),
         };
-        let hash = identified.map_or_else(|| ics::sha256(&[&stored.text]), |identified| identified.hash);
+        let hash = identified.as_ref().map_or_else(|| ics::sha256(&[&stored.text]), |identified| identified.hash);
         let same =
             wanted.is_some_and(|wanted| hash == wanted.sent_hash || ics::same(&matched.text(wanted), &stored.text));
-        let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same };
+        let ours = record.is_some() || stored.href.as_str().starts_with(what.prefix);
+        let ended = ours && wanted.is_none() && what.had_ended.is_some_and(|had_ended| had_ended(&stored.text));
+        if ended {
+            let kept = record.cloned().or_else(|| identified.as_ref().map(|identified| recorded(stored, identified)));
+            self.kept.extend(kept.map(|record| {
+                // An edit is still one when the feed has the object again.
+                let etag = record.etag.clone().or_else(|| Some(stored.etag.clone()));
+                (stored.href.clone(), Record { etag, standing: Standing::Kept, ..record })
+            }));
+        }
+        let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same, ended };
         self.remote.present.insert(stored.href.clone(), stored.etag.clone());
         self.remote.found.insert(stored.href.clone(), found);
-        if record.is_some() || stored.href.as_str().starts_with(prefix) {
+        if ours {
             return;
         }
         if ics::is_made_by_us(&stored.href) {
@@ -207,5 +235,23 @@ impl Seen {
         }
         self.foreign.push((stored.href.clone(), stored.etag.clone(), key.clone()));
         self.remote.foreign.extend(key.map(|key| (key, stored.href.clone())));
+    }
+}
+
+/// The record of an object of ours that had none.
+fn recorded(stored: &Stored, identified: &Identified) -> Record {
+    Record {
+        key: identified.key.clone(),
+        target_uid: None,
+        href: stored.href.clone(),
+        etag: Some(stored.etag.clone()),
+        source_hash: identified.hash,
+        sent_hash: identified.hash,
+        server_hash: None,
+        content_hash: identified.content_hash,
+        restored_hash: None,
+        start: identified.start.clone(),
+        summary: identified.summary.clone(),
+        standing: Standing::Kept,
     }
 }

@@ -11,6 +11,7 @@ use baikal_sync::report::{Outcome, PassReport};
 use baikal_sync::signal::Stop;
 use baikal_sync::state::{Owner, State};
 use baikal_sync::sync::{self, Options, Pass};
+use baikal_sync::time::Zone;
 
 use crate::fake::memory::{Edit, Feed, Fuse, Habits, Meddler, Memory};
 
@@ -111,6 +112,7 @@ impl World {
                     collection,
                     state: &handle,
                     stop: &Stop::default(),
+                    zone: &Zone::UTC,
                     options: Options { force: true, ..Options::default() },
                     progress: &|_, _| {},
                 })

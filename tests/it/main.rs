@@ -17,6 +17,8 @@
 mod backoff;
 /// Convergence under every fault.
 mod converge;
+/// What leaves the feed after it had ended.
+mod deletes;
 /// README, man pages and samples against the program.
 mod docs;
 /// What others do in the target.
