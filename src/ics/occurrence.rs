@@ -66,6 +66,8 @@ struct Moment<'z> {
     wall: Wall,
     clock: Clock<'z>,
     is_day: bool,
+    /// A time of day without a time zone.
+    is_floating: bool,
 }
 
 impl<'z> Moment<'z> {
@@ -79,7 +81,7 @@ impl<'z> Moment<'z> {
             Some(name) if !is_day => zones.clock(name),
             _ => zones.floating(),
         };
-        Some(Moment { wall, clock, is_day })
+        Some(Moment { wall, clock, is_day, is_floating: utc.is_none() && zone.is_none() && !is_day })
     }
 
     /// What another clock shows at this moment. A day is the same day everywhere.
@@ -144,7 +146,12 @@ impl<'z> Component<'z> {
         let start = dtstart.or_else(|| due.clone());
         let length = match &start {
             None => Length::Open,
-            Some(start) => length_of(start, end.as_ref(), duration, kind)?,
+            Some(start) => {
+                // Some producers give the time zone with the start alone.
+                let end =
+                    end.map(|end| if end.is_floating { Moment { clock: start.clock.clone(), ..end } } else { end });
+                length_of(start, end.as_ref(), duration, kind)?
+            }
         };
         let all = |name| lines.iter().filter(move |entry| entry.name == name);
         let rules: Vec<_> =
@@ -245,19 +252,19 @@ fn last_start(rule: &Rule, start: &Moment<'_>, excluded: &Excluded) -> Last {
     let last = series.by_ref().filter(|wall| !excluded.contains(*wall)).last();
     match (series.cut, until) {
         // It is over by then at the latest.
-        (true, Some(until)) => Last::Start(Some(until)),
+        (true, Some(until)) => Last::Start(Some(if start.is_day { until.midnight() } else { until })),
         (true, None) => Last::Never,
         (false, _) => Last::Start(last),
     }
 }
 
-/// UNTIL on the clock of DTSTART. A day is meant to its end.
+/// UNTIL on the clock of DTSTART. A day is meant to its end. For whole days Outlook writes midnight where the calendar is
+/// kept, as UTC; others write the end of the day in UTC.
 fn last_moment(until: &str, start: &Moment<'_>) -> Option<Wall> {
     let utc = until.strip_suffix('Z');
     let wall = Wall::parse(utc.unwrap_or(until))?;
-    let on_clock = |wall| Zone::UTC.moment(wall).and_then(|moment| start.clock.wall(moment));
-    // At the end of the calendar an hour does not count.
-    let wall = if utc.is_some() { on_clock(wall).unwrap_or(wall) } else { wall };
+    let local = utc.and_then(|_| start.clock.wall(Zone::UTC.moment(wall)?));
+    let wall = local.filter(|local| !start.is_day || *local == local.midnight()).unwrap_or(wall);
     Some(if start.is_day || !until.contains('T') { wall.midnight().plus(DAYS - 1) } else { wall })
 }
 
