@@ -53,7 +53,7 @@ pub fn write_and_sync(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> 
 
 /// Makes sure that a file is there that nobody else can read, and its folder too. Errors are [`Kind::State`].
 pub fn make_private(path: &Path) -> anyhow::Result<()> {
-    let failed = || format!("cannot make {}", path.display());
+    let failed = || format!("cannot open or make {}", path.display());
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_private_folder(folder)?;
     }

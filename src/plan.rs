@@ -384,7 +384,7 @@ fn decide_new(wanted: &Wanted<'_>, remote: &Remote, policy: &Policy) -> Option<O
         }
         _ => {
             let reason = if other_subscription {
-                "another subscription has put this UID into the calendar"
+                "another subscription has put this UID into the calendar, or this one did under an earlier name"
             } else {
                 "the calendar already holds this UID in an object that is not ours (see on_conflict)"
             };

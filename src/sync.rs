@@ -1,6 +1,7 @@
 //! One pass over one subscription, from the feed to the record: the gates, the look, the plan, the writes, the settling.
 
 mod change;
+mod gates;
 mod look;
 mod record;
 mod settle;
@@ -11,25 +12,23 @@ use std::time::{Instant, SystemTime};
 
 use crate::backoff::{self, Turn};
 use crate::collection::{Abilities, Collection};
-use crate::config::{SourceAddress, Subscription, TargetAddress, Verify};
-use crate::error::{Fault, Kind, fault, kind_of, retry_after, sentence};
-use crate::ics::{self, Feed};
-use crate::memory::{Failing, FeedMemory, Memory};
-use crate::model::{Hash, Validators};
+use crate::config::{Subscription, TargetAddress, Verify};
+use crate::error::{Fault, Kind, kind_of, retry_after, sentence};
+use crate::ics;
+use crate::memory::{Failing, Memory};
 use crate::plan::Policy;
-use crate::report::{FeedReport, Gate, Outcome, PassReport, Say};
+use crate::report::{Outcome, PassReport, Say};
 use crate::signal::Stop;
-use crate::source::{Fetched, Source};
-use crate::state::{Handle, Id};
+use crate::source::Source;
+use crate::state::{Handle, Id, Identity};
 use crate::time::{DAY, Timestamp, Zone};
 
+use gates::{Fresh, Gated};
 use look::{Known, Look, look, proves_nothing_changed};
 
 /// Changes whenever the hash of an object or the form in which we write it does. Records of another form are compared
 /// with the target anew; what is equal is not rewritten.
 const FORM: u32 = 1;
-/// Validators and body hash are trusted no longer than this after the body was last read, in seconds.
-const TRUSTED: u64 = DAY;
 /// A standing trouble is said again after this time, in seconds.
 const SAY_EVERY: u64 = DAY;
 
@@ -94,8 +93,8 @@ fn fault_of(error: &anyhow::Error) -> Fault {
 impl Pass<'_> {
     /// Gate 0, the pass itself, and what is remembered of it. An error here is one of the state.
     fn attempt(&self, report: &mut PassReport, started: Timestamp) -> anyhow::Result<()> {
-        let (name, target) = (self.subscription.name.clone(), self.subscription.target.canonical());
-        let known = self.state.read(move |state| state.memory(&name, &target))?;
+        let identity = self.identity();
+        let known = self.state.read(move |state| state.memory(&identity))?;
         let (id, memory) = known.map_or((None, Memory::default()), |(id, memory)| (Some(id), memory));
         let options = self.options;
         let asked = options.asked || options.dry_run;
@@ -118,7 +117,7 @@ impl Pass<'_> {
         let mut memory = Memory { started_at: Some(started), ..memory };
         let mut run = Run { pass: self, id, started, memory: &memory, report, began: false };
         let result = run.mirror();
-        let (id, began) = (run.id, run.began);
+        let began = run.began;
         match result {
             Ok(next) => {
                 report.say = said_when_settled(&memory, &next);
@@ -141,11 +140,19 @@ impl Pass<'_> {
         if options.dry_run {
             return Ok(());
         }
-        let (name, target) = (self.subscription.name.clone(), self.subscription.target.canonical());
+        let identity = self.identity();
         self.state.write(move |state| {
-            let id = id.map_or_else(|| state.subscription(&name, &target), Ok)?;
+            let id = state.subscription(&identity)?;
             state.remember(id, &memory)
         })
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            name: self.subscription.name.clone(),
+            target: self.subscription.target.canonical(),
+            source: ics::sha256(&[self.subscription.source.reveal().as_bytes()]),
+        }
     }
 
     /// Counts a failure: when to come back, and whether a person must hear of it.
@@ -194,25 +201,12 @@ struct Run<'a, 'r> {
     began: bool,
 }
 
-/// A feed that was read, and what is to be remembered of it once everything in it is on the target.
-struct Fresh {
-    feed: Feed,
-    memory: FeedMemory,
-}
-
-/// What gates 1 to 3 let through.
-enum Gated {
-    /// Nothing changed; the feed's memory, with the validators and the moment of this fetch. The feed, if it was read.
-    Unchanged(FeedMemory, Option<Feed>),
-    /// Something may have changed.
-    Changed(Fresh),
-}
-
 impl Run<'_, '_> {
     /// The pass, as far as what is to be remembered when it has settled or is held.
     fn mirror(&mut self) -> anyhow::Result<Memory> {
         let settings = self.fingerprint();
         let trusts = self.trusts(settings);
+        let mut seen = None;
         let fresh = match self.gates(trusts)? {
             Gated::Changed(fresh) => fresh,
             Gated::Unchanged(feed_memory, feed) => {
@@ -220,7 +214,8 @@ impl Run<'_, '_> {
                 if !self.verify_is_due() {
                     return Ok(self.settled(next));
                 }
-                if let Some(look) = self.look_for_drift()? {
+                let (look, drifted) = self.look_for_drift()?;
+                if !drifted {
                     next.mark = look.mark;
                     next.looked_at = Some(self.started);
                     if look.listed {
@@ -228,6 +223,7 @@ impl Run<'_, '_> {
                     }
                     return Ok(self.settled(next));
                 }
+                seen = Some(look);
                 match feed {
                     Some(feed) => Fresh { feed, memory: feed_memory },
                     None => self.fetch_fresh()?,
@@ -235,7 +231,7 @@ impl Run<'_, '_> {
             }
         };
         let feed_memory = fresh.memory.clone();
-        let changes = self.change(&fresh.feed)?;
+        let changes = self.change(&fresh.feed, seen)?;
         let mut next = Memory {
             settings: Some(settings),
             form: Some(FORM),
@@ -272,91 +268,6 @@ impl Run<'_, '_> {
         next
     }
 
-    /// Every setting that shapes the output, in one hash.
-    fn fingerprint(&self) -> Hash {
-        let subscription = self.pass.subscription;
-        let settings = format!("{:?} {:?} {:?}", subscription.on_conflict, subscription.on_drift, subscription.deletes);
-        ics::sha256(&[&FORM.to_be_bytes(), subscription.source.reveal().as_bytes(), settings.as_bytes()])
-    }
-
-    /// Whether gates 1 to 3 may be used at all.
-    fn trusts(&self, settings: Hash) -> bool {
-        let memory = self.memory;
-        let options = self.pass.options;
-        let time_changes_it = memory.next_change_at.is_some_and(|at| at <= self.started);
-        memory.settings == Some(settings) && !memory.pending && !time_changes_it && !options.full
-    }
-
-    fn gates(&mut self, trusts: bool) -> anyhow::Result<Gated> {
-        let known = self.memory.feed.as_ref().filter(|_| trusts);
-        let lately = known.filter(|feed| self.started.since(feed.read_at) < TRUSTED);
-        let validators = lately.map(|feed| feed.validators.clone()).unwrap_or_default();
-        let (body, charset, validators) = match self.pass.source.fetch(&validators)? {
-            Fetched::NotModified => {
-                let feed = lately.ok_or_else(|| fault(Kind::Unavailable, "the feed's server answered 304 unasked"))?;
-                self.report.feed.gate = Gate::Validator;
-                self.report.feed.status = self.status(304);
-                self.report.unchanged = feed.objects;
-                return Ok(Gated::Unchanged(feed.clone(), None));
-            }
-            Fetched::Document { body, charset, validators } => (body, charset, validators),
-        };
-        let hash = ics::sha256(&[&body]);
-        self.report.feed = FeedReport { status: self.status(200), bytes: body.len() as u64, gate: Gate::None };
-        if let Some(feed) = known.filter(|feed| feed.body == hash) {
-            self.report.feed.gate = Gate::Body;
-            self.report.unchanged = feed.objects;
-            let memory = FeedMemory { validators, read_at: self.started, ..feed.clone() };
-            return Ok(Gated::Unchanged(memory, None));
-        }
-        let fresh = self.read_feed(body, charset.as_deref(), hash, validators)?;
-        if known.is_some_and(|feed| feed.digest == fresh.memory.digest) {
-            self.report.feed.gate = Gate::Objects;
-            self.report.unchanged = fresh.memory.objects;
-            return Ok(Gated::Unchanged(fresh.memory, Some(fresh.feed)));
-        }
-        Ok(Gated::Changed(fresh))
-    }
-
-    fn read_feed(
-        &mut self,
-        body: Vec<u8>,
-        charset: Option<&str>,
-        hash: Hash,
-        validators: Validators,
-    ) -> anyhow::Result<Fresh> {
-        let feed = ics::read(body, charset).map_err(|reason| fault(Kind::Feed, reason))?;
-        for complaint in feed.complaints() {
-            log::info!("{}: {complaint}", self.pass.subscription.name);
-        }
-        self.report.repairs = feed.complaints().len() as u64;
-        let memory = FeedMemory {
-            validators,
-            body: hash,
-            digest: feed.digest(),
-            objects: feed.objects().len() as u64,
-            read_at: self.started,
-        };
-        Ok(Fresh { feed, memory })
-    }
-
-    /// The feed, whole, whatever gates say: the target drifted, so its objects are needed.
-    fn fetch_fresh(&mut self) -> anyhow::Result<Fresh> {
-        match self.pass.source.fetch(&Validators::default())? {
-            Fetched::NotModified => Err(fault(Kind::Unavailable, "the feed's server answered 304 unasked")),
-            Fetched::Document { body, charset, validators } => {
-                let hash = ics::sha256(&[&body]);
-                self.report.feed.status = self.status(200);
-                self.report.feed.bytes = body.len() as u64;
-                self.read_feed(body, charset.as_deref(), hash, validators)
-            }
-        }
-    }
-
-    fn status(&self, status: u16) -> Option<u16> {
-        matches!(self.pass.subscription.source, SourceAddress::Web { .. }).then_some(status)
-    }
-
     fn verify_is_due(&self) -> bool {
         if self.pass.options.full {
             return true;
@@ -371,16 +282,17 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Looks at the target though the feed did not change. `None`: something of ours is not as it should be.
-    fn look_for_drift(&mut self) -> anyhow::Result<Option<Look>> {
+    /// Looks at the target though the feed did not change, and tells whether something of ours is not as it should be.
+    fn look_for_drift(&mut self) -> anyhow::Result<(Look, bool)> {
         self.open()?;
         let mark = self.pass.collection.mark()?;
         if proves_nothing_changed(&mark, self.memory, self.started) {
-            return Ok(Some(Look { mark, ..Look::default() }));
+            return Ok((Look { mark, ..Look::default() }, false));
         }
         let known = self.known()?;
-        let seen = look(self.pass.collection, mark, self.memory, &known, false, self.started)?;
-        Ok((!seen.shows_drift(&known, &self.prefix())).then_some(seen))
+        let look = look(self.pass.collection, mark, self.memory, &known, false, self.started)?;
+        let drifted = look.shows_drift(&known);
+        Ok((look, drifted))
     }
 
     fn open(&self) -> anyhow::Result<Abilities> {
@@ -395,12 +307,13 @@ impl Run<'_, '_> {
     }
 
     fn known(&self) -> anyhow::Result<Known> {
-        let (Some(id), target) = (self.id, self.pass.subscription.target.canonical()) else {
-            return Ok(Known::default());
-        };
+        let (id, target) = (self.id, self.pass.subscription.target.canonical());
         self.pass.state.read(move |state| {
-            let records = state.records(id)?.into_iter().map(|record| (record.key.clone(), record)).collect();
             let others = state.objects_of_others(id, &target)?;
+            let Some(id) = id else {
+                return Ok(Known { others, ..Known::default() });
+            };
+            let records = state.records(id)?.into_iter().map(|record| (record.key.clone(), record)).collect();
             Ok(Known { records, foreign: state.foreign_objects(id)?, others })
         })
     }

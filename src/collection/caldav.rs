@@ -154,12 +154,16 @@ impl Caldav {
         let direct = self.address.direct()?;
         let foreign = direct.as_ref().filter(|url| url.origin() != self.address.server.origin());
         let walk = self.walk(foreign.unwrap_or(&self.address.server));
+        let mut leads_on = false;
         let refused = match direct.as_ref().map(|url| walk.calendar_at(url)).transpose() {
             Ok(Some(Some(calendar))) => {
                 let software = walk.software(&calendar.url)?;
                 return Ok(opened(calendar, software));
             }
-            Ok(_) => None,
+            Ok(found) => {
+                leads_on = found.is_some();
+                None
+            }
             Err(Halt::Everywhere(error)) => return Err(error),
             Err(Halt::Here(error)) => Some(error).filter(|error| !may_be_made(error)),
         };
@@ -167,15 +171,23 @@ impl Caldav {
         match (choose(&discovery.calendars, &self.address.target)?, refused) {
             (Some(calendar), _) => Ok(opened(calendar.clone(), discovery.software)),
             (None, Some(error)) => Err(error),
-            (None, None) if create && !self.address.target.is_empty() => self.make(&walk, &discovery, direct.as_ref()),
-            (None, None) => Err(self.not_found(&discovery)),
+            (None, None) if create && !leads_on && !self.address.target.is_empty() => {
+                self.make(&walk, &discovery, direct.as_ref())
+            }
+            (None, None) => Err(self.not_found(&discovery, leads_on)),
         }
     }
 
-    fn not_found(&self, discovery: &Discovery) -> anyhow::Error {
-        let there: Vec<_> = discovery.calendars.iter().collect();
-        let there = if there.is_empty() { "none".to_owned() } else { described(&there) };
-        fault(Kind::Missing, format!("there is no calendar {}; there is {there}", self.address))
+    /// Why no calendar was found. `leads_on`: something stands at the address, but no calendar: a server, a home.
+    fn not_found(&self, discovery: &Discovery, leads_on: bool) -> anyhow::Error {
+        let address = &self.address;
+        let there = described(&discovery.calendars);
+        let message = if leads_on {
+            format!("{address} is no calendar; name one of these in `target`, or in CALENDAR_ID: {there}")
+        } else {
+            format!("there is no calendar {address} (`create` would make it); there is {there}")
+        };
+        fault(Kind::Missing, message)
     }
 
     fn make(&self, walk: &Walk<'_>, discovery: &Discovery, direct: Option<&Url>) -> anyhow::Result<Opened> {

@@ -23,12 +23,18 @@ pub(super) struct Ends {
     state: Handle,
     feeds: Mutex<HashMap<Timeouts, Client>>,
     servers: Mutex<HashMap<String, Shared>>,
+    logins: Mutex<HashMap<String, Login>>,
 }
 
 #[derive(Clone)]
 struct Shared {
     client: Client,
     authenticator: Option<Arc<Authenticator>>,
+}
+
+/// Credentials, and what the state knew of their challenge.
+struct Login {
+    authenticator: Arc<Authenticator>,
     remembered: Option<String>,
 }
 
@@ -46,13 +52,13 @@ enum Target {
 
 impl Ends {
     pub(super) fn new(stop: Stop, state: Handle) -> Ends {
-        Ends { stop, state, feeds: Mutex::default(), servers: Mutex::default() }
+        Ends { stop, state, feeds: Mutex::default(), servers: Mutex::default(), logins: Mutex::default() }
     }
 
     /// The ends of a subscription. Nothing is sent, and no secret is fetched before a server asks for it.
     pub(super) fn pair(&self, subscription: &Subscription) -> anyhow::Result<Pair> {
         let mut clients = Vec::new();
-        let source = self.source(&subscription.source, &mut clients)?;
+        let source = self.source(&subscription.name, &subscription.source, &mut clients)?;
         let target = match &subscription.target {
             TargetAddress::Folder(path) => Target::Folder(Vdir::new(path.clone())),
             TargetAddress::Calendar { server, target } => {
@@ -81,7 +87,12 @@ impl Ends {
         Ok(Caldav::new(address, client, shared.authenticator, remembered))
     }
 
-    fn source(&self, address: &SourceAddress, clients: &mut Vec<Client>) -> anyhow::Result<Box<dyn Source>> {
+    fn source(
+        &self,
+        name: &str,
+        address: &SourceAddress,
+        clients: &mut Vec<Client>,
+    ) -> anyhow::Result<Box<dyn Source>> {
         let (url, user_agent, max_size, timeouts, credentials) = match address {
             SourceAddress::File { path, max_size } => return Ok(Box::new(File::new(path.clone(), *max_size))),
             SourceAddress::StandardInput { max_size } => return Ok(Box::new(File::new("-".into(), *max_size))),
@@ -92,19 +103,21 @@ impl Ends {
         let client = self.feed_client(timeouts)?.counting_apart();
         clients.push(client.clone());
         let mut settings = Settings { user_agent: user_agent.clone(), max_size, authenticator: None, header: None };
-        let origin = url.0.origin();
-        match credentials.clone() {
-            None => {}
-            Some(SourceCredentials::Header { name, value }) => settings.header = Some((name, value.fetch()?)),
-            Some(SourceCredentials::Bearer(token)) => {
-                let credentials = Credentials::Bearer(late(token));
-                settings.authenticator = Some(Authenticator::new(origin, credentials, None));
+        let credentials = match credentials.clone() {
+            None => None,
+            Some(SourceCredentials::Header { name, value }) => {
+                settings.header = Some((name, value.fetch()?));
+                None
             }
+            Some(SourceCredentials::Bearer(token)) => Some(Credentials::Bearer(late(token))),
             Some(SourceCredentials::Password { user, password }) => {
-                let credentials = Credentials::Password { user, password: late(password) };
-                settings.authenticator = Some(Authenticator::new(origin, credentials, None));
+                Some(Credentials::Password { user, password: late(password) })
             }
-        }
+        };
+        // Two feeds of one origin may have passwords of their own.
+        let key = format!("feed of {name} {}", url.0.origin());
+        settings.authenticator =
+            credentials.map(|credentials| self.login(key, url.0.origin(), credentials)).transpose()?;
         Ok(Box::new(Web::new(url.clone(), settings, client)))
     }
 
@@ -130,8 +143,6 @@ impl Ends {
         if let Some(shared) = servers.get(&key) {
             return Ok(shared.clone());
         }
-        let asked = key.clone();
-        let remembered = self.state.read(move |state| state.challenge(&asked))?;
         let options = Options {
             connect_timeout: server.connect_timeout,
             idle_timeout: server.idle_timeout,
@@ -142,19 +153,29 @@ impl Ends {
             ..Options::default()
         };
         let client = Client::new(&options, self.stop.clone())?;
-        let authenticator = credentials_of(server)
-            .map(|credentials| Arc::new(Authenticator::new(server.url.origin(), credentials, remembered.as_deref())));
-        let shared = Shared { client, authenticator, remembered };
+        let login = |credentials| self.login(key.clone(), server.url.origin(), credentials);
+        let authenticator = credentials_of(server).map(login).transpose()?;
+        let shared = Shared { client, authenticator };
         servers.insert(key, shared.clone());
         Ok(shared)
     }
 
+    /// What answers the challenges of an origin, beginning with the one that the state has under this key.
+    fn login(&self, key: String, origin: String, credentials: Credentials) -> anyhow::Result<Arc<Authenticator>> {
+        let asked = key.clone();
+        let remembered = self.state.read(move |state| state.challenge(&asked))?;
+        let authenticator = Arc::new(Authenticator::new(origin, credentials, remembered.as_deref()));
+        let login = Login { authenticator: Arc::clone(&authenticator), remembered };
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner).insert(key, login);
+        Ok(authenticator)
+    }
+
     /// Keeps the challenges for the next run, where they are others than before.
     pub(super) fn remember(&self) -> anyhow::Result<()> {
-        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, shared) in servers.iter() {
-            let challenge = shared.authenticator.as_ref().and_then(|authenticator| authenticator.remember());
-            if let Some(text) = challenge.filter(|text| Some(text) != shared.remembered.as_ref()) {
+        let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, login) in logins.iter() {
+            let challenge = login.authenticator.remember().filter(|text| Some(text) != login.remembered.as_ref());
+            if let Some(text) = challenge {
                 let key = key.clone();
                 self.state.write(move |state| state.set_challenge(&key, &text))?;
             }

@@ -63,9 +63,23 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     result.unwrap_or_else(|error| {
-        output.error(&sentence(&error));
-        exit::of(kind_of(&error), false, None)
+        let (kind, message) = (kind_of(&error), sentence(&error));
+        let code = exit::of(kind, false, None);
+        output.error(&message);
+        if wants_json(&cli.command) {
+            output.result(&json::failure(kind.as_str(), &[message], code));
+        }
+        code
     })
+}
+
+/// Whether the one document is expected on standard output, whatever happens.
+fn wants_json(command: &Command) -> bool {
+    match command {
+        Command::Run(arguments) => arguments.json,
+        Command::Status { json } | Command::Calendars { json, .. } => *json,
+        Command::Check | Command::Completions { .. } => false,
+    }
 }
 
 /// The configuration, or the exit code after every mistake in it was told.

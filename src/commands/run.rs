@@ -84,18 +84,20 @@ impl Runner {
         let queues = by_target(subscriptions);
         let next = AtomicUsize::new(0);
         let (sender, reports) = channel();
-        thread::scope(|scope| {
-            for _ in 0..jobs.clamp(1, queues.len().max(1)) {
-                let (sender, next, queues, runner) = (sender.clone(), &next, &queues, &self);
-                scope.spawn(move || {
-                    while let Some(queue) = queues.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        for (place, subscription) in queue {
-                            // The receiver outlives this thread.
-                            let _ = sender.send((*place, runner.one(subscription)));
-                        }
-                    }
-                });
+        let work = || {
+            while let Some(queue) = queues.get(next.fetch_add(1, Ordering::Relaxed)) {
+                for (place, subscription) in queue {
+                    // The receiver stands below and outlives this.
+                    let _ = sender.send((*place, self.one(subscription)));
+                }
             }
+        };
+        thread::scope(|scope| {
+            // This thread is one of the workers: the usual run of one subscription needs no other.
+            for _ in 1..jobs.min(queues.len()) {
+                scope.spawn(work);
+            }
+            work();
         });
         drop(sender);
         let mut reports: Vec<(usize, PassReport)> = reports.iter().collect();
@@ -103,7 +105,7 @@ impl Runner {
         if !self.options.dry_run
             && let Err(error) = self.ends.remember()
         {
-            log::warn!("the servers' challenges could not be remembered: {}", sentence(&error));
+            log::info!("the servers' challenges could not be remembered: {}", sentence(&error));
         }
         reports.into_iter().map(|(_, report)| report).collect()
     }
@@ -179,11 +181,9 @@ fn by_target<'a>(subscriptions: &[&'a Subscription]) -> Vec<Vec<(usize, &'a Subs
     queues.into_values().collect()
 }
 
-/// What a report means for the exit code. A back-off says 75, or silently repeats the code of a trouble that waiting
-/// will not mend, so that a monitor does not flap.
+/// What a report means for the exit code. A back-off repeats the code of its trouble, so that a monitor does not flap.
 fn standing(report: &PassReport, stop: &Stop) -> Standing {
     match (&report.error, report.outcome) {
-        (Some(fault), Outcome::BackingOff) if fault.kind.is_temporary() => Standing::Failed(exit::TEMPORARY),
         (Some(fault), _) => Standing::Failed(exit::of(fault.kind, report.alert, stop.requested())),
         (None, _) if report.held.is_some() => Standing::Held,
         (None, Outcome::Partial) => Standing::Partial,
@@ -195,8 +195,10 @@ fn tell(reports: &[PassReport], arguments: &cli::Run, code: u8, output: &Output)
     if arguments.json {
         output.result(&json::run(reports, code, arguments.dry_run));
     }
+    // Who asks for a dry run reads its answer, through a pager or a pipe as well.
+    let listener = if arguments.dry_run { human::Listener::Terminal } else { output.listener };
     for report in reports {
-        for line in human::lines(report, output.listener) {
+        for line in human::lines(report, listener) {
             if !arguments.json || line.weight != human::Weight::Info {
                 output.say(&line);
             }

@@ -26,6 +26,7 @@ pub use load::load;
 pub use problem::Problem;
 pub use secret::SecretSource;
 
+pub use crate::ics::Attendees;
 pub use crate::plan::{Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty};
 
 /// Everything that a run needs to know.
@@ -97,6 +98,8 @@ pub struct Subscription {
     pub max_delete: MaxDelete,
     /// What becomes of an object that left the feed.
     pub deletes: Deletes,
+    /// What becomes of ORGANIZER and ATTENDEE.
+    pub attendees: Attendees,
     /// Seconds of failure after which a temporary trouble needs a person.
     pub alert_after: u64,
 }

@@ -7,7 +7,8 @@ use crate::config::server::Servers;
 use crate::config::source::{self, CREDENTIAL_KEYS, SECRETS};
 use crate::config::tree::{Table, Value};
 use crate::config::{
-    Deletes, Environment, MaxDelete, OnConflict, OnDrift, OnEmpty, Problem, SourceAddress, Subscription, Verify, target,
+    Attendees, Deletes, Environment, MaxDelete, OnConflict, OnDrift, OnEmpty, Problem, SourceAddress, Subscription,
+    Verify, target,
 };
 use crate::time::{HOUR, parse_duration};
 
@@ -25,6 +26,7 @@ const RULE_KEYS: &[&str] = &[
     "on_empty",
     "max_delete",
     "deletes",
+    "attendees",
     "alert_after",
     "user_agent",
     "max_size",
@@ -111,6 +113,7 @@ pub(super) fn read(
         on_empty: reader.word("on_empty", ON_EMPTY).unwrap_or(OnEmpty::Hold),
         max_delete: reader.value("max_delete", MAX_DELETES, max_delete).unwrap_or(MAX_DELETE),
         deletes: reader.word("deletes", DELETES).unwrap_or(Deletes::All),
+        attendees: reader.word("attendees", ATTENDEES).unwrap_or(Attendees::Keep),
         alert_after: reader.duration("alert_after").unwrap_or(ALERT_AFTER),
         name: name?,
         source: source?,
@@ -123,6 +126,7 @@ const ON_CONFLICT: &[(&str, OnConflict)] =
     &[("equal", OnConflict::Equal), ("adopt", OnConflict::Adopt), ("skip", OnConflict::Skip)];
 const ON_DRIFT: &[(&str, OnDrift)] = &[("restore", OnDrift::Restore), ("keep", OnDrift::Keep)];
 const ON_EMPTY: &[(&str, OnEmpty)] = &[("hold", OnEmpty::Hold), ("accept", OnEmpty::Accept)];
+const ATTENDEES: &[(&str, Attendees)] = &[("keep", Attendees::Keep), ("strip", Attendees::Strip)];
 const DELETES: &[(&str, Deletes)] = &[("all", Deletes::All), ("future", Deletes::Future), ("none", Deletes::None)];
 
 /// A subscription's table over the defaults. Credentials are taken from one of them as a whole: halves do not match.

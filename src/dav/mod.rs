@@ -57,6 +57,9 @@ fn judge(response: &Response) -> (Kind, &'static str) {
         ),
         200..=299 => (Kind::NotCaldav, "the server did not answer as CalDAV does"),
         300..=399 => (Kind::NotCaldav, "the server sends us elsewhere: check the address in the configuration"),
+        400 if wants_encryption(response) => {
+            (Kind::NotCaldav, "the server speaks https there: write https:// into the configuration")
+        }
         401 => (Kind::Refused, "the server refuses the user or the password"),
         403 if body().names(xml::NEED_PRIVILEGES) => (Kind::Refused, "the user has no right to do that"),
         403 => (Kind::Refused, "the server forbids that"),
@@ -66,6 +69,12 @@ fn judge(response: &Response) -> (Kind, &'static str) {
         500..=599 => (Kind::Unavailable, "the server has a trouble of its own"),
         _ => (Kind::NotCaldav, "the server does not take that CalDAV request"),
     }
+}
+
+/// How nginx ("sent to HTTPS port") and Apache ("an SSL-enabled server port") answer plain http where they speak https.
+fn wants_encryption(response: &Response) -> bool {
+    let page = String::from_utf8_lossy(&response.body);
+    response.is_html() && ["HTTPS port", "SSL-enabled server port"].iter().any(|words| page.contains(words))
 }
 
 /// A calendar that was there and is no more.
@@ -144,6 +153,13 @@ mod tests {
     fn a_web_page_with_200_is_a_broken_server_and_not_a_success() {
         let page = answer(200, "Content-Type: text/html; charset=UTF-8", "<h3>DB file is not writable. Please …</h3>");
         check(&page, Kind::Unavailable, "read-only or missing");
+    }
+
+    #[test]
+    fn plain_http_to_a_port_that_speaks_https_is_told() {
+        let page = "<center>The plain HTTP request was sent to HTTPS port</center>";
+        check(&answer(400, "Content-Type: text/html", page), Kind::NotCaldav, "write https:// into the configuration");
+        check(&answer(400, "Content-Type: text/html", "<h1>Bad Request</h1>"), Kind::NotCaldav, "does not take that");
     }
 
     #[test]

@@ -91,7 +91,8 @@ fn refusal(method: &'static str, base: &Url, response: &Response) -> anyhow::Res
         // Radicale and Xandikos, where the calendar is missing (`reference/servers.md` §1).
         409 => Err(gone(base)),
         400 | 413 | 415 => Ok(Written::Rejected { reason: reason() }),
-        501 | 503 | 507 => Err(trouble(&Request::new(method, base.clone()), response)),
+        // Between us and the server, nobody has judged the object: a stopped PHP, a database locked for a minute.
+        501..=504 | 507 => Err(trouble(&Request::new(method, base.clone()), response)),
         500.. => match body.exception.as_deref() {
             Some(exception) if exception.contains("VObject") => Ok(Written::Rejected { reason: reason() }),
             Some(exception) if exception.contains("PDOException") => {

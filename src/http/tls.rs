@@ -265,6 +265,9 @@ fn refused(details: &ConnectionDetails<'_>, refusal: &rustls::Error) -> Fault {
                  `tls_ca`"
             }
         },
+        rustls::Error::InvalidMessage(_) => {
+            "what answers there does not speak https; is the address one of plain http?"
+        }
         other => return unsafe_connection(details, &other.to_string()),
     };
     unsafe_connection(details, why)

@@ -26,6 +26,9 @@ const USER_AGENT: &str = concat!("baikal-sync/", env!("CARGO_PKG_VERSION"));
 /// As many as the most writes that are ever under way at once to one server.
 const IDLE_CONNECTIONS_PER_HOST: usize = 8;
 const IDLE_CONNECTIONS: usize = 64;
+/// What one read or write moves at most, in octets; each new connection clears and touches all of it.
+const INPUT_BUFFER: usize = 64 * 1024;
+const OUTPUT_BUFFER: usize = 16 * 1024;
 /// The least by which a body of unknown length grows, in octets.
 const GROWTH: u64 = 64 * 1024;
 
@@ -110,6 +113,8 @@ fn config(options: &Options) -> Config {
         .timeout_per_read(seconds(options.idle_timeout))
         .timeout_per_write(seconds(options.idle_timeout))
         .timeout_global(seconds(options.timeout))
+        .input_buffer_size(INPUT_BUFFER)
+        .output_buffer_size(OUTPUT_BUFFER)
         .max_idle_connections(IDLE_CONNECTIONS)
         .max_idle_connections_per_host(IDLE_CONNECTIONS_PER_HOST)
         .build()
@@ -148,6 +153,11 @@ impl Resolver for Names {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        if let Some(address) = numeric(uri) {
+            let mut addresses = self.empty();
+            addresses.push(address);
+            return Ok(addresses);
+        }
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let origin = format!("{}://{authority}", uri.scheme_str().unwrap_or_default());
         if let Some(known) = self.known().get(&origin) {
@@ -164,6 +174,13 @@ impl Resolver for Names {
         self.known().insert(origin, addresses.iter().copied().collect());
         Ok(addresses)
     }
+}
+
+/// The address of a host that is given in numbers, which needs no look-up and so no thread to wait for one.
+fn numeric(uri: &http::Uri) -> Option<SocketAddr> {
+    let host = uri.host()?.trim_matches(['[', ']']).parse().ok()?;
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    Some(SocketAddr::new(host, port))
 }
 
 fn message<'a>(request: &'a Request, authorization: Option<&Secret>) -> Result<http::Request<&'a [u8]>, Fault> {

@@ -88,7 +88,7 @@ fn is_clean(text: &[u8]) -> bool {
     let mut pieces = text.chunks(4096).zip(next.chunks(4096));
     let bad = pieces.any(|(piece, next)| piece.iter().zip(next).fold(0, count) != 0);
     let bad = bad || text.last().is_some_and(|last| is_control(*last));
-    !bad && !has_noncharacter(text) && std::str::from_utf8(text).is_ok()
+    !bad && !has_noncharacter(text) && Encoding::utf8_valid_up_to(text) == text.len()
 }
 
 fn is_control(byte: u8) -> bool {

@@ -32,7 +32,7 @@ pub use compare::{differing, same};
 pub use hash::sha256;
 pub use href::{href, href_prefix, is_made_by_us};
 pub use occurrence::{End, end_of_last_occurrence};
-pub use write::Form;
+pub use write::{Attendees, Form};
 
 use crate::model::{Hash, Key};
 use entry::{Entry, entries};

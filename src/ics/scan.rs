@@ -11,6 +11,9 @@ pub(super) fn slice(text: &[u8], range: Range<usize>) -> &[u8] {
     text.get(range).unwrap_or_default()
 }
 
+/// Lines that are folded have about so many pieces, and a few have many.
+const ROOM: usize = 4;
+
 /// One logical line and where its octets stand.
 pub(super) struct Logical<'a> {
     /// The line without folds and line end; never empty.
@@ -61,7 +64,8 @@ impl<'a> Lines<'a> {
     fn unfold(&mut self, first: Range<usize>) -> Logical<'a> {
         let start = first.start;
         let mut end = first.end;
-        let mut joined = slice(self.text, first).to_vec();
+        let mut joined = Vec::with_capacity(ROOM * first.len());
+        joined.extend_from_slice(slice(self.text, first));
         while let Some(line) = self.physical() {
             end = line.end;
             joined.extend_from_slice(slice(self.text, line.start + 1..line.end));

@@ -11,8 +11,21 @@ const OWN_PRODID: &[u8] = b"PRODID:-//baikal-sync//baikal-sync//EN";
 pub struct Form {
     /// Stands in place of the feed's UID (a rename, design §3).
     pub target_uid: Option<String>,
-    /// Adds SCHEDULE-AGENT=CLIENT (RFC 6638 §7.1) to ORGANIZER and ATTENDEE that say nothing about it.
+    /// Makes sure that ORGANIZER and ATTENDEE forbid the server to send mail: SCHEDULE-AGENT=CLIENT (RFC 6638 §7.1),
+    /// unless they say NONE.
     pub schedule_agent: bool,
+    /// What becomes of ORGANIZER and ATTENDEE.
+    pub attendees: Attendees,
+}
+
+/// `attendees` of the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Attendees {
+    /// They are mirrored.
+    #[default]
+    Keep,
+    /// ORGANIZER and ATTENDEE are left out.
+    Strip,
 }
 
 /// The lines that begin a resource.
@@ -46,13 +59,26 @@ pub(super) fn formed(out: &mut Vec<u8>, text: &[u8], form: &Form) {
             _ => {}
         }
         let addressed = matches!(entry.name, Name::Organizer | Name::Attendee) && depth == 1;
-        if form.schedule_agent && addressed && entry.parameter("SCHEDULE-AGENT").is_none() {
-            let agent: &[u8] = b"SCHEDULE-AGENT=CLIENT";
-            fold(out, &entry.with_parameters(std::iter::once(agent).chain(entry.parameters())).text);
-        } else {
-            fold(out, &entry.text);
+        match form.attendees {
+            Attendees::Strip if addressed => {}
+            Attendees::Keep if addressed && form.schedule_agent => fold(out, &without_mail(&entry).text),
+            _ => fold(out, &entry.text),
         }
     }
+}
+
+/// The line with an agent that keeps the server from sending mail about it.
+fn without_mail<'a>(entry: &Entry<'a>) -> Entry<'a> {
+    const AGENT: &str = "SCHEDULE-AGENT";
+    let is_quiet = |agent: &[u8]| [&b"CLIENT"[..], b"NONE"].iter().any(|quiet| agent.eq_ignore_ascii_case(quiet));
+    if entry.parameter(AGENT).is_some_and(is_quiet) {
+        return entry.clone();
+    }
+    let is_agent = |parameter: &&[u8]| {
+        parameter.get(..=AGENT.len()).is_some_and(|name| name.eq_ignore_ascii_case(b"SCHEDULE-AGENT="))
+    };
+    let others = entry.parameters().filter(|parameter| !is_agent(parameter));
+    entry.with_parameters(std::iter::once(&b"SCHEDULE-AGENT=CLIENT"[..]).chain(others))
 }
 
 /// The component, unfolded, with exactly this UID. The UIDs of alarms (RFC 9074 §5) are left alone.
@@ -128,16 +154,24 @@ mod tests {
     #[test]
     fn a_target_uid_replaces_the_uid_of_the_component_alone() {
         let text = "BEGIN:VEVENT\nSUMMARY:x\nuid:a\nBEGIN:VALARM\nUID:b\nEND:VALARM\nEND:VEVENT\n";
-        let form = Form { target_uid: Some("t".to_owned()), schedule_agent: false };
+        let form = Form { target_uid: Some("t".to_owned()), ..Form::default() };
         check(text, &form, "BEGIN:VEVENT\nUID:t\nSUMMARY:x\nBEGIN:VALARM\nUID:b\nEND:VALARM\nEND:VEVENT\n");
     }
 
     #[test]
-    fn the_schedule_agent_is_added_where_none_is() {
-        let text = "BEGIN:VEVENT\nORGANIZER:mailto:o\nATTENDEE;CN=\"a:b\":mailto:a\nATTENDEE;SCHEDULE-AGENT=NONE:mailto:n\n\
-                    BEGIN:VALARM\nATTENDEE:mailto:x\nEND:VALARM\nEND:VEVENT\n";
-        let form = Form { target_uid: None, schedule_agent: true };
-        let expected = text.replace("ORGANIZER:", "ORGANIZER;SCHEDULE-AGENT=CLIENT:");
+    fn a_schedule_agent_that_would_send_mail_becomes_one_that_does_not() {
+        let text = "BEGIN:VEVENT\nORGANIZER;schedule-agent=SERVER:mailto:o\nATTENDEE;CN=\"a:b\":mailto:a\n\
+                    ATTENDEE;SCHEDULE-AGENT=NONE:mailto:n\nBEGIN:VALARM\nATTENDEE:mailto:x\nEND:VALARM\nEND:VEVENT\n";
+        let form = Form { schedule_agent: true, ..Form::default() };
+        let expected = text.replace("schedule-agent=SERVER", "SCHEDULE-AGENT=CLIENT");
         check(text, &form, &expected.replace("ATTENDEE;CN", "ATTENDEE;SCHEDULE-AGENT=CLIENT;CN"));
+    }
+
+    #[test]
+    fn attendees_are_left_out_where_that_is_asked_for_but_not_those_of_alarms() {
+        let alarm = "BEGIN:VALARM\nATTENDEE:mailto:x\nEND:VALARM\n";
+        let text = format!("BEGIN:VEVENT\nORGANIZER:mailto:o\nATTENDEE:mailto:a\n{alarm}END:VEVENT\n");
+        let form = Form { attendees: Attendees::Strip, schedule_agent: true, ..Form::default() };
+        check(&text, &form, &format!("BEGIN:VEVENT\n{alarm}END:VEVENT\n"));
     }
 }

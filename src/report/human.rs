@@ -5,6 +5,9 @@ use crate::error::Kind;
 use crate::plan::Op;
 use crate::time::in_words;
 
+/// So many refused objects of a pass are named one by one.
+const MOST_NAMED: usize = 10;
+
 /// Who reads what is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listener {
@@ -57,12 +60,8 @@ pub fn lines(report: &PassReport, listener: Listener) -> Vec<Line> {
     if report.plan.is_none() && (watched || (listener == Listener::Journal && changed)) {
         lines.push(line(Weight::Info, result(report)));
     }
-    for refused in &report.rejected {
-        lines.push(line(Weight::Warning, told(report, "not mirrored", refused)));
-    }
-    for refused in &report.conflicts {
-        lines.push(line(Weight::Warning, told(report, "left alone", refused)));
-    }
+    let refused = told(report, "not mirrored", &report.rejected).chain(told(report, "left alone", &report.conflicts));
+    lines.extend(refused.map(|text| line(Weight::Warning, text)));
     if let Some(held) = report.held.as_ref().filter(|_| watched || report.say == Say::Trouble) {
         let name = &report.name;
         let text = format!(
@@ -83,18 +82,20 @@ fn trouble_weight(report: &PassReport) -> Weight {
 
 fn trouble(report: &PassReport, kind: Kind, message: &str) -> String {
     let name = &report.name;
-    let waiting = if report.outcome == Outcome::BackingOff { "waiting after a failure: " } else { "" };
     let standing = match report.failing_for {
         0..=90 => String::new(),
         seconds => format!(" (for {})", in_words(seconds)),
     };
     let next = match report.retry_at {
+        Some(at) if report.outcome == Outcome::BackingOff => {
+            format!("; not tried again before {}, unless with --force", at.local())
+        }
         Some(at) if !matches!(kind, Kind::Stopped | Kind::Locked) => format!("; next try at {}", at.local()),
         _ => String::new(),
     };
     let nothing = if report.wrote() { "" } else { ", nothing was changed" };
     let nothing = if matches!(kind, Kind::Feed) { nothing } else { "" };
-    format!("{name}: {waiting}{message}{standing}{nothing}{next}")
+    format!("{name}: {message}{standing}{nothing}{next}")
 }
 
 fn result(report: &PassReport) -> String {
@@ -133,8 +134,13 @@ fn counts(report: &PassReport) -> String {
     named.join(", ")
 }
 
-fn told(report: &PassReport, what: &str, refused: &Refused) -> String {
-    format!("{}: {what}: {}: {}", report.name, title(&refused.summary, &refused.uid), refused.reason)
+/// The first of them by name; a whole calendar of them would bury everything else in a mail.
+fn told<'a>(report: &'a PassReport, what: &'a str, refused: &'a [Refused]) -> impl Iterator<Item = String> + 'a {
+    let name = &report.name;
+    let named = refused.iter().take(MOST_NAMED);
+    let named = named.map(move |one| format!("{name}: {what}: {}: {}", title(&one.summary, &one.uid), one.reason));
+    let more = Some(refused.len().saturating_sub(MOST_NAMED)).filter(|more| *more > 0);
+    named.chain(more.map(|more| format!("{name}: {what}: {more} more; all are in `baikal-sync status`")))
 }
 
 /// What a person knows an object by.
@@ -215,6 +221,24 @@ mod tests {
         assert!(said(&failed(Kind::Unavailable, Say::Nothing), Listener::Nobody).is_empty());
         let told = said(&failed(Kind::Refused, Say::Trouble), Listener::Nobody);
         assert!(told[0].starts_with("work: cannot connect; next try at 1970-01-01"), "{told:?}");
+    }
+
+    #[test]
+    fn who_mended_a_trouble_by_hand_reads_how_to_try_at_once() {
+        let waiting = PassReport { outcome: Outcome::BackingOff, ..failed(Kind::Refused, Say::Nothing) };
+        let told = said(&waiting, Listener::Terminal);
+        assert!(told[0].starts_with("work: cannot connect; not tried again before 1970-01-01"), "{told:?}");
+        assert!(told[0].ends_with(", unless with --force"), "{told:?}");
+    }
+
+    #[test]
+    fn a_calendar_full_of_refused_objects_is_not_told_one_by_one() {
+        let refused = |number| Refused { uid: format!("{number}"), summary: String::new(), reason: "why".to_owned() };
+        let report = PassReport { conflicts: (0..882).map(refused).collect(), ..PassReport::new("work") };
+        let told = said(&report, Listener::Nobody);
+        assert_eq!(told.len(), 11);
+        assert_eq!(told[0], "work: left alone: (no title, UID 0): why");
+        assert_eq!(told[10], "work: left alone: 872 more; all are in `baikal-sync status`");
     }
 
     #[test]

@@ -125,6 +125,7 @@ fn standing(report: &StatusReport) -> Value {
         State::Refusing => "refusing",
         State::Failing => "failing",
         State::Held => "held",
+        State::Unfinished => "unfinished",
         State::NotConfigured => "not_configured",
     };
     json!({

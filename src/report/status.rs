@@ -35,6 +35,8 @@ pub enum State {
     Failing,
     /// A guard keeps deletions back.
     Held,
+    /// The last pass was stopped or died, or none has come to its end yet.
+    Unfinished,
     /// Settled, but some objects are refused.
     Refusing,
     /// It never ran.
@@ -56,6 +58,8 @@ impl StatusReport {
             State::Held
         } else if self.memory.started_at.is_none() {
             State::NeverRan
+        } else if self.memory.pending || self.memory.settled_at.is_none() {
+            State::Unfinished
         } else if !self.rejected.is_empty() || !self.conflicts.is_empty() {
             State::Refusing
         } else {
@@ -77,13 +81,13 @@ fn block(report: &StatusReport, now: Timestamp) -> String {
     let mut tell = |what: &str, value: &str| {
         let _ = writeln!(text, "  {what:<9} {value}");
     };
-    if let Some(failing) = &report.memory.failing {
+    if let Some(failing) = report.memory.failing.as_ref().filter(|_| report.configured) {
         tell("trouble", &failing.message);
         if let Some(at) = failing.retry_at.filter(|at| *at > now) {
             tell("next try", &format!("in {}, or now with --force", in_words(at.since(now))));
         }
     }
-    if let Some(held) = &report.memory.held {
+    if let Some(held) = report.memory.held.as_ref().filter(|_| report.configured) {
         tell("held", &format!("{} deletions: {}", held.deletes, held.reason));
         tell("release", &format!("baikal-sync run {} --allow-deletes", report.name));
     }
@@ -106,8 +110,11 @@ fn block(report: &StatusReport, now: Timestamp) -> String {
 
 fn headline(report: &StatusReport, now: Timestamp) -> String {
     match (report.state(), &report.memory.failing) {
+        (State::Failing, Some(failing)) if failing.failures == 1 => {
+            format!("failed {} ago", in_words(now.since(failing.since)))
+        }
         (State::Failing, Some(failing)) => {
-            format!("failing for {}, {}", in_words(now.since(failing.since)), times(failing.failures))
+            format!("failing for {}, {} times in a row", in_words(now.since(failing.since)), failing.failures)
         }
         (State::Failing, None) => "failing".to_owned(),
         (State::Held, _) => "held, a person must look".to_owned(),
@@ -115,14 +122,11 @@ fn headline(report: &StatusReport, now: Timestamp) -> String {
             let refused = (report.rejected.len() + report.conflicts.len()) as u64;
             format!("in order, but for {}", plural(refused, "object"))
         }
+        (State::Unfinished, _) => "not complete, the last run was interrupted; the next one goes on".to_owned(),
         (State::NeverRan, _) => "has not run yet".to_owned(),
         (State::InOrder, _) => "in order".to_owned(),
         (State::NotConfigured, _) => "not in the configuration any more".to_owned(),
     }
-}
-
-fn times(failures: u32) -> String {
-    if failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") }
 }
 
 fn plural(number: u64, what: &str) -> String {
@@ -181,5 +185,23 @@ a: in order
   settled   5 minutes ago
 ";
         assert_eq!(text(&[settled("a"), broken], NOW), expected);
+    }
+
+    #[test]
+    fn a_run_that_was_interrupted_leaves_nothing_in_order() {
+        let mut killed = settled("work");
+        killed.memory.pending = true;
+        let mut first = settled("work");
+        first.memory.settled_at = None;
+        assert_eq!((killed.state(), first.state()), (State::Unfinished, State::Unfinished));
+        assert!(text(&[killed], NOW).starts_with("work: not complete, the last run was interrupted; the next one"));
+    }
+
+    #[test]
+    fn an_old_place_promises_no_next_try() {
+        let failing = Failing { failures: 1, retry_at: Some(NOW.plus(60)), ..Failing::default() };
+        let memory = Memory { failing: Some(failing), ..Memory::default() };
+        let left_behind = StatusReport { configured: false, memory, ..settled("work") };
+        assert_eq!(text(&[left_behind], NOW), "work: not in the configuration any more\n  to        work\n");
     }
 }

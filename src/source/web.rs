@@ -1,5 +1,6 @@
 //! A feed over http(s): conditional requests, redirects, and what each status means for a feed.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::dav::auth::Authenticator;
@@ -27,7 +28,7 @@ pub struct Settings {
     /// The largest body, decoded, in octets.
     pub max_size: u64,
     /// For a feed that asks for a password.
-    pub authenticator: Option<Authenticator>,
+    pub authenticator: Option<Arc<Authenticator>>,
     /// A header that goes to the feed's own origin only.
     pub header: Option<(String, Secret)>,
 }
@@ -46,14 +47,9 @@ impl Web {
         Web { url, settings, client }
     }
 
-    /// What the server wants to have answered, for [`Authenticator::new`] in the next run; nothing secret.
-    pub fn challenge(&self) -> Option<String> {
-        self.settings.authenticator.as_ref().and_then(Authenticator::remember)
-    }
-
     fn send(&self, request: &Request) -> anyhow::Result<Response> {
         let max_size = self.settings.max_size;
-        let response = self.client.send(request, self.settings.authenticator.as_ref(), max_size);
+        let response = self.client.send(request, self.settings.authenticator.as_deref(), max_size);
         response.map_err(|error| match kind_of(&error) {
             Kind::Feed => fault(Kind::Feed, format!("{} is larger than `max_size`, {max_size} octets", self.url)),
             _ => error,

@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 pub use owner::{Handle, Owner};
-pub use record::ForeignObject;
-pub use subscription::{Summary, Tally};
+pub use record::{ForeignObject, OthersObject};
+pub use subscription::{Identity, Summary, Tally};
 
 use crate::error::{Kind, OrFault};
 use crate::files;

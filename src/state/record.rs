@@ -10,6 +10,9 @@ use crate::time::Timestamp;
 /// A foreign object: where, in which version, and its identity if it can be read.
 pub type ForeignObject = (Href, Etag, Option<Key>);
 
+/// An object of another subscription: where, in the version that it left, and the identity that stands there.
+pub type OthersObject = (Href, Etag, Key);
+
 impl State {
     /// Every record of a subscription.
     pub fn records(&self, id: Id) -> anyhow::Result<Vec<Record>> {
@@ -63,16 +66,17 @@ impl State {
         )
     }
 
-    /// What other subscriptions have put into this target: where, and the identity that stands there.
-    pub fn objects_of_others(&self, id: Id, target: &str) -> anyhow::Result<Vec<(Href, Key)>> {
+    /// What other subscriptions have put into this target.
+    pub fn objects_of_others(&self, id: Option<Id>, target: &str) -> anyhow::Result<Vec<OthersObject>> {
         let mut statement = self.statement(
-            "SELECT href, component, ifnull(target_uid, uid)
+            "SELECT href, etag, component, ifnull(target_uid, uid)
              FROM record JOIN subscription ON subscription.id = record.subscription
-             WHERE target = ?1 AND subscription.id <> ?2 AND record.etag IS NOT NULL",
+             WHERE target = ?1 AND subscription.id IS NOT ?2 AND record.etag IS NOT NULL",
         )?;
         let rows = statement.query_map(params![target, id], |row| {
-            let component = component_of(&row.get::<_, String>(1)?)?;
-            Ok((Href::new(row.get::<_, String>(0)?), Key { component, uid: row.get(2)? }))
+            let component = component_of(&row.get::<_, String>(2)?)?;
+            let etag = Etag::parse(&row.get::<_, String>(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
+            Ok((Href::new(row.get::<_, String>(0)?), etag, Key { component, uid: row.get(3)? }))
         });
         rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
     }
@@ -93,15 +97,17 @@ impl State {
     /// Replaces what is known of the foreign objects.
     pub fn set_foreign_objects(&self, id: Id, objects: &[ForeignObject]) -> anyhow::Result<()> {
         self.run("DELETE FROM foreign_object WHERE subscription = ?1", [id])?;
-        for (href, etag, key) in objects {
-            let (component, uid) = key.as_ref().map(|key| (key.component.as_str(), &key.uid)).unzip();
-            self.run(
-                "INSERT OR REPLACE INTO foreign_object (subscription, href, etag, component, uid)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![id, href.as_str(), etag.as_str(), component, uid],
-            )?;
-        }
-        Ok(())
+        objects.iter().try_for_each(|object| self.add_foreign_object(id, object))
+    }
+
+    /// Remembers one more foreign object.
+    pub fn add_foreign_object(&self, id: Id, (href, etag, key): &ForeignObject) -> anyhow::Result<()> {
+        let (component, uid) = key.as_ref().map(|key| (key.component.as_str(), &key.uid)).unzip();
+        self.run(
+            "INSERT OR REPLACE INTO foreign_object (subscription, href, etag, component, uid)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id, href.as_str(), etag.as_str(), component, uid],
+        )
     }
 
     /// When the earliest rejection was that still stands.

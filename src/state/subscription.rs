@@ -9,6 +9,27 @@ use crate::memory::{Failing, FeedMemory, Hold, Memory};
 use crate::model::{ComponentType, Hash, Mark, Validators};
 use crate::time::Timestamp;
 
+/// What tells a subscription from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its name.
+    pub name: String,
+    /// Its target, in the canonical form.
+    pub target: String,
+    /// SHA-256 of its source, whose address may be a secret.
+    pub source: Hash,
+}
+
+impl Identity {
+    fn parameters(&self) -> (&str, &str, [u8; 32]) {
+        (&self.name, &self.target, self.source.0)
+    }
+}
+
+/// The row of a subscription: that of its name, else that of its source.
+const IDENTIFIED: &str =
+    "WHERE target = ?2 AND (name = ?1 OR source = ?3) ORDER BY name = ?1 DESC, settled_at DESC LIMIT 1";
+
 /// A subscription of the state, for `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
@@ -39,19 +60,32 @@ const COLUMNS: &str = "settings, feed_etag, feed_modified, feed_body, feed_diges
     held_deletes, held_reason, held_said_at, form";
 
 impl State {
-    /// The memory of a subscription; one that never ran has none yet and no id.
-    pub fn memory(&self, name: &str, target: &str) -> anyhow::Result<Option<(Id, Memory)>> {
-        let sql = format!("SELECT {COLUMNS}, id FROM subscription WHERE name = ?1 AND target = ?2");
+    /// The memory of a subscription; one that never ran has none yet and no id. One that was renamed has that of its
+    /// old name: the configuration has no two subscriptions of one source and one target.
+    pub fn memory(&self, identity: &Identity) -> anyhow::Result<Option<(Id, Memory)>> {
+        let sql = format!("SELECT {COLUMNS}, id FROM subscription {IDENTIFIED}");
         let mut statement = self.statement(&sql)?;
-        let found = statement.query_row([name, target], |row| Ok((row.get(25)?, memory_of(row)?)));
+        let found = statement.query_row(identity.parameters(), |row| Ok((row.get(25)?, memory_of(row)?)));
         found.optional().or_fault(Kind::State, reading)
     }
 
-    /// The identity of a subscription, made when it is new.
-    pub fn subscription(&self, name: &str, target: &str) -> anyhow::Result<Id> {
-        self.run("INSERT OR IGNORE INTO subscription (name, target) VALUES (?1, ?2)", [name, target])?;
-        let mut statement = self.statement("SELECT id FROM subscription WHERE name = ?1 AND target = ?2")?;
-        statement.query_row([name, target], |row| row.get(0)).or_fault(Kind::State, reading)
+    /// The id of a subscription, made when it is new. A renamed one has its new name from then on.
+    pub fn subscription(&self, identity: &Identity) -> anyhow::Result<Id> {
+        let mut statement = self.statement(&format!("SELECT id FROM subscription {IDENTIFIED}"))?;
+        let known: Option<Id> =
+            statement.query_row(identity.parameters(), |row| row.get(0)).optional().or_fault(Kind::State, reading)?;
+        let Identity { name, target, source } = identity;
+        if let Some(id) = known {
+            let changed =
+                "UPDATE subscription SET name = ?2, source = ?3 WHERE id = ?1 AND (name, source) IS NOT (?2, ?3)";
+            self.run(changed, params![id, name, source.0])?;
+            return Ok(id);
+        }
+        self.run(
+            "INSERT INTO subscription (name, target, source) VALUES (?1, ?2, ?3)",
+            params![name, target, source.0],
+        )?;
+        Ok(self.connection.last_insert_rowid())
     }
 
     /// Stores the memory of a subscription.

@@ -40,6 +40,12 @@ fn memory() -> Memory {
     }
 }
 
+/// Each name has a source of its own.
+fn identity(name: &str, target: &str) -> Identity {
+    let source = crate::ics::sha256(&[name.as_bytes()]);
+    Identity { name: name.to_owned(), target: target.to_owned(), source }
+}
+
 fn record(uid: &str, standing: Standing) -> Record {
     Record {
         key: Key { component: ComponentType::Todo, uid: uid.to_owned() },
@@ -60,18 +66,31 @@ fn record(uid: &str, standing: Standing) -> Record {
 #[test]
 fn a_memory_comes_back_as_it_was() {
     let state = State::in_memory().unwrap();
-    let id = state.subscription("work", "t").unwrap();
+    let id = state.subscription(&identity("work", "t")).unwrap();
     for memory in [memory(), Memory::default()] {
         state.remember(id, &memory).unwrap();
-        assert_eq!(state.memory("work", "t").unwrap(), Some((id, memory)));
+        assert_eq!(state.memory(&identity("work", "t")).unwrap(), Some((id, memory)));
     }
-    assert_eq!(state.memory("work", "elsewhere").unwrap(), None);
+    assert_eq!(state.memory(&identity("work", "elsewhere")).unwrap(), None);
+}
+
+#[test]
+fn a_renamed_subscription_goes_on_and_one_with_another_source_is_another() {
+    let state = State::in_memory().unwrap();
+    let old = identity("old", "t");
+    let id = state.subscription(&old).unwrap();
+    state.remember(id, &memory()).unwrap();
+    let renamed = Identity { name: "new".to_owned(), ..old.clone() };
+    assert_eq!(state.memory(&renamed).unwrap(), Some((id, memory())));
+    assert_eq!(state.subscription(&renamed).unwrap(), id);
+    assert_eq!(state.subscriptions().unwrap().len(), 1);
+    assert_ne!(state.subscription(&identity("other", "t")).unwrap(), id);
 }
 
 #[test]
 fn records_come_back_as_they_were_until_they_are_forgotten() {
     let state = State::in_memory().unwrap();
-    let id = state.subscription("work", "t").unwrap();
+    let id = state.subscription(&identity("work", "t")).unwrap();
     let rejected = Standing::Rejected { reason: "415".to_owned(), at: Timestamp(9) };
     let foreign = Standing::Foreign { reason: "theirs".to_owned() };
     let records = [record("a", Standing::Mirrored), record("b", rejected), record("c", foreign)];
@@ -88,18 +107,19 @@ fn records_come_back_as_they_were_until_they_are_forgotten() {
 fn what_other_subscriptions_have_in_the_same_target_is_told_with_the_uid_that_stands_there() {
     let state = State::in_memory().unwrap();
     let [mine, same, elsewhere] =
-        [("a", "t"), ("b", "t"), ("c", "u")].map(|(name, target)| state.subscription(name, target).unwrap());
+        [("a", "t"), ("b", "t"), ("c", "u")].map(|(name, target)| state.subscription(&identity(name, target)).unwrap());
     for id in [mine, same, elsewhere] {
         state.put_record(id, &record("a", Standing::Mirrored)).unwrap();
     }
     let key = Key { component: ComponentType::Todo, uid: "other".to_owned() };
-    assert_eq!(state.objects_of_others(mine, "t").unwrap(), [(Href::new("a%40b.ics"), key)]);
+    let etag = record("a", Standing::Mirrored).etag.unwrap();
+    assert_eq!(state.objects_of_others(Some(mine), "t").unwrap(), [(Href::new("a%40b.ics"), etag, key)]);
 }
 
 #[test]
 fn foreign_objects_and_discoveries_come_back() {
     let state = State::in_memory().unwrap();
-    let id = state.subscription("work", "t").unwrap();
+    let id = state.subscription(&identity("work", "t")).unwrap();
     let etag = Etag::parse("\"1\"").unwrap();
     let objects = [
         (Href::new("x.ics"), etag.clone(), None),
@@ -153,7 +173,7 @@ fn a_state_that_turns_out_to_be_damaged_is_set_aside_and_a_sound_one_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     let state = State::open(&path).unwrap();
-    let id = state.subscription("work", "t").unwrap();
+    let id = state.subscription(&identity("work", "t")).unwrap();
     (0..500).for_each(|number| state.put_record(id, &record(&format!("u{number}"), Standing::Mirrored)).unwrap());
     drop(state);
     assert!(!State::set_aside_if_damaged(&path).unwrap());
@@ -180,7 +200,9 @@ fn work_of_several_threads_is_done_by_the_owner_and_is_durable_when_the_last_han
     let threads: Vec<_> = (0..4)
         .map(|number| {
             let handle = handle.clone();
-            std::thread::spawn(move || handle.write(move |state| state.subscription(&format!("s{number}"), "t")))
+            std::thread::spawn(move || {
+                handle.write(move |state| state.subscription(&identity(&format!("s{number}"), "t")))
+            })
         })
         .collect();
     drop(handle);

@@ -1,20 +1,20 @@
 //! Brings the target in step with a feed that was read: look, plan, write, settle.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::look::{Judge, Known, Look, Reading, Seen, look, read};
-use super::record::Recorder;
+use super::record::{Left, Recorder};
 use super::settle::settle;
 use super::wanted::Matched;
 use super::{FORM, Run};
 use crate::collection::Abilities;
 use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
-use crate::ics::{self, Feed};
+use crate::ics::{self, Feed, Form};
 use crate::memory::Memory;
-use crate::model::{Mark, Written};
+use crate::model::{Etag, Href, Mark, Precondition, Record, Written};
 use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, plan};
-use crate::state::Id;
+use crate::state::{ForeignObject, Id};
 use crate::time::{DAY, Timestamp};
 
 /// A rejected object is tried again after this time, in seconds.
@@ -39,18 +39,19 @@ enum Round {
 }
 
 impl Run<'_, '_> {
-    /// Looks, plans, writes and settles; a second time for objects that someone changed meanwhile.
-    pub(super) fn change(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
+    /// Looks, if `seen` is not there already, plans, writes and settles; a second time for objects that someone changed
+    /// meanwhile.
+    pub(super) fn change(&mut self, feed: &Feed, seen: Option<Look>) -> anyhow::Result<Changes> {
         let abilities = match self.open() {
             Err(error) if self.pass.options.dry_run && self.may_create() && kind_of(&error) == Kind::Missing => {
                 return self.show_all(feed);
             }
             abilities => abilities?,
         };
-        if let Round::Settled(changes) = self.round(feed, &abilities, self.pass.options.full)? {
+        if let Round::Settled(changes) = self.round(feed, &abilities, seen, self.pass.options.full)? {
             return Ok(changes);
         }
-        match self.round(feed, &abilities, true)? {
+        match self.round(feed, &abilities, None, true)? {
             Round::Settled(changes) => Ok(changes),
             Round::Stale(objects) => {
                 let text = format!("{objects} objects are being changed by someone else at this moment");
@@ -63,19 +64,28 @@ impl Run<'_, '_> {
     fn show_all(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
         let known = Known::default();
         let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
-        let matched = Matched::new(feed, &known.records, name, &source, false);
+        let matched = Matched::new(feed, &known.records, name, &source, self.form(false));
         let plan = self.plan(&matched, &Seen::default());
         self.show(&plan, &matched, &known)?;
         Ok(Changes { mark: Mark::default(), listed: false, retry_rejected_at: None })
     }
 
-    fn round(&mut self, feed: &Feed, abilities: &Abilities, everything: bool) -> anyhow::Result<Round> {
+    fn round(
+        &mut self,
+        feed: &Feed,
+        abilities: &Abilities,
+        seen: Option<Look>,
+        everything: bool,
+    ) -> anyhow::Result<Round> {
         let collection = self.pass.collection;
-        let mark = collection.mark()?;
         let known = self.known()?;
         let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
-        let matched = Matched::new(feed, &known.records, name, &source, abilities.needs_schedule_agent);
-        let look = look(collection, mark, self.memory, &known, everything, self.started)?;
+        let form = self.form(abilities.needs_schedule_agent);
+        let matched = Matched::new(feed, &known.records, name, &source, form);
+        let look = match seen {
+            Some(look) => look,
+            None => look(collection, collection.mark()?, self.memory, &known, everything, self.started)?,
+        };
         let distrusts_hashes = self.memory.form.is_some_and(|form| form != FORM);
         let judge = |text: &[u8]| ics::end_of_last_occurrence(text, self.pass.zone).had_ended(self.started);
         let judges = self.pass.subscription.deletes == Deletes::Future;
@@ -87,12 +97,19 @@ impl Run<'_, '_> {
         let seen = read(collection, &look, &known, &matched, &what)?;
         let plan = self.plan(&matched, &seen);
         self.report.held.clone_from(&plan.hold);
-        self.report.unchanged = untouched(&matched, &plan);
+        // What an earlier round wrote stands there unchanged for this one.
+        let before = self.report.created + self.report.updated + self.report.adopted;
+        self.report.unchanged = untouched(&matched, &plan).saturating_sub(before);
         if self.pass.options.dry_run {
             self.show(&plan, &matched, &known)?;
             return Ok(Round::Settled(Changes { mark: look.mark, listed: look.listed, retry_rejected_at: None }));
         }
         self.carry_out(&plan, &look, &seen, &known, &matched)
+    }
+
+    /// How the objects are written for this target.
+    fn form(&self, schedule_agent: bool) -> Form {
+        Form { target_uid: None, schedule_agent, attendees: self.pass.subscription.attendees }
     }
 
     fn plan(&self, matched: &Matched<'_>, seen: &Seen) -> Plan {
@@ -146,16 +163,17 @@ impl Run<'_, '_> {
     /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
     /// settled one.
     fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known) -> anyhow::Result<Id> {
-        let (name, target) = (self.pass.subscription.name.clone(), self.pass.subscription.target.canonical());
+        let identity = self.pass.identity();
         let writes = plan.ops.iter().any(Op::is_write);
         self.began |= writes;
+        let foreign: Vec<ForeignObject> =
+            seen.foreign.iter().cloned().chain(released(plan, &seen.remote.present, known)).collect();
         let old: HashSet<_> = known.foreign.iter().collect();
-        let foreign_changed =
-            old.len() != seen.foreign.len() || seen.foreign.iter().any(|object| !old.contains(object));
-        let foreign = foreign_changed.then(|| seen.foreign.clone());
+        let foreign_changed = old.len() != foreign.len() || foreign.iter().any(|object| !old.contains(object));
+        let foreign = foreign_changed.then_some(foreign);
         let memory = writes.then(|| Memory { pending: true, ..self.memory.clone() });
         let id = self.pass.state.write(move |state| {
-            let id = state.subscription(&name, &target)?;
+            let id = state.subscription(&identity)?;
             memory.map_or(Ok(()), |memory| state.remember(id, &memory))?;
             foreign.map_or(Ok(()), |foreign| state.set_foreign_objects(id, &foreign))?;
             Ok(id)
@@ -166,6 +184,19 @@ impl Run<'_, '_> {
         self.id = Some(id);
         Ok(id)
     }
+}
+
+/// Objects that the plan leaves to whoever edited them.
+fn released(plan: &Plan, present: &HashMap<Href, Etag>, known: &Known) -> Vec<ForeignObject> {
+    let forgotten = plan.ops.iter().filter_map(|op| match op {
+        Op::Forget { key } => known.records.get(key),
+        _ => None,
+    });
+    let standing = |record: &Record| {
+        let etag = present.get(&record.href)?.clone();
+        Some((record.href.clone(), etag, Some(record.key.clone())))
+    };
+    forgotten.filter_map(standing).collect()
 }
 
 /// Objects of the feed that no step is about.
@@ -184,20 +215,34 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     /// Creates and updates. An object on which the server fails is tried once more; if it fails again while others
-    /// succeed, the fault is its own.
+    /// still succeed, the fault is its own.
     fn put(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
         self.send(ops, 0, recorder)?;
         let faulted: Vec<Op> = recorder.faulted.drain(..).map(|(op, _)| op).collect();
         let again: Vec<&Op> = faulted.iter().collect();
         self.send(&again, ops.len().saturating_sub(again.len()), recorder)?;
-        let others_succeed = !recorder.written.is_empty();
-        for (op, reason) in std::mem::take(&mut recorder.faulted) {
-            match op.key().filter(|_| others_succeed) {
-                Some(key) => recorder.reject(key, &reason)?,
-                None => return Err(fault(Kind::Unavailable, reason)),
-            }
+        let faulted = std::mem::take(&mut recorder.faulted);
+        if let Some((_, reason)) = faulted.first().filter(|_| !self.still_writes(ops, recorder).unwrap_or(false)) {
+            return Err(fault(Kind::Unavailable, reason.clone()));
         }
-        Ok(())
+        faulted.iter().try_for_each(|(op, reason)| op.key().map_or(Ok(()), |key| recorder.reject(key, reason)))
+    }
+
+    /// Whether the server takes an object once more that it took in this pass. A server that began to fail midway would
+    /// otherwise get all later objects rejected.
+    fn still_writes(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
+        let taken = ops.iter().find_map(|op| match op {
+            Op::Create { key, href, .. } | Op::Update { key, href, restores: None, .. } => {
+                let Some(Left::Version(etag)) = recorder.written.get(href) else { return None };
+                Some((self.matched.wanted(key)?, href, etag.clone()))
+            }
+            _ => None,
+        });
+        let Some((wanted, href, etag)) = taken else { return Ok(false) };
+        match self.executor.collection.put(href, &self.matched.text(wanted), &Precondition::Unchanged(etag))? {
+            Written::Done { etag } => recorder.put(wanted.key, href, etag.as_ref(), |_| {}).map(|()| true),
+            _ => Ok(false),
+        }
     }
 
     /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the
@@ -217,7 +262,8 @@ impl Stage<'_> {
                 Some(stored) if on_drift == OnDrift::Restore => {
                     again.push(Op::Delete { key: Some(key.clone()), href: href.clone(), etag: stored.etag });
                 }
-                _ => recorder.note(&Op::Forget { key: key.clone() })?,
+                Some(stored) => recorder.release(key, &stored)?,
+                None => recorder.note(&Op::Forget { key: key.clone() })?,
             }
         }
         self.send(&again.iter().collect::<Vec<_>>(), done + ops.len(), recorder)

@@ -8,7 +8,7 @@ use crate::ics::{self, Identified};
 use crate::memory::Memory;
 use crate::model::{Changes, Etag, Href, Key, Mark, Record, Standing, Stored};
 use crate::plan::{Found, Remote};
-use crate::state::ForeignObject;
+use crate::state::{ForeignObject, OthersObject};
 use crate::time::{DAY, Timestamp};
 
 /// Every object is listed anew after this many seconds, whatever marks and deltas say: on sabre a reader between two
@@ -25,7 +25,7 @@ pub(super) struct Known {
     /// Objects of nobody we know, as they were last read.
     pub(super) foreign: Vec<ForeignObject>,
     /// Objects that other subscriptions have recorded.
-    pub(super) others: Vec<(Href, Key)>,
+    pub(super) others: Vec<OthersObject>,
 }
 
 /// What stands in the target, and since when that is known.
@@ -96,22 +96,32 @@ impl Known {
     /// What stands in the target according to the state.
     fn present(&self) -> HashMap<Href, Etag> {
         let ours = self.records.values().filter_map(|record| Some((record.href.clone(), record.etag.clone()?)));
-        ours.chain(self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()))).collect()
+        let foreign = self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
+        let others = self.others.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
+        others.chain(foreign).chain(ours).collect()
     }
 }
 
 impl Look {
-    /// Whether something that is ours, or looks like ours, is not as the records say.
-    pub(super) fn shows_drift(&self, known: &Known, prefix: &str) -> bool {
+    /// Whether something that is ours, or looks like ours, is not as the records say, or a foreign object is not as it was
+    /// read: it may hold a UID that the feed is going to bring, or have set one free.
+    pub(super) fn shows_drift(&self, known: &Known) -> bool {
         let ours: HashSet<&Href> = known.records.values().map(|record| &record.href).collect();
         let drifted = |record: &Record| match &record.etag {
             Some(etag) => self.present.get(&record.href) != Some(etag),
             // Written, but nobody could tell in which version it stands there, if it still does.
             None => record.standing == Standing::Mirrored,
         };
-        let live = known.records.values().filter(|record| record.standing != Standing::Kept);
-        live.into_iter().any(drifted)
-            || self.present.keys().any(|href| href.as_str().starts_with(prefix) && !ours.contains(href))
+        let mut live = known.records.values().filter(|record| record.standing != Standing::Kept);
+        live.any(drifted) || self.shows_strangers(known, &ours)
+    }
+
+    /// Whether the objects that no subscription has recorded are others than those that were read.
+    fn shows_strangers(&self, known: &Known, ours: &HashSet<&Href>) -> bool {
+        let others: HashSet<&Href> = known.others.iter().map(|(href, ..)| href).collect();
+        let is_strange = |(href, _): &(&Href, &Etag)| !ours.contains(href) && !others.contains(href);
+        let read: HashSet<_> = known.foreign.iter().map(|(href, etag, _)| (href, etag)).filter(is_strange).collect();
+        self.present.iter().filter(is_strange).collect::<HashSet<_>>() != read
     }
 }
 
@@ -150,8 +160,12 @@ pub(super) fn read(
     what: &Reading<'_>,
 ) -> anyhow::Result<Seen> {
     let records: HashMap<&Href, &Record> = known.records.values().map(|record| (&record.href, record)).collect();
-    let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, key)| (href, key)).collect();
+    let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, _, key)| (href, key)).collect();
     let cached: HashMap<&Href, &ForeignObject> = known.foreign.iter().map(|object| (&object.0, object)).collect();
+    // What was released to whoever edited it keeps its href, and is remembered as foreign.
+    let is_ours = |href: &Href| {
+        records.contains_key(href) || (href.as_str().starts_with(what.prefix) && !cached.contains_key(href))
+    };
     let wants = |key: &Key| {
         let wanted = matched.wanted(key);
         wanted.is_some_and(|wanted| wanted.record.is_none_or(|record| record.etag.is_none()))
@@ -167,7 +181,7 @@ pub(super) fn read(
         if (is_known && is_judged) || orphan.is_some_and(|record| record.standing == Standing::Kept) {
             continue;
         }
-        let ours = record.is_some() || href.as_str().starts_with(what.prefix);
+        let ours = is_ours(href);
         if record.is_none() && ours {
             seen.unrecorded.push(href.clone());
         }
@@ -191,7 +205,10 @@ pub(super) fn read(
     for portion in to_read.chunks(PORTION) {
         for stored in collection.read(portion)? {
             let record = records.get(&stored.href).copied();
-            seen.take(&stored, record, matched, what);
+            let key = seen.take(&stored, record, matched, is_ours(&stored.href).then_some(what.had_ended).flatten());
+            if !is_ours(&stored.href) {
+                seen.take_foreign(&stored, key, what.prefix);
+            }
         }
     }
     // What was listed but could not be read is gone by now.
@@ -204,7 +221,14 @@ pub(super) fn read(
 }
 
 impl Seen {
-    fn take(&mut self, stored: &Stored, record: Option<&Record>, matched: &Matched<'_>, what: &Reading<'_>) {
+    /// Takes in an object that was read; its identity.
+    fn take(
+        &mut self,
+        stored: &Stored,
+        record: Option<&Record>,
+        matched: &Matched<'_>,
+        had_ended: Option<&Judge<'_>>,
+    ) -> Option<Key> {
         let identified = ics::identify(&stored.text);
         let key = identified.as_ref().map(|identified| identified.key.clone());
         let wanted = match record {
@@ -214,8 +238,7 @@ impl Seen {
         let hash = identified.as_ref().map_or_else(|| ics::sha256(&[&stored.text]), |identified| identified.hash);
         let same =
             wanted.is_some_and(|wanted| hash == wanted.sent_hash || ics::same(&matched.text(wanted), &stored.text));
-        let ours = record.is_some() || stored.href.as_str().starts_with(what.prefix);
-        let ended = ours && wanted.is_none() && what.had_ended.is_some_and(|had_ended| had_ended(&stored.text));
+        let ended = wanted.is_none() && had_ended.is_some_and(|had_ended| had_ended(&stored.text));
         if ended {
             let kept = record.cloned().or_else(|| identified.as_ref().map(|identified| recorded(stored, identified)));
             self.kept.extend(kept.map(|record| {
@@ -227,10 +250,11 @@ impl Seen {
         let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same, ended };
         self.remote.present.insert(stored.href.clone(), stored.etag.clone());
         self.remote.found.insert(stored.href.clone(), found);
-        if ours {
-            return;
-        }
-        if ics::is_made_by_us(&stored.href) {
+        key
+    }
+
+    fn take_foreign(&mut self, stored: &Stored, key: Option<Key>, prefix: &str) {
+        if ics::is_made_by_us(&stored.href) && !stored.href.as_str().starts_with(prefix) {
             self.remote.others.insert(stored.href.clone());
         }
         self.foreign.push((stored.href.clone(), stored.etag.clone(), key.clone()));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::wanted::Matched;
-use crate::model::{Etag, Href, Key, Record, Standing, Written};
+use crate::model::{Etag, Href, Key, Record, Standing, Stored, Written};
 use crate::plan::Op;
 use crate::report::{PassReport, Refused};
 use crate::state::{Handle, Id};
@@ -119,13 +119,20 @@ impl<'a> Recorder<'a> {
         self.put_unwritten(key, Standing::Rejected { reason: reason.to_owned(), at: self.now })
     }
 
+    /// Leaves an object to whoever edited it. It keeps its href, so it is remembered as foreign.
+    pub(super) fn release(&mut self, key: &Key, stored: &Stored) -> anyhow::Result<()> {
+        let (id, object) = (self.id, (stored.href.clone(), stored.etag.clone(), Some(key.clone())));
+        self.state.write(move |state| state.add_foreign_object(id, &object))?;
+        self.forget(key)
+    }
+
     fn refused(&self, key: &Key, reason: &str) -> Refused {
         let summary = self.matched.description(key).map_or_else(String::new, |(summary, _)| summary);
         Refused { uid: key.uid.clone(), summary, reason: reason.to_owned() }
     }
 
     /// The record of an object that stands on the target as we want it.
-    fn put(
+    pub(super) fn put(
         &mut self,
         key: &Key,
         href: &Href,

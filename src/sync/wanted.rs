@@ -9,7 +9,8 @@ use crate::plan::{Wanted, renames};
 /// A feed matched with the records of its subscription.
 pub(super) struct Matched<'a> {
     feed: &'a Feed,
-    schedule_agent: bool,
+    /// How every object is written.
+    form: Form,
     /// One for each object of the feed, in its order.
     pub(super) wanted: Vec<Wanted<'a>>,
     /// The records that no object of the feed has.
@@ -19,13 +20,13 @@ pub(super) struct Matched<'a> {
 }
 
 impl<'a> Matched<'a> {
-    /// `name` and `source` make the hrefs of new objects; `schedule_agent` is an ability of the target.
+    /// `name` and `source` make the hrefs of new objects; `form` is that of every object.
     pub(super) fn new(
         feed: &'a Feed,
         records: &'a HashMap<Key, Record>,
         name: &str,
         source: &str,
-        schedule_agent: bool,
+        form: Form,
     ) -> Matched<'a> {
         let by_key: HashMap<&Key, usize> =
             feed.objects().iter().enumerate().map(|(place, object)| (&object.key, place)).collect();
@@ -44,7 +45,7 @@ impl<'a> Matched<'a> {
         vanished.retain(|record| !taken.contains(&record.key));
         let mut matched = Matched {
             feed,
-            schedule_agent,
+            form,
             wanted: Vec::with_capacity(feed.objects().len()),
             orphans: vanished,
             by_key,
@@ -115,7 +116,7 @@ impl<'a> Matched<'a> {
     }
 
     fn form(&self, record: Option<&Record>, key: &Key) -> Form {
-        Form { target_uid: target_uid(record, key), schedule_agent: self.schedule_agent }
+        Form { target_uid: target_uid(record, key), ..self.form.clone() }
     }
 
     /// What is sent has the hash of the source, unless the form changes it.

@@ -33,7 +33,7 @@ fn after_a_failure_the_next_run_asks_nobody_says_until_when_and_exits_75() {
         setting
     };
     let ran = setting.run(&["-v"]).exits(75);
-    assert!(ran.stderr.contains("work: waiting after a failure: ") && ran.stderr.contains("; next try at 20"), "{ran}");
+    assert!(ran.stderr.contains("; not tried again before 20"), "{ran}");
     assert_eq!((setting.feed.take().len(), setting.methods()), (0, vec![]));
 }
 
@@ -150,4 +150,16 @@ fn a_name_on_the_command_line_overrides_the_interval() {
     let setting = Setting::new(&feed(&["a"]), "every = \"1h\"").mirrored();
     setting.run(&["work"]).exits(0);
     assert_eq!(setting.feed.take().len(), 1);
+}
+
+#[test]
+fn a_clock_that_jumped_back_locks_nobody_out() {
+    let setting = failed(Answer::new(404));
+    setting.feed.answer_always(None);
+    setting.env.later(-30 * 86_400);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "a");
+    setting.env.later(-30 * 86_400);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.feed.take()[0].header("if-none-match"), None, "what was read in the future is not trusted");
 }

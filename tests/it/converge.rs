@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use baikal_sync::config::{
-    Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
+    Attendees, Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
 };
 use baikal_sync::report::{Outcome, PassReport};
 use baikal_sync::signal::Stop;
@@ -88,6 +88,7 @@ impl World {
             on_empty: OnEmpty::Accept,
             max_delete: MaxDelete::Percent(100),
             deletes: Deletes::default(),
+            attendees: Attendees::default(),
             alert_after: 3600,
         };
         World { feed: Feed::default(), target: Memory::new(habits), state: RefCell::new(None), subscription }

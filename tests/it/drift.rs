@@ -33,6 +33,54 @@ fn an_edit_is_kept_when_the_subscription_says_so_until_the_feed_changes_the_even
 }
 
 #[test]
+fn an_edited_object_whose_event_leaves_the_feed_is_deleted_or_released_for_good() {
+    for (keys, uids) in [("", "b"), ("on_drift = \"keep\"", "a b")] {
+        let setting = watched(keys);
+        setting.edit("a", "Edited");
+        setting.feed.set(feed(&["b"]));
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+        setting.run(&[]).exits(0);
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+    }
+}
+
+#[test]
+fn a_released_object_follows_its_event_when_that_comes_back() {
+    let setting = watched("on_drift = \"keep\"");
+    setting.edit("a", "Edited");
+    setting.feed.set(feed(&["b"]));
+    setting.run(&[]).exits(0);
+    setting.edit("a", "Edited again");
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["a", "b"]));
+    setting.run(&[]).exits(0);
+    assert!(setting.uids() == "a b" && setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
+fn an_object_that_is_edited_just_before_its_deletion_is_deleted_or_released() {
+    for (keys, uids) in [("", "b c"), ("on_drift = \"keep\"", "a b c")] {
+        let setting = watched(keys);
+        let (name, edited) = (setting.name_of("a"), object("a", "Edited"));
+        setting.feed.set(feed(&["b", "c"]));
+        let mut is_done = false;
+        setting.dav.meddle(move |_, work| {
+            // The create of `c` is through, the delete of `a` is about to come.
+            if !is_done && work.objects.len() == 3 {
+                is_done = true;
+                work.put(&name, edited.clone());
+            }
+        });
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.uids(), uids, "{keys}");
+    }
+}
+
+#[test]
 fn a_deletion_on_the_server_is_undone_or_kept() {
     for (keys, uids) in [("", "a b"), ("on_drift = \"keep\"", "b")] {
         let setting = watched(keys);
@@ -88,6 +136,50 @@ fn a_foreign_object_costs_no_second_look() {
     assert_eq!(setting.methods(), ["PROPFIND"]);
 }
 
+#[test]
+fn a_foreign_object_that_came_while_the_feed_stood_still_is_not_doubled_later() {
+    let setting = watched("");
+    setting.dav.work(|work| work.put("mine.ics", object("c", "Mine")));
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["a", "b", "c"]));
+    setting.run(&[]).exits(3);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b c", vec![]));
+}
+
+#[test]
+fn a_foreign_object_that_went_while_the_feed_stood_still_is_in_nobody_s_way_later() {
+    let setting = watched("");
+    setting.dav.work(|work| work.put("mine.ics", object("c", "Mine")));
+    setting.run(&["--full"]).exits(0);
+    setting.dav.work(|work| work.delete("mine.ics"));
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["a", "b", "c"]));
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b c", vec!["PUT 201".to_owned()]));
+}
+
+#[test]
+fn an_event_that_was_left_alone_is_mirrored_when_the_foreign_object_is_gone() {
+    let setting = Setting::new(&feed(&["a"]), "verify = \"always\"");
+    setting.dav.work(|work| work.put("mine.ics", object("a", "Mine")));
+    setting.run(&[]).exits(3);
+    setting.dav.work(|work| work.delete("mine.ics"));
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
+fn two_feeds_in_one_calendar_do_not_disturb_each_other() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])).with_etag());
+    let second =
+        subscription(&other.url(), "work", "verify = \"always\"").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "verify = \"always\"") + &second));
+    setting.run(&[]).exits(0);
+    setting.run(&[]).exits(0);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.methods(), ["PROPFIND"; 2]);
+}
+
 /// Mirrors a feed into a calendar in which the UID `a` stands under a foreign name.
 #[track_caller]
 fn check_conflict(keys: &str, title: &str, code: i32, expected: &str) {
@@ -122,6 +214,25 @@ fn a_foreign_object_with_the_same_uid_is_skipped_when_the_subscription_says_so()
 }
 
 #[test]
+fn an_adopted_object_costs_no_second_look() {
+    let setting = Setting::new(&feed(&["a"]), "verify = \"always\"");
+    setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
+    setting.run(&[]).exits(0);
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.feed.take().len(), setting.methods()), (1, vec!["PROPFIND".to_owned()]));
+}
+
+#[test]
+fn a_new_object_of_another_subscription_is_no_drift() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])));
+    let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "verify = \"always\"") + &second));
+    setting.run(&[]).exits(0);
+    setting.run(&["work"]).exits(0);
+    assert_eq!(setting.feed.take().len(), 1, "the feed need not be read again");
+}
+
+#[test]
 fn an_adopted_object_is_ours_and_is_deleted_with_its_event() {
     let setting = Setting::new(&feed(&["a", "b"]), "");
     setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
@@ -141,6 +252,30 @@ fn of_two_subscriptions_with_one_uid_in_one_calendar_the_first_keeps_it() {
     let ran = setting.run(&["other"]).exits(3);
     assert!(ran.stderr.contains("another subscription has put this UID into the calendar"), "{ran}");
     setting.run(&[]).exits(0);
+    assert!(setting.uids() == "a" && setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
+fn a_uid_of_another_subscription_is_not_written_beside_it_when_the_feed_changes() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(calendar(&event("a", "Other's"))));
+    let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "") + &second));
+    setting.run(&["work"]).exits(0);
+    setting.run(&["other"]).exits(3);
+    other.set(calendar(&(event("a", "Changed") + &event("b", "Event b"))));
+    setting.run(&["other"]).exits(0);
+    assert_eq!(setting.uids(), "a b");
+}
+
+#[test]
+fn what_the_first_subscription_adopted_is_not_taken_over_by_the_second() {
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(calendar(&event("a", "Other's"))));
+    setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
+    let second = subscription(&other.url(), "work", "on_conflict = \"adopt\"");
+    let second = second.replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "") + &second));
+    setting.run(&["work"]).exits(0);
+    setting.run(&["other"]).exits(3);
     assert!(setting.uids() == "a" && setting.text_of("a").contains("SUMMARY:Event a"));
 }
 
@@ -183,6 +318,19 @@ fn a_calendar_that_was_made_anew_is_filled_again() {
         setting.run(&[]).exits(0);
         assert_eq!(setting.uids(), "a b");
     }
+}
+
+#[test]
+fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_noticed_within_a_week() {
+    let setting = watched("");
+    setting.dav.work(|work| *work = Calendar::default());
+    for number in 0..9 {
+        setting.dav.work(|work| work.put(&format!("{number}.ics"), object(&format!("m{number}"), "Mine")));
+    }
+    setting.run(&[]).exits(0);
+    setting.env.later(7 * 86_400);
+    setting.run(&[]).exits(0);
+    assert!(setting.uids().starts_with("a b m0"), "{}", setting.uids());
 }
 
 #[test]

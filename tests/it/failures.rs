@@ -62,6 +62,7 @@ fn a_feed_that_is_down_for_longer_than_alert_after_is_69_and_a_person_is_told_on
     setting.env.later(4 * HOUR);
     let ran = setting.run(&[]).exits(69);
     assert!(ran.stderr.contains("(for 4 hours)"), "{ran}");
+    assert_eq!(setting.run(&[]).exits(69).stderr, "", "a back-off does not let a monitor flap");
     setting.env.later(HOUR);
     assert_eq!(setting.run(&[]).exits(69).stderr, "", "it was told already");
     setting.env.later(24 * HOUR);

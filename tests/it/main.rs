@@ -13,12 +13,16 @@
 // Tests are not an interface, and each helper serves several modules, not each module all helpers.
 #![allow(unreachable_pub, missing_docs, clippy::missing_panics_doc)]
 
+/// People in events, and mail.
+mod attendees;
 /// After a failure the program stays away for a while.
 mod backoff;
 /// Convergence under every fault.
 mod converge;
 /// What leaves the feed after it had ended.
 mod deletes;
+/// How a calendar is found.
+mod discovery;
 /// README, man pages and samples against the program.
 mod docs;
 /// What others do in the target.
@@ -32,6 +36,10 @@ mod failures;
 mod fake;
 /// The fakes themselves, so that a test that passes proves something.
 mod fake_tests;
+/// When a feed is read at all.
+mod feeds;
+/// A folder as the target.
+mod folder;
 /// Deletions that look like an accident.
 mod guards;
 /// What is said, where, and to whom.
@@ -44,6 +52,8 @@ mod run;
 mod secrets;
 /// What most tests of whole passes begin with.
 mod setting;
+/// The state file in trouble.
+mod state;
 /// The house rules.
 mod tidy;
 /// Two runs at once, and runs that are stopped or killed.

@@ -128,6 +128,32 @@ fn the_document_of_a_wrong_configuration_names_every_mistake() {
 }
 
 #[test]
+fn a_command_that_fails_as_a_whole_still_leaves_a_document() {
+    let setting = Setting::new(&feed(&["a"]), "");
+    let told = setting.run(&["wrok", "--json"]).exits(64).json();
+    assert_eq!((&told["exit_code"], &told["error"]["kind"]), (&json!(64), &json!("usage")));
+    std::fs::create_dir_all(setting.env.state()).unwrap();
+    let told = setting.run(&["--json"]).exits(74).json();
+    assert_eq!((&told["exit_code"], &told["error"]["kind"]), (&json!(74), &json!("state")));
+    setting.dav.stop();
+    let told = setting.env.run(&["calendars", "--json"]).exits(75).json();
+    assert_eq!((&told["exit_code"], &told["error"]["kind"]), (&json!(75), &json!("unavailable")));
+}
+
+#[test]
+fn a_title_moves_no_cursor_and_begins_no_line() {
+    let hostile = "One\\nTwo\u{1b}]0;pwned\u{7}\\n<3>work: Three";
+    let setting = Setting::new(&calendar(&event("bad", hostile)), "");
+    let answer = crate::fake::dav_answer::unsupported("no\u{1b}[31m\nno");
+    setting.dav.switch(|switches| switches.refusals = vec![crate::fake::dav::Refusal { text: "UID:bad", answer }]);
+    let planned = setting.run(&["--dry-run"]).exits(0).stdout;
+    let refused = setting.run(&[]).exits(3).stderr;
+    let status = setting.env.run(&["status"]).exits(0).stdout;
+    assert_eq!((planned.lines().count(), refused.lines().count()), (2, 1), "{planned}{refused}");
+    assert!(![planned, refused, status].concat().contains(['\u{1b}', '\u{7}']));
+}
+
+#[test]
 fn a_dry_run_shows_the_plan_event_by_event_and_writes_nothing_anywhere() {
     let setting = Setting::new(&feed(&["a", "b"]), "");
     let ran = setting.run(&["--dry-run"]).exits(0);
@@ -188,7 +214,7 @@ fn status_tells_what_stands_and_what_is_wrong() {
     setting.feed.answer_always(Some(Answer::new(404)));
     setting.run(&[]).exits(76);
     let status = setting.env.run(&["status"]).exits(0).stdout;
-    assert!(status.starts_with("work: failing for ") && status.contains("or now with --force"), "{status}");
+    assert!(status.starts_with("work: failed ") && status.contains("or now with --force"), "{status}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::fake::dav::Refusal;
 use crate::fake::dav_answer::{error, unexpandable, unsupported};
+use crate::fake::dav_store::Calendar;
 use crate::fake::http::Answer;
 use crate::setting::{Setting, calendar, event, feed, object};
 
@@ -57,6 +58,16 @@ fn a_server_that_fails_on_every_object_fails_the_pass() {
     setting.dav.switch(|switches| switches.refusals = vec![]);
     setting.run(&["--force"]).exits(0);
     assert_eq!(setting.uids(), "a b");
+}
+
+#[test]
+fn a_server_that_begins_to_fail_midway_rejects_nothing() {
+    let setting = Setting::new(&feed(&["a", "b", "c"]), "");
+    setting.dav.switch(|switches| switches.fail_from_write = Some(2));
+    setting.run(&[]).exits(75);
+    setting.dav.switch(|switches| switches.fail_from_write = None);
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), "a b c");
 }
 
 #[test]
@@ -116,22 +127,33 @@ fn a_rejected_change_leaves_the_old_version_in_the_calendar() {
     assert_eq!(setting.uids(), "");
 }
 
-#[test]
-fn an_object_that_someone_put_at_our_href_meanwhile_is_read_and_adopted_when_equal() {
+/// Fills a calendar anew while someone else puts an object where `b` is going to stand, after the look at the calendar.
+#[track_caller]
+fn check_taken_href(meddle: fn(String) -> String, expected: &[&str]) {
     let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
-    let (name, text) = (setting.name_of("a"), setting.text_of("a"));
-    setting.dav.work(|work| *work = crate::fake::dav_store::Calendar::default());
+    let (name, text) = (setting.name_of("b"), meddle(setting.text_of("b")));
+    setting.dav.work(|work| *work = Calendar::default());
     setting.env.forget_state();
-    // After the calendar was listed and before the first write.
     setting.dav.meddle(move |_, work| {
         if work.objects.len() == 1 && !work.objects.contains_key(&name) {
             work.put(&name, text.clone());
         }
     });
     setting.run(&[]).exits(0);
-    assert_eq!(setting.uids(), "a b");
+    assert_eq!(setting.writes(), expected);
+    assert!(setting.uids() == "a b" && setting.text_of("b").contains("SUMMARY:Event b"));
     setting.run(&["--full"]).exits(0);
     assert_eq!(setting.writes(), [""; 0]);
+}
+
+#[test]
+fn an_equal_object_that_someone_put_at_our_href_meanwhile_is_adopted() {
+    check_taken_href(|text| text, &["PUT 201", "PUT 412"]);
+}
+
+#[test]
+fn another_object_that_someone_put_at_our_href_meanwhile_is_updated() {
+    check_taken_href(|text| text.replace("Event b", "Old"), &["PUT 201", "PUT 412", "PUT 204"]);
 }
 
 #[test]
@@ -162,7 +184,7 @@ fn a_put_without_etag_is_settled_by_asking_and_is_not_written_again() {
         setting.run(&[]).exits(0);
         // A ctag that our own writes moved proves nothing: without sync-collection one more listing is needed.
         setting.run(&[]).exits(0);
-        assert_eq!(setting.writes(), [""; 0]);
+        assert_eq!((setting.writes(), setting.methods().len()), (vec![], 1 + usize::from(no_sync_collection)));
         setting.run(&[]).exits(0);
         assert_eq!(setting.methods(), ["PROPFIND"], "without sync-collection: {no_sync_collection}");
     }

@@ -217,6 +217,8 @@ fn a_feed_gets_its_user_and_password_when_it_asks() {
     setting.configure(&subscription(&setting.feed.url(), "work", &keys));
     setting.run(&[]).exits(0);
     assert_eq!(setting.uids(), "a");
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.feed.take().len(), 1, "its challenge is remembered");
 }
 
 #[test]

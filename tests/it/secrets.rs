@@ -33,7 +33,7 @@ fn assert_silent(what: &str, octets: &[u8]) {
 /// Runs and looks through all that is said and kept.
 #[track_caller]
 fn check(env: &Env, run: impl Fn(&[&str]) -> Ran) {
-    for arguments in [&TALKATIVE[..], &["-vvv", "--json", "--full", "--force"], &["-vvv", "--dry-run"]] {
+    for arguments in [&TALKATIVE[..], &["-vvv", "--json", "--full", "--force"]] {
         let ran = run(arguments);
         assert_silent("standard output", ran.stdout.as_bytes());
         assert_silent("standard error", ran.stderr.as_bytes());
@@ -67,6 +67,8 @@ fn a_success_tells_no_secret() {
     for login in [Login::Digest, Login::Basic] {
         let setting = talkative();
         setting.dav.switch(|switches| switches.login = login);
+        let planned = setting.run(&["-vvv", "--dry-run"]).exits(0);
+        assert_silent("a dry run", (planned.stdout + &planned.stderr).as_bytes());
         setting.run(&TALKATIVE).exits(0);
         check_setting(&setting);
     }
@@ -166,6 +168,27 @@ fn secrets_of_the_environment_are_not_told() {
     check(&env, |arguments| env.run(&[&["run"], arguments].concat()));
     dav.stop();
     check(&env, |arguments| env.run(&[&["run"], arguments].concat()));
+}
+
+#[test]
+fn a_server_that_asks_for_basic_after_digest_does_not_get_the_password_in_clear() {
+    let setting = Setting::new(&feed(&["a"]), "verify = \"always\"").mirrored();
+    setting.dav.switch(|switches| switches.login = Login::Basic);
+    setting.run(&[]).exits(77);
+    let sent: Vec<String> =
+        setting.asked().iter().filter_map(|asked| asked.header("authorization").map(str::to_owned)).collect();
+    assert!(sent.iter().all(|value| value.starts_with("Digest ")), "{sent:?}");
+}
+
+#[test]
+fn a_server_that_sends_us_elsewhere_does_not_send_the_credentials_along() {
+    let (setting, other) = (Setting::into("work", &feed(&["a"]), ""), Dav::start());
+    other.switch(|switches| switches.login = Login::Basic);
+    let elsewhere = Answer::new(301).header("Location", other.url());
+    setting.dav.switch(|switches| switches.answer = Some(elsewhere));
+    let ran = setting.run(&[]);
+    assert_ne!(ran.code, 0, "{ran}");
+    assert!(other.take().iter().all(|asked| asked.header("authorization").is_none()));
 }
 
 #[test]

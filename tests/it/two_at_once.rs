@@ -17,7 +17,8 @@ fn end(setting: &Setting, child: Child) -> Ran {
 }
 
 fn send(signal: &str, child: &Child) {
-    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
+    // The shell's own `kill`: the program of that name is not everywhere.
+    let sent = Command::new("sh").args(["-c", &format!("kill {signal} {}", child.id())]).status().expect("a shell");
     assert!(sent.success());
 }
 
@@ -101,10 +102,12 @@ fn a_run_that_is_asked_to_stop_finishes_the_object_in_hand_and_the_next_run_goes
 fn a_second_signal_ends_the_run_at_once() {
     let setting = Setting::new(&feed_of(5), "");
     let gate = setting.gate_at(2);
-    let run = start(&setting, &[]);
+    let mut run = start(&setting, &[]);
     gate.wait();
-    send("-TERM", &run);
-    send("-TERM", &run);
+    // Two signals at once may arrive as one.
+    while run.try_wait().unwrap().is_none() {
+        send("-TERM", &run);
+    }
     end(&setting, run).exits(143);
     gate.open();
     setting.run(&[]).exits(0);
@@ -130,7 +133,7 @@ fn a_run_that_is_killed_at_any_object_is_made_up_for_without_a_duplicate() {
 
 #[test]
 fn a_run_that_is_killed_between_updates_and_deletes_is_made_up_for() {
-    for moment in [4, 5] {
+    for (moment, next) in [(4, &["b", "e"][..]), (5, &["b", "e"]), (5, &["a", "b", "c", "d"])] {
         let setting = Setting::new(&feed(&["a", "b", "c", "d"]), "").mirrored();
         setting.feed.set(feed(&["b", "e"]));
         let gate = setting.gate_at(moment);
@@ -139,11 +142,9 @@ fn a_run_that_is_killed_between_updates_and_deletes_is_made_up_for() {
         run.kill().unwrap();
         gate.open();
         end(&setting, run).exits(137);
+        // A feed that went back to its old form has its old validators too.
+        setting.feed.set(feed(next));
         setting.run(&[]).exits(0);
-        assert_eq!(setting.uids(), "b e", "killed at {moment}");
-        // A feed that goes back to its old form is not taken for unchanged.
-        setting.feed.set(feed(&["a", "b", "c", "d"]));
-        setting.run(&[]).exits(0);
-        assert_eq!(setting.uids(), "a b c d");
+        assert_eq!(setting.uids(), next.join(" "), "killed at {moment}");
     }
 }

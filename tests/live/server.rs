@@ -42,7 +42,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn announced(name: &str) -> Option<Server> {
+pub(crate) fn announced(name: &str) -> Option<Server> {
     let text = std::fs::read_to_string(root().join("target/live/servers.env")).ok()?;
     let value =
         |key: &str| text.lines().find_map(|line| line.strip_prefix(&format!("{name}_{key}="))).map(str::to_owned);

@@ -187,7 +187,10 @@ pub(super) fn choose<'a>(calendars: &'a [Calendar], target: &str) -> anyhow::Res
         [] => Ok(None),
         [one] => Ok(Some(one)),
         several => {
-            let message = format!("the target {path:?} may be any of {}; name one by its path", described(several));
+            let message = format!(
+                "the target {path:?} may be any of {}; name one by its path",
+                described(several.iter().copied())
+            );
             Err(fault(Kind::Configuration, message))
         }
     }
@@ -200,12 +203,13 @@ fn ends_with(path: &str, end: &str) -> bool {
 }
 
 /// The calendars for people: path and display name.
-pub(super) fn described(calendars: &[&Calendar]) -> String {
-    let one = |calendar: &&Calendar| match &calendar.display_name {
+pub(super) fn described<'a>(calendars: impl IntoIterator<Item = &'a Calendar>) -> String {
+    let one = |calendar: &'a Calendar| match &calendar.display_name {
         Some(name) => format!("{} ({})", calendar.url.path(), name.replace(char::is_control, " ")),
         None => calendar.url.path().to_owned(),
     };
-    calendars.iter().map(one).collect::<Vec<_>>().join(", ")
+    let described: Vec<String> = calendars.into_iter().map(one).collect();
+    if described.is_empty() { "none".to_owned() } else { described.join(", ") }
 }
 
 /// Where to make a calendar that is not there: at the target's own address when that is inside a home or there is no

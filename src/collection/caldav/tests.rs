@@ -158,8 +158,19 @@ fn what_is_not_there_is_missing_and_what_is_there_is_told() {
     let error = check("https://h/dav.php/", "play", false, discovery(&calendar(WORK, "Arbeit"))).unwrap_err();
     assert_eq!(
         error,
-        "Missing: there is no calendar \"play\" on https://h/dav.php/; there is /dav.php/calendars/alice/work/ (Arbeit)"
+        "Missing: there is no calendar \"play\" on https://h/dav.php/ (`create` would make it); there is \
+         /dav.php/calendars/alice/work/ (Arbeit)"
     );
+}
+
+#[test]
+fn an_address_that_leads_to_calendars_but_is_none_asks_for_a_choice_and_is_not_made() {
+    let mut steps = discovery(&calendar(WORK, "Work"));
+    steps.insert(0, ("PROPFIND /dav.php/", principal()));
+    let error = check("https://h/dav.php/", "https://h/dav.php/", true, steps).unwrap_err();
+    let expected = "Missing: https://h/dav.php/ is no calendar; name one of these in `target`, or in CALENDAR_ID: \
+                    /dav.php/calendars/alice/work/ (Work)";
+    assert_eq!(error, expected);
 }
 
 #[test]
@@ -220,7 +231,7 @@ fn an_empty_target_makes_no_calendar() {
     let mut steps = vec![("PROPFIND /dav.php/", principal())];
     steps.extend(discovery(""));
     let error = check("https://h/dav.php/", "", true, steps).unwrap_err();
-    assert!(error.starts_with("Missing: ") && error.ends_with("there is none"), "{error}");
+    assert!(error.starts_with("Missing: ") && error.ends_with(": none"), "{error}");
 }
 
 #[test]

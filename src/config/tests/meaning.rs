@@ -45,13 +45,14 @@ fn the_defaults_are_those_of_the_manual() {
 fn every_rule_of_a_subscription_is_read() {
     let case = with_lines(
         "every = \"15m\"\ncreate = true\nverify = \"never\"\non_conflict = \"adopt\"\non_drift = \"keep\"\n\
-         on_empty = \"accept\"\nmax_delete = 20\ndeletes = \"none\"\nalert_after = \"1d\"",
+         on_empty = \"accept\"\nmax_delete = 20\ndeletes = \"none\"\nattendees = \"strip\"\nalert_after = \"1d\"",
     );
     let subscription = case.only();
     assert_eq!((subscription.every, subscription.create, subscription.verify), (900, true, Verify::Never));
     assert_eq!((subscription.on_conflict, subscription.on_drift), (OnConflict::Adopt, OnDrift::Keep));
     assert_eq!((subscription.on_empty, subscription.max_delete), (OnEmpty::Accept, MaxDelete::Count(20)));
     assert_eq!((subscription.deletes, subscription.alert_after), (Deletes::None, 86_400));
+    assert_eq!(subscription.attendees, Attendees::Strip);
 }
 
 #[test]

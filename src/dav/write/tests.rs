@@ -141,12 +141,14 @@ fn a_500_is_the_object_s_fault_only_when_it_names_a_vobject_exception() {
     let database = body("X").replace("Sabre\\X", "PDOException");
     check_put(500, XML, &database, "Unavailable");
     check_put(500, "Content-Type: text/html; charset=UTF-8", "", "faulted the server answered 500 without a reason");
-    check_put(
-        504,
-        "Content-Type: text/html",
-        "<html><title>504 Gateway Time-out",
-        "faulted the server answered 504 without a reason",
-    );
+}
+
+#[test]
+fn what_stands_before_the_server_judges_no_object() {
+    for (status, title) in [(502, "502 Bad Gateway"), (503, "503 Service Unavailable"), (504, "504 Gateway Time-out")] {
+        check_put(status, "Content-Type: text/html", &format!("<html><title>{title}"), "Unavailable");
+        check_delete(status, "Content-Type: text/html", &format!("<html><title>{title}"), "Unavailable");
+    }
 }
 
 #[test]

@@ -135,6 +135,21 @@ fn a_named_certificate_is_not_trusted_for_another_name() {
 }
 
 #[test]
+fn a_server_that_speaks_plain_http_is_told_apart_from_an_unsafe_one() {
+    let listener = TcpListener::bind("localhost:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { tls_ca: Some(file(&folder, "server.pem", CERTIFICATE)), ..Options::default() };
+    let error = sentence(&get(&client(options), "localhost", port).unwrap_err());
+    assert!(error.ends_with("does not speak https; is the address one of plain http?"), "{error}");
+}
+
+#[test]
 fn a_key_that_does_not_belong_to_the_certificate_is_a_mistake_in_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let server = file(&folder, "server.pem", CERTIFICATE);

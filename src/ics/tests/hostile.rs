@@ -6,7 +6,8 @@ use super::*;
 fn survives(body: Vec<u8>) -> usize {
     let Ok(feed) = read(body, None) else { return 0 };
     for object in feed.objects().iter().take(100) {
-        let text = feed.write(object, &Form { target_uid: Some("t".to_owned()), schedule_agent: true });
+        let text =
+            feed.write(object, &Form { target_uid: Some("t".to_owned()), schedule_agent: true, ..Form::default() });
         let plain = feed.write(object, &Form::default());
         assert_eq!(identify(&plain).map(|found| found.hash), Some(object.hash));
         let _ = (same(&text, &plain), differing(&text, &plain), feed.content_hash(object), feed.summary(object));

@@ -156,7 +156,7 @@ fn the_content_hash_recognises_an_object_under_another_uid() {
     let feed = feed(&[event("a", "X:1"), event("b", "X:1"), event("c", "X:2")].concat());
     let [a, b, c] = [0, 1, 2].map(|index| feed.content_hash(&feed.objects()[index]));
     assert!(a == b && a != c);
-    let form = Form { target_uid: Some("b".to_owned()), schedule_agent: false };
+    let form = Form { target_uid: Some("b".to_owned()), ..Form::default() };
     let renamed = identify(&feed.write(&feed.objects()[0], &form)).unwrap();
     assert_eq!((&renamed.key, renamed.hash), (&feed.objects()[1].key, feed.objects()[1].hash));
 }

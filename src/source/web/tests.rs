@@ -146,7 +146,7 @@ fn secrets_go_to_the_feeds_own_origin_only() {
         answer("302 Found", &[&onward], b""),
     ]);
     let credentials = Credentials::Password { user: "alice".to_owned(), password: Secret::new("secret").into() };
-    let authenticator = Some(Authenticator::new(server.url("").origin(), credentials, None));
+    let authenticator = Some(Arc::new(Authenticator::new(server.url("").origin(), credentials, None)));
     let header = Some(("X-Api-Key".to_owned(), Secret::new("k3y")));
     let error =
         web(&server, Settings { authenticator, header, ..settings() }).fetch(&Validators::default()).unwrap_err();

@@ -3,6 +3,7 @@ CREATE TABLE subscription (
     id              INTEGER PRIMARY KEY,
     name            TEXT NOT NULL,
     target          TEXT NOT NULL,
+    source          BLOB,
     settings        BLOB,
     form            INTEGER,
     feed_etag       TEXT,

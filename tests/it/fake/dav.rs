@@ -43,6 +43,8 @@ pub(crate) struct Switches {
     pub no_etag_on_put: bool,
     /// The server stores its own form of an object, as Radicale does; its ETag is that of the stored form.
     pub rewrites: Option<fn(&str) -> String>,
+    /// It is no sabre: it announces scheduling and knows no Schedule-Reply.
+    pub is_other_scheduler: bool,
     /// Rights to read only: writes are answered by 403 with need-privileges.
     pub read_only: bool,
     /// Every answer is 200 with a page for people: Baïkal with a broken database.
@@ -57,6 +59,8 @@ pub(crate) struct Switches {
     pub drop_before_write: Option<usize>,
     /// The connection breaks at this write, after it is done.
     pub drop_after_write: Option<usize>,
+    /// From this write on, all are answered 500 without a reason.
+    pub fail_from_write: Option<usize>,
     /// After so many requests (with those that got 401) every connection breaks.
     pub silent_after: Option<usize>,
     /// The same answer to everything.
@@ -96,6 +100,7 @@ impl Dav {
                 weak_etags: false,
                 no_etag_on_put: false,
                 rewrites: None,
+                is_other_scheduler: false,
                 read_only: false,
                 broken_database: false,
                 full: false,
@@ -103,6 +108,7 @@ impl Dav {
                 refusals: Vec::new(),
                 drop_before_write: None,
                 drop_after_write: None,
+                fail_from_write: None,
                 silent_after: None,
                 answer: None,
             },
@@ -192,7 +198,7 @@ impl World {
         }
         let is_write = matches!(asked.method.as_str(), "PUT" | "DELETE");
         let answer = if is_write { self.count_write(asked) } else { dav_answer::answer(self, asked) };
-        answer.header("X-Sabre-Version", "4.7.0")
+        if self.switches.is_other_scheduler { answer } else { answer.header("X-Sabre-Version", "4.7.0") }
     }
 
     fn count_write(&mut self, asked: &Asked) -> Answer {
@@ -201,7 +207,8 @@ impl World {
         if number == self.switches.drop_before_write {
             return Answer::silence();
         }
-        let answer = dav_answer::answer(self, asked);
+        let fails = number >= self.switches.fail_from_write && self.switches.fail_from_write.is_some();
+        let answer = if fails { Answer::new(500) } else { dav_answer::answer(self, asked) };
         let name = asked.target.rsplit('/').next().unwrap_or_default();
         self.writes.push(format!("{} {name} {}", asked.method, answer.status));
         if number == self.switches.drop_after_write { Answer::silence() } else { answer }

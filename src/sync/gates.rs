@@ -1,0 +1,120 @@
+//! Gates 1 to 3: whether a feed changed at all, by its validators, its body, its objects (design §3).
+
+use super::{FORM, Run};
+use crate::config::{SourceAddress, Subscription};
+use crate::error::{Kind, fault};
+use crate::ics::{self, Feed};
+use crate::memory::FeedMemory;
+use crate::model::{Hash, Validators};
+use crate::report::{FeedReport, Gate};
+use crate::source::Fetched;
+use crate::time::{DAY, Timestamp};
+
+/// Validators and body hash are trusted no longer than this after the body was last read, in seconds.
+const TRUSTED: u64 = DAY;
+
+/// A feed that was read, and what is to be remembered of it once everything in it is on the target.
+pub(super) struct Fresh {
+    pub(super) feed: Feed,
+    pub(super) memory: FeedMemory,
+}
+
+/// What gates 1 to 3 let through.
+pub(super) enum Gated {
+    /// Nothing changed; the feed's memory, with the validators and the moment of this fetch. The feed, if it was read.
+    Unchanged(FeedMemory, Option<Feed>),
+    /// Something may have changed.
+    Changed(Fresh),
+}
+
+impl Run<'_, '_> {
+    /// Every setting that shapes the output, in one hash.
+    pub(super) fn fingerprint(&self) -> Hash {
+        let subscription = self.pass.subscription;
+        let Subscription { on_conflict, on_drift, deletes, attendees, .. } = subscription;
+        let settings = format!("{on_conflict:?} {on_drift:?} {deletes:?} {attendees:?}");
+        ics::sha256(&[&FORM.to_be_bytes(), subscription.source.reveal().as_bytes(), settings.as_bytes()])
+    }
+
+    /// Whether gates 1 to 3 may be used at all.
+    pub(super) fn trusts(&self, settings: Hash) -> bool {
+        let memory = self.memory;
+        let options = self.pass.options;
+        let time_changes_it = memory.next_change_at.is_some_and(|at| at <= self.started);
+        memory.settings == Some(settings) && !memory.pending && !time_changes_it && !options.full
+    }
+
+    /// Fetches the feed and finds out whether it changed.
+    pub(super) fn gates(&mut self, trusts: bool) -> anyhow::Result<Gated> {
+        let known = self.memory.feed.as_ref().filter(|_| trusts);
+        // A moment of the future comes from a clock that jumped.
+        let is_late = |read_at: Timestamp| read_at > self.started || self.started.since(read_at) >= TRUSTED;
+        let lately = known.filter(|feed| !is_late(feed.read_at));
+        let validators = lately.map(|feed| feed.validators.clone()).unwrap_or_default();
+        let (body, charset, validators) = match self.pass.source.fetch(&validators)? {
+            Fetched::NotModified => {
+                let feed = lately.ok_or_else(|| fault(Kind::Unavailable, "the feed's server answered 304 unasked"))?;
+                self.report.feed.gate = Gate::Validator;
+                self.report.feed.status = self.status(304);
+                self.report.unchanged = feed.objects;
+                return Ok(Gated::Unchanged(feed.clone(), None));
+            }
+            Fetched::Document { body, charset, validators } => (body, charset, validators),
+        };
+        let hash = ics::sha256(&[&body]);
+        self.report.feed = FeedReport { status: self.status(200), bytes: body.len() as u64, gate: Gate::None };
+        if let Some(feed) = known.filter(|feed| feed.body == hash) {
+            self.report.feed.gate = Gate::Body;
+            self.report.unchanged = feed.objects;
+            let memory = FeedMemory { validators, read_at: self.started, ..feed.clone() };
+            return Ok(Gated::Unchanged(memory, None));
+        }
+        let fresh = self.read_feed(body, charset.as_deref(), hash, validators)?;
+        if known.is_some_and(|feed| feed.digest == fresh.memory.digest) {
+            self.report.feed.gate = Gate::Objects;
+            self.report.unchanged = fresh.memory.objects;
+            return Ok(Gated::Unchanged(fresh.memory, Some(fresh.feed)));
+        }
+        Ok(Gated::Changed(fresh))
+    }
+
+    fn read_feed(
+        &mut self,
+        body: Vec<u8>,
+        charset: Option<&str>,
+        hash: Hash,
+        validators: Validators,
+    ) -> anyhow::Result<Fresh> {
+        let feed = ics::read(body, charset)
+            .map_err(|reason| fault(Kind::Feed, format!("the feed cannot be used: {reason}")))?;
+        for complaint in feed.complaints() {
+            log::info!("{}: {complaint}", self.pass.subscription.name);
+        }
+        self.report.repairs = feed.complaints().len() as u64;
+        let memory = FeedMemory {
+            validators,
+            body: hash,
+            digest: feed.digest(),
+            objects: feed.objects().len() as u64,
+            read_at: self.started,
+        };
+        Ok(Fresh { feed, memory })
+    }
+
+    /// The feed, whole, whatever gates say: the target drifted, so its objects are needed.
+    pub(super) fn fetch_fresh(&mut self) -> anyhow::Result<Fresh> {
+        match self.pass.source.fetch(&Validators::default())? {
+            Fetched::NotModified => Err(fault(Kind::Unavailable, "the feed's server answered 304 unasked")),
+            Fetched::Document { body, charset, validators } => {
+                let hash = ics::sha256(&[&body]);
+                self.report.feed.status = self.status(200);
+                self.report.feed.bytes = body.len() as u64;
+                self.read_feed(body, charset.as_deref(), hash, validators)
+            }
+        }
+    }
+
+    fn status(&self, status: u16) -> Option<u16> {
+        matches!(self.pass.subscription.source, SourceAddress::Web { .. }).then_some(status)
+    }
+}

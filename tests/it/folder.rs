@@ -1,0 +1,117 @@
+//! A folder of .ics files as the target: the same promises without a server.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::env::{Env, subscription};
+use crate::setting::{calendar, event, feed, object, value};
+
+/// A feed in a file that is mirrored into the folder `events`.
+fn mirrored(uids: &[&str], keys: &str) -> Env {
+    let env = Env::new();
+    let (feed_file, folder) = (env.file("feed.ics", feed(uids)), env.path("events"));
+    let target = format!("dir:{}", folder.display());
+    env.set_config(&subscription(feed_file.to_str().unwrap(), &target, &format!("verify = \"always\"\n{keys}")));
+    env.run(&["run"]).exits(0);
+    env
+}
+
+/// File name -> UID and title.
+fn files(env: &Env) -> BTreeMap<String, (String, String)> {
+    let read = |path: &Path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        (value(&text, "UID:").to_owned(), value(&text, "SUMMARY:").to_owned())
+    };
+    let entries = std::fs::read_dir(env.path("events")).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), read(&path))).collect()
+}
+
+/// `UID title` of each file, in the order of the UIDs.
+fn held(env: &Env) -> String {
+    let mut held: Vec<String> = files(env).into_values().map(|(uid, title)| format!("{uid} {title}")).collect();
+    held.sort();
+    held.join(", ")
+}
+
+fn name_of(env: &Env, uid: &str) -> String {
+    files(env).into_iter().find(|(_, (found, _))| found == uid).expect("a file").0
+}
+
+fn report(env: &Env) -> serde_json::Value {
+    env.run(&["run", "--json"]).exits(0).json()["subscriptions"][0].clone()
+}
+
+#[test]
+fn a_folder_follows_its_feed() {
+    let env = mirrored(&["a", "b"], "");
+    env.file("feed.ics", calendar(&(event("b", "New") + &event("c", "Event c"))));
+    let told = report(&env);
+    assert_eq!((&told["created"], &told["updated"], &told["deleted"]), (&1.into(), &1.into(), &1.into()));
+    assert_eq!(held(&env), "b New, c Event c");
+    assert_eq!(report(&env)["outcome"], "unchanged");
+}
+
+#[test]
+fn an_edited_or_deleted_file_is_restored_and_a_foreign_one_left_alone() {
+    let env = mirrored(&["a", "b"], "");
+    env.file(&format!("events/{}", name_of(&env, "a")), object("a", "Edited by hand"));
+    std::fs::remove_file(env.path("events").join(name_of(&env, "b"))).unwrap();
+    env.file("events/mine.ics", object("m", "Mine"));
+    assert_eq!(report(&env)["restored"], 2);
+    assert_eq!(held(&env), "a Event a, b Event b, m Mine");
+    assert_eq!(report(&env)["outcome"], "unchanged");
+}
+
+#[test]
+fn a_foreign_file_with_the_same_uid_is_left_alone_and_named() {
+    let env = mirrored(&["a"], "");
+    env.file("events/mine.ics", object("b", "Mine"));
+    env.file("feed.ics", feed(&["a", "b"]));
+    let ran = env.run(&["run"]).exits(3);
+    assert!(ran.stderr.contains("left alone: “Event b” (UID b)"), "{ran}");
+    assert_eq!(held(&env), "a Event a, b Mine");
+}
+
+#[test]
+fn a_state_that_was_lost_costs_no_write() {
+    let env = mirrored(&["a", "b"], "");
+    env.forget_state();
+    let told = report(&env);
+    assert_eq!((&told["adopted"], &told["created"], &told["updated"]), (&2.into(), &0.into(), &0.into()));
+}
+
+#[test]
+fn a_folder_that_is_gone_may_be_a_missing_disk_and_is_76() {
+    let env = mirrored(&["a"], "");
+    std::fs::rename(env.path("events"), env.path("elsewhere")).unwrap();
+    let ran = env.run(&["run"]).exits(76);
+    assert!(ran.stderr.contains("is a disk missing?") && !env.path("events").exists(), "{ran}");
+    std::fs::rename(env.path("elsewhere"), env.path("events")).unwrap();
+    assert_eq!(env.run(&["run", "--force", "--json"]).exits(0).json()["subscriptions"][0]["outcome"], "unchanged");
+}
+
+#[test]
+fn a_folder_that_may_be_created_is_filled_again() {
+    let env = mirrored(&["a"], "create = true");
+    std::fs::remove_dir_all(env.path("events")).unwrap();
+    env.run(&["run"]).exits(0);
+    assert_eq!(held(&env), "a Event a");
+}
+
+#[test]
+fn a_file_in_the_place_of_the_folder_is_a_mistake() {
+    let env = Env::with_config(&subscription("feed.ics", "dir:events", ""));
+    env.file("config/baikal-sync/feed.ics", feed(&["a"]));
+    env.file("config/baikal-sync/events", "a file");
+    let ran = env.run(&["run"]).exits(78);
+    assert!(ran.stderr.contains("is not a folder"), "{ran}");
+}
+
+#[test]
+fn a_feed_file_that_is_gone_deletes_nothing() {
+    let env = mirrored(&["a"], "");
+    std::fs::remove_file(env.path("feed.ics")).unwrap();
+    let ran = env.run(&["run", "-v"]).exits(76);
+    assert!(ran.stderr.contains("feed.ics"), "{ran}");
+    assert_eq!(held(&env), "a Event a");
+}

@@ -1,0 +1,94 @@
+//! The state file: in use by others, damaged, unwritable, and shared by many subscriptions.
+
+use std::process::Stdio;
+
+use crate::env::{Env, subscription};
+use crate::fake::feed::Feed;
+use crate::setting::{Setting, feed};
+
+#[test]
+fn another_subscription_is_mirrored_while_a_run_is_held_up() {
+    let setting = Setting::new(&feed(&["a", "b"]), "");
+    let file = setting.env.file("other.ics", feed(&["c"]));
+    let other = subscription(file.to_str().unwrap(), "dir:events", "").replace("\"work\"", "\"other\"");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "") + &other));
+    let gate = setting.gate_at(1);
+    let mut command = setting.env.command(&["run", "work"]);
+    let slow = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    gate.wait();
+    setting.env.run(&["run", "other"]).exits(0);
+    let status = setting.env.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["subscriptions"][1]["state"], "in_order", "{status:#}");
+    gate.open();
+    setting.env.ended(&["run", "work"], slow).exits(0);
+}
+
+#[test]
+fn a_damaged_state_is_set_aside_and_costs_no_write() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    std::fs::write(setting.env.state(), "this is no database, though it is longer than its header should be").unwrap();
+    let ran = setting.run(&[]).exits(0);
+    assert!(ran.stderr.contains("the state file was damaged"), "{ran}");
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b", vec![]));
+    assert_eq!(setting.run(&[]).exits(0).stderr, "");
+}
+
+#[test]
+fn an_empty_state_file_is_a_new_one() {
+    let setting = Setting::new(&feed(&["a"]), "");
+    setting.env.file("state/baikal-sync/state.db", "");
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "a");
+}
+
+#[test]
+fn a_state_that_cannot_be_made_is_74_and_nothing_is_sent() {
+    let setting = Setting::new(&feed(&["a"]), "");
+    setting.env.file("state", "a file where a folder belongs");
+    let ran = setting.run(&[]).exits(74);
+    assert!(ran.stderr.contains("state"), "{ran}");
+    assert_eq!((setting.feed.take().len(), setting.methods()), (0, vec![]));
+}
+
+#[test]
+fn a_state_of_a_newer_program_is_refused_and_left_as_it_is() {
+    let setting = Setting::new(&feed(&["a"]), "").mirrored();
+    let state = rusqlite::Connection::open(setting.env.state()).unwrap();
+    state.pragma_update(None, "user_version", 99).unwrap();
+    drop(state);
+    let ran = setting.run(&[]).exits(74);
+    assert!(ran.stderr.contains("newer version of baikal-sync"), "{ran}");
+    assert_eq!(setting.methods(), [""; 0]);
+}
+
+#[test]
+fn the_state_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let setting = Setting::new(&feed(&["a"]), "").mirrored();
+    let mode = setting.env.state().metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn the_state_stands_where_the_flag_or_the_variable_says() {
+    let setting = Setting::new(&feed(&["a"]), "").var("BAIKAL_SYNC_STATE", "variable.db");
+    setting.run(&[]).exits(0);
+    setting.run(&["--state", "flag.db"]).exits(0);
+    assert!(setting.env.path("variable.db").exists() && setting.env.path("flag.db").exists());
+    assert!(!setting.env.state().exists());
+}
+
+#[test]
+fn many_subscriptions_run_side_by_side_and_each_asks_once() {
+    let (feed, env) = (Feed::start(feed(&["a", "b"])).with_etag(), Env::new());
+    let table =
+        |number| subscription(&feed.url(), &format!("dir:{number}"), "").replace("\"work\"", &format!("\"s{number}\""));
+    env.set_config(&(0..30).map(table).collect::<String>());
+    let told = env.run(&["run", "--json"]).exits(0).json();
+    let names: Vec<&str> =
+        told["subscriptions"].as_array().unwrap().iter().filter_map(|each| each["name"].as_str()).collect();
+    assert_eq!(names, (0..30).map(|number| format!("s{number}")).collect::<Vec<_>>());
+    assert_eq!(feed.take().len(), 30);
+    let told = env.run(&["run", "--json"]).exits(0).json();
+    assert!(told["subscriptions"].as_array().unwrap().iter().all(|each| each["feed"]["status"] == 304));
+}
