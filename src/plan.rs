@@ -307,13 +307,13 @@ fn decide_content(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Op
     let changed = wanted.sent_hash != record.sent_hash || matches!(record.standing, Standing::Rejected { .. });
     let href = record.href.clone();
     let Some(etag) = facts.remote.present.get(&record.href) else {
-        return decide_gone(wanted, href, changed, policy);
+        return decide_gone(wanted, changed, facts.remote, policy);
     };
     if let Some(found) = facts.remote.found.get(&record.href) {
         return Some(decide_drifted(wanted, record, found, changed, policy));
     }
     if etag != recorded {
-        return decide_gone(wanted, href, changed, policy);
+        return decide_gone(wanted, changed, facts.remote, policy);
     }
     let etag = etag.clone();
     if changed {
@@ -335,14 +335,21 @@ fn is_still_rejected(record: &Record, wanted: &Wanted<'_>, facts: &Facts<'_>, po
     let Standing::Rejected { at, .. } = &record.standing else {
         return false;
     };
-    let same = record.source_hash == wanted.source_hash && record.sent_hash == wanted.sent_hash;
+    // What came under another UID was recognised by its content.
+    let is_renamed = record.key != *wanted.key;
+    let same = is_renamed || (record.source_hash == wanted.source_hash && record.sent_hash == wanted.sent_hash);
     same && !policy.retry_rejected && facts.now.since(*at) < RETRY_REJECTED
 }
 
-/// Someone deleted our object from the target.
-fn decide_gone(wanted: &Wanted<'_>, href: Href, changed: bool, policy: &Policy) -> Option<Op> {
-    let restores = policy.on_drift == OnDrift::Restore;
-    (restores || changed).then(|| Op::Create { key: wanted.key.clone(), href, restores: true })
+/// Someone deleted our object from the target, or put the event into it anew under an href of their own.
+fn decide_gone(wanted: &Wanted<'_>, changed: bool, remote: &Remote, policy: &Policy) -> Option<Op> {
+    if !changed && policy.on_drift == OnDrift::Keep {
+        return None;
+    }
+    match decide_new(wanted, remote, policy) {
+        Some(Op::Create { key, href, .. }) => Some(Op::Create { key, href, restores: true }),
+        other => other,
+    }
 }
 
 /// Our object stands there in another version than the record says.
@@ -445,6 +452,8 @@ fn decide_unrecorded(href: &Href, remote: &Remote, known: &HashSet<&Key>, policy
     match policy.deletes {
         Deletes::None => None,
         Deletes::Future if is_left && had_ended(href, remote) => key.map(|key| Op::Keep { key, href: href.clone() }),
+        // Someone may have edited it, and it was released to them.
+        Deletes::All | Deletes::Future if policy.on_drift == OnDrift::Keep => None,
         Deletes::All | Deletes::Future => Some(Op::Delete { key, href: href.clone(), etag }),
     }
 }

@@ -76,9 +76,20 @@ pub fn pass(pass: &Pass<'_>) -> PassReport {
     if let Err(error) = pass.attempt(&mut report, started) {
         report.outcome = Outcome::Failed;
         report.error = Some(fault_of(&error));
+        // A state that fails does not remember whether a person was told.
+        report.say = Say::Trouble;
     }
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     report
+}
+
+/// What tells a subscription from others in the state.
+pub fn identity(subscription: &Subscription) -> Identity {
+    Identity {
+        name: subscription.name.clone(),
+        target: subscription.target.canonical(),
+        source: ics::sha256(&[subscription.source.reveal().as_bytes()]),
+    }
 }
 
 /// The moment, from the clock of the machine.
@@ -93,8 +104,8 @@ fn fault_of(error: &anyhow::Error) -> Fault {
 impl Pass<'_> {
     /// Gate 0, the pass itself, and what is remembered of it. An error here is one of the state.
     fn attempt(&self, report: &mut PassReport, started: Timestamp) -> anyhow::Result<()> {
-        let identity = self.identity();
-        let known = self.state.read(move |state| state.memory(&identity))?;
+        let me = identity(self.subscription);
+        let known = self.state.read(move |state| state.memory(&me))?;
         let (id, memory) = known.map_or((None, Memory::default()), |(id, memory)| (Some(id), memory));
         let options = self.options;
         let asked = options.asked || options.dry_run;
@@ -140,19 +151,11 @@ impl Pass<'_> {
         if options.dry_run {
             return Ok(());
         }
-        let identity = self.identity();
+        let me = identity(self.subscription);
         self.state.write(move |state| {
-            let id = state.subscription(&identity)?;
+            let id = state.subscription(&me)?;
             state.remember(id, &memory)
         })
-    }
-
-    fn identity(&self) -> Identity {
-        Identity {
-            name: self.subscription.name.clone(),
-            target: self.subscription.target.canonical(),
-            source: ics::sha256(&[self.subscription.source.reveal().as_bytes()]),
-        }
     }
 
     /// Counts a failure: when to come back, and whether a person must hear of it.

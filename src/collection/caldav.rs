@@ -27,8 +27,8 @@ pub use discovery::Discovery;
 use discovery::{Halt, Walk, choose, described, may_be_made, place_for_new};
 use reading::Reading;
 
-/// The largest answer that is read, in octets: the listing of some millions of objects.
-const LARGEST_ANSWER: u64 = 1 << 30;
+/// The largest answer that is read, in octets: the listing of some hundred thousands of objects.
+const LARGEST_ANSWER: u64 = 128 << 20;
 
 /// What a calendar that we make is to hold: what Baïkal gives one by default.
 const NEW_COMPONENTS: [ComponentType; 2] = [ComponentType::Event, ComponentType::Todo];
@@ -79,7 +79,12 @@ struct Connection {
 
 impl Exchange for Connection {
     fn send(&self, request: &Request) -> anyhow::Result<Response> {
-        self.client.send(request, self.authenticator.as_deref(), LARGEST_ANSWER)
+        let response = self.client.send(request, self.authenticator.as_deref(), LARGEST_ANSWER);
+        response.map_err(|error| match kind_of(&error) {
+            // Too large: that is no trouble of the feed here.
+            Kind::Feed => fault(Kind::Unavailable, error.to_string()),
+            _ => error,
+        })
     }
 
     fn round_trip(&self) -> Option<Duration> {

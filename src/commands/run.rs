@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
+use anyhow::Context;
+
 use super::ends::Ends;
 use super::output::Output;
 use super::progress::Progress;
@@ -59,7 +61,7 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
     if served.is_err() || reports.iter().any(|report| report.kind() == Some(Kind::State)) {
         State::set_aside_if_damaged(&config.state)?;
     }
-    served?;
+    served.with_context(|| config.state.display().to_string())?;
     let standings: Vec<Standing> = reports.iter().map(|report| standing(report, &stop)).collect();
     let code = exit::combine(&standings);
     tell(&reports, arguments, code, output);
@@ -105,6 +107,7 @@ impl Runner {
         if !self.options.dry_run
             && let Err(error) = self.ends.remember()
         {
+            // It costs the next run a request. Whoever must hear of a state in trouble hears of it elsewhere.
             log::info!("the servers' challenges could not be remembered: {}", sentence(&error));
         }
         reports.into_iter().map(|(_, report)| report).collect()

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod discover;
 pub mod href;
 pub mod list;
+mod modest;
 pub mod multiget;
 pub mod sync_collection;
 pub mod write;

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use super::modest::is_modest;
+
 /// An element's name: namespace and local part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Name(&'static str, &'static str);
@@ -235,12 +237,15 @@ impl ErrorBody {
 /// What stands for a character that XML forbids or that was no UTF-8. Text that holds one may differ from what is stored.
 pub const REPLACEMENT: char = '\u{fffd}';
 
-/// Reads a document and hands over its root. `None` when it is not XML, or has a DTD.
+/// Reads a document and hands over its root. `None` when it is not XML, has a DTD, or is made to exhaust its reader.
 ///
 /// sabre, Radicale and Xandikos store control characters and U+FFFE that they then write into their answers, where one
 /// spoils the whole document (`reference/servers.md` §2.3): a document that cannot be read is tried once more with
 /// [`REPLACEMENT`] in their place.
 pub fn read<T>(body: &[u8], read: impl FnOnce(Element<'_>) -> T) -> Option<T> {
+    if !is_modest(body) {
+        return None;
+    }
     let text = String::from_utf8_lossy(body);
     if let Ok(document) = roxmltree::Document::parse(&text) {
         return Some(read(Element(document.root_element())));

@@ -1,13 +1,26 @@
 //! An object in words for people: its title and its start.
 
+use std::borrow::Cow;
+
 use super::entry::{Entry, Name};
 use super::property::{self, from_text};
 use super::split::own;
 
-/// SUMMARY of a component, unescaped and in one line; empty if it has none.
+/// How many characters of a text are shown to people.
+const LONGEST_SHOWN: usize = 200;
+
+/// A text as it is shown to people: cut where it becomes endless.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST_SHOWN) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+    }
+}
+
+/// SUMMARY of a component, shortened, unescaped and in one line; empty if it has none.
 pub(super) fn summary(component: &[Entry<'_>]) -> String {
     let written = own(component, Name::Summary).map(|entry| String::from_utf8_lossy(entry.value()));
-    written.map(|text| from_text(&text).replace('\n', " ")).unwrap_or_default()
+    written.map(|text| from_text(&shortened(&text)).replace('\n', " ")).unwrap_or_default()
 }
 
 /// Start of a component, or the due date of a task without start, as the feed writes it: `2026-11-20 09:15 Europe/Berlin`,
@@ -19,10 +32,12 @@ pub(super) fn start(component: &[Entry<'_>]) -> String {
     let value = String::from_utf8_lossy(entry.value());
     let zone = property::read(entry).and_then(|property| property.parameter("TZID").map(str::to_owned));
     match moment(&value) {
-        None => value.into_owned(),
+        None => shortened(&value).into_owned(),
         Some((date, None)) => date,
         Some((date, Some(time))) if value.ends_with('Z') => format!("{date} {time} UTC"),
-        Some((date, Some(time))) => [date, time].into_iter().chain(zone).collect::<Vec<_>>().join(" "),
+        Some((date, Some(time))) => {
+            [date, time].into_iter().chain(zone.map(|zone| shortened(&zone).into_owned())).collect::<Vec<_>>().join(" ")
+        }
     }
 }
 

@@ -188,8 +188,7 @@ impl Builder<'_> {
     }
 
     fn complain(&mut self, uid: &str, message: &str) {
-        let [uid, property, message] = [uid, "UID", message].map(str::to_owned);
-        self.split.complaints.push(Complaint { uid, property, message });
+        Complaint::new(uid, "UID", message).add_to(&mut self.split.complaints);
     }
 }
 

@@ -29,6 +29,7 @@ use std::fmt;
 use std::ops::Range;
 
 pub use compare::{differing, same};
+pub use describe::shortened;
 pub use hash::sha256;
 pub use href::{href, href_prefix, is_made_by_us};
 pub use occurrence::{End, end_of_last_occurrence};
@@ -39,6 +40,9 @@ use entry::{Entry, entries};
 use hash::Uid;
 use split::{Part, Split};
 
+/// So many complaints about one feed are kept; nobody reads more, and a feed can give cause for millions.
+const MOST_COMPLAINTS: usize = 10_000;
+
 /// Something that was wrong in a feed, and what became of it; for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
@@ -48,6 +52,19 @@ pub struct Complaint {
     pub property: String,
     /// What was wrong and what was done.
     pub message: String,
+}
+
+impl Complaint {
+    fn new(uid: &str, property: &str, message: &str) -> Complaint {
+        let [uid, property] = [uid, property].map(|text| shortened(text).into_owned());
+        Complaint { uid, property, message: message.to_owned() }
+    }
+
+    fn add_to(self, complaints: &mut Vec<Complaint>) {
+        if complaints.len() < MOST_COMPLAINTS {
+            complaints.push(self);
+        }
+    }
 }
 
 impl fmt::Display for Complaint {
@@ -131,7 +148,7 @@ impl Feed {
         }))
     }
 
-    /// Everything that was wrong and what was done about it, in the order of the feed.
+    /// What was wrong and what was done about it, in the order of the feed; of endless troubles the first ones.
     pub fn complaints(&self) -> &[Complaint] {
         &self.split.complaints
     }
@@ -159,7 +176,7 @@ impl Feed {
         identity::hash_of(&self.split, self.parts(object), |part| hash::component(&self.lines(part), Uid::LeftOut))
     }
 
-    /// The title of the master, unescaped and in one line; empty if it has none.
+    /// The title of the master, unescaped and in one line, its first 200 characters; empty if it has none.
     pub fn summary(&self, object: &Object) -> String {
         self.parts(object).next().map(|part| describe::summary(&self.lines(part))).unwrap_or_default()
     }

@@ -338,11 +338,11 @@ impl<'a> Mender<'_, 'a> {
 
     fn complain_of(&mut self, property: &str, message: &str) {
         let source = self.source;
-        let uid = self.uid.get_or_insert_with(|| uid_of(source)).clone();
-        let complaint = Complaint { uid, property: property.to_owned(), message: message.to_owned() };
+        let uid = self.uid.get_or_insert_with(|| uid_of(source));
+        let complaint = Complaint::new(uid, property, message);
         // A text with a hundred raw line breaks is one trouble.
         if self.complaints.last() != Some(&complaint) {
-            self.complaints.push(complaint);
+            complaint.add_to(self.complaints);
         }
     }
 }

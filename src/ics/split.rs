@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::Complaint;
 use super::charset;
+use super::describe::shortened;
 use super::entry::{Entry, Name, joined};
 use super::hash::{self, Uid};
 use super::repair;
@@ -258,8 +259,7 @@ impl<'a> Splitter<'a> {
     }
 
     fn complain(&mut self, uid: &str, property: &str, message: &str) {
-        let [uid, property, message] = [uid, property, message].map(str::to_owned);
-        self.split.complaints.push(Complaint { uid, property, message });
+        Complaint::new(uid, property, message).add_to(&mut self.split.complaints);
     }
 
     fn component(&mut self, range: Range<usize>) {
@@ -419,5 +419,5 @@ pub(super) fn own<'e, 'a>(component: &'e [Entry<'a>], name: Name) -> Option<&'e 
 }
 
 fn upper(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).to_uppercase()
+    shortened(&String::from_utf8_lossy(name)).to_uppercase()
 }

@@ -2,6 +2,7 @@
 
 use super::{Outcome, PassReport, Refused, Say, Step};
 use crate::error::Kind;
+use crate::ics::shortened;
 use crate::plan::Op;
 use crate::time::in_words;
 
@@ -145,6 +146,7 @@ fn told<'a>(report: &'a PassReport, what: &'a str, refused: &'a [Refused]) -> im
 
 /// What a person knows an object by.
 pub fn title(summary: &str, uid: &str) -> String {
+    let uid = shortened(uid);
     if summary.is_empty() { format!("(no title, UID {uid})") } else { format!("“{summary}” (UID {uid})") }
 }
 
@@ -165,13 +167,14 @@ fn step(step: &Step) -> String {
         Op::Delete { .. } => ("-", String::new()),
         Op::Note { adopted: true, .. } => ("=", "stands there already".to_owned()),
         Op::Note { .. } => ("=", "only the record changes".to_owned()),
-        Op::Rename { from, .. } => ("=", format!("came as UID {} before", from.uid)),
+        Op::Rename { from, .. } => ("=", format!("came as UID {} before", shortened(&from.uid))),
         Op::Keep { .. } => ("=", "left the feed after it had ended, and stays".to_owned()),
         Op::Forget { .. } => ("=", "is gone from the target too".to_owned()),
         Op::Leave { reason, .. } | Op::Reject { reason, .. } => ("!", reason.clone()),
     };
     let uid = step.op.key().map_or("unknown", |key| key.uid.as_str());
-    let what = if step.summary.is_empty() { format!("(no title, UID {uid})") } else { step.summary.clone() };
+    let what =
+        if step.summary.is_empty() { format!("(no title, UID {})", shortened(uid)) } else { step.summary.clone() };
     let note = if note.is_empty() { note } else { format!("  [{note}]") };
     // The time zone is left to the JSON: the columns are for the eye.
     let start: Vec<&str> = step.start.split(' ').take(2).collect();
@@ -239,6 +242,11 @@ mod tests {
         assert_eq!(told.len(), 11);
         assert_eq!(told[0], "work: left alone: (no title, UID 0): why");
         assert_eq!(told[10], "work: left alone: 872 more; all are in `baikal-sync status`");
+    }
+
+    #[test]
+    fn an_endless_uid_is_cut() {
+        assert_eq!(title("", &"u".repeat(1000)), format!("(no title, UID {}…)", "u".repeat(200)));
     }
 
     #[test]

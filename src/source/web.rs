@@ -20,6 +20,9 @@ const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 
 /// Where a calendar begins at the latest, in octets, for a body that calls itself HTML.
 const SNIFF: usize = 1024;
 
+/// Octets of a validator that is sent back; many servers refuse requests with more than 8 kB of header.
+const LONGEST_VALIDATOR: usize = 1024;
+
 /// How a feed is fetched.
 #[derive(Debug)]
 pub struct Settings {
@@ -107,7 +110,8 @@ impl Web {
             let message = format!("{} answers with a web page (a login form?), not with a calendar", self.url);
             return Err(fault(Kind::Feed, message));
         }
-        let field = |name| response.headers.get(name).filter(|value| !value.is_empty());
+        let usable = |value: &String| (1..=LONGEST_VALIDATOR).contains(&value.len());
+        let field = |name| response.headers.get(name).filter(usable);
         let validators = Validators { etag: field("etag"), last_modified: field("last-modified") };
         Ok(Fetched::Document { charset: response.charset(), validators, body: response.body })
     }

@@ -6,7 +6,7 @@ use super::look::{Judge, Known, Look, Reading, Seen, look, read};
 use super::record::{Left, Recorder};
 use super::settle::settle;
 use super::wanted::Matched;
-use super::{FORM, Run};
+use super::{FORM, Run, identity};
 use crate::collection::Abilities;
 use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
@@ -151,7 +151,11 @@ impl Run<'_, '_> {
         if recorder.stale.is_empty() {
             stage.delete(deletes, on_drift, puts.len(), &mut recorder)?;
         }
-        let mark = settle(self.pass.collection, look, &mut recorder)?;
+        let mut mark = settle(self.pass.collection, look, &mut recorder)?;
+        if plan.hold.is_some() && !seen.unrecorded.is_empty() {
+            // No record names them: only a listing shows the next pass what is held.
+            mark = Mark::default();
+        }
         if !recorder.stale.is_empty() {
             return Ok(Round::Stale(recorder.stale.len() as u64));
         }
@@ -163,7 +167,7 @@ impl Run<'_, '_> {
     /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
     /// settled one.
     fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known) -> anyhow::Result<Id> {
-        let identity = self.pass.identity();
+        let identity = identity(self.pass.subscription);
         let writes = plan.ops.iter().any(Op::is_write);
         self.began |= writes;
         let foreign: Vec<ForeignObject> =

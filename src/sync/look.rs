@@ -107,10 +107,15 @@ impl Look {
     /// read: it may hold a UID that the feed is going to bring, or have set one free.
     pub(super) fn shows_drift(&self, known: &Known) -> bool {
         let ours: HashSet<&Href> = known.records.values().map(|record| &record.href).collect();
-        let drifted = |record: &Record| match &record.etag {
-            Some(etag) => self.present.get(&record.href) != Some(etag),
+        let foreign = known.foreign.iter().filter_map(|(_, _, key)| key.as_ref());
+        let taken: HashSet<&Key> = foreign.chain(known.others.iter().map(|(_, _, key)| key)).collect();
+        let drifted = |record: &Record| match (&record.etag, &record.standing) {
+            (Some(etag), _) => self.present.get(&record.href) != Some(etag),
             // Written, but nobody could tell in which version it stands there, if it still does.
-            None => record.standing == Standing::Mirrored,
+            (None, Standing::Mirrored) => true,
+            // Left alone because its UID was taken.
+            (None, Standing::Foreign { .. }) => !taken.contains(&record.key),
+            (None, Standing::Rejected { .. } | Standing::Kept) => false,
         };
         let mut live = known.records.values().filter(|record| record.standing != Standing::Kept);
         live.any(drifted) || self.shows_strangers(known, &ours)
@@ -168,7 +173,8 @@ pub(super) fn read(
     };
     let wants = |key: &Key| {
         let wanted = matched.wanted(key);
-        wanted.is_some_and(|wanted| wanted.record.is_none_or(|record| record.etag.is_none()))
+        let stands = |record: &Record| record.etag.is_some() && look.present.contains_key(&record.href);
+        wanted.is_some_and(|wanted| !wanted.record.is_some_and(stands))
     };
     let mut seen = Seen::default();
     let mut to_read = Vec::new();
@@ -205,8 +211,9 @@ pub(super) fn read(
     for portion in to_read.chunks(PORTION) {
         for stored in collection.read(portion)? {
             let record = records.get(&stored.href).copied();
-            let key = seen.take(&stored, record, matched, is_ours(&stored.href).then_some(what.had_ended).flatten());
-            if !is_ours(&stored.href) {
+            let ours = is_ours(&stored.href);
+            let key = seen.take(&stored, record, matched, what.had_ended.filter(|_| ours));
+            if !ours {
                 seen.take_foreign(&stored, key, what.prefix);
             }
         }

@@ -154,7 +154,8 @@ impl<'a> Recorder<'a> {
         let Some(wanted) = self.matched.wanted(key) else {
             return Ok(());
         };
-        let etag = wanted.record.and_then(|record| record.etag.clone());
+        let standing_etag = wanted.record.and_then(|record| record.etag.clone());
+        let etag = standing_etag.filter(|_| !matches!(standing, Standing::Foreign { .. }));
         let record = self.matched.record(wanted, wanted.href.clone(), etag, standing);
         self.write(record)
     }

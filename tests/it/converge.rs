@@ -127,7 +127,7 @@ impl World {
     /// What the state remembers: UID -> whether it is mirrored.
     fn recorded(&self) -> BTreeMap<String, bool> {
         let state = self.take_state();
-        let id = state.subscription("work", "dir:/memory").unwrap();
+        let id = state.subscription(&sync::identity(&self.subscription)).unwrap();
         let records = state.records(id).unwrap().into_iter();
         self.state.replace(Some(state));
         records.map(|record| (record.key.uid, record.etag.is_some())).collect()

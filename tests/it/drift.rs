@@ -255,6 +255,64 @@ fn of_two_subscriptions_with_one_uid_in_one_calendar_the_first_keeps_it() {
     assert!(setting.uids() == "a" && setting.text_of("a").contains("SUMMARY:Event a"));
 }
 
+/// Two feeds with the UID `a` in one calendar, which the first one has.
+fn contested() -> (Setting, Feed) {
+    let (setting, other) = (Setting::new(&feed(&["a", "z"]), ""), Feed::start(feed(&["a", "b"])));
+    let second =
+        subscription(&other.url(), "work", "verify = \"always\"").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", "verify = \"always\"") + &second));
+    setting.run(&["work"]).exits(0);
+    setting.run(&["other"]).exits(3);
+    (setting, other)
+}
+
+#[test]
+fn a_uid_of_another_subscription_stays_its_own_when_the_feed_goes_on() {
+    let (setting, other) = contested();
+    other.set(calendar(&(event("a", "Other's") + &event("c", "Event c"))));
+    setting.run(&["other"]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a c z", vec!["PUT 201".into(), "DELETE 204".into()]));
+}
+
+#[test]
+fn a_uid_that_another_subscription_gave_up_is_mirrored() {
+    let (setting, _other) = contested();
+    setting.feed.set(feed(&["z"]));
+    setting.run(&["work"]).exits(0);
+    assert_eq!(setting.uids(), "b z");
+    setting.run(&["other"]).exits(0);
+    assert_eq!(setting.uids(), "a b z");
+}
+
+#[test]
+fn an_event_that_someone_moved_to_an_href_of_their_own_is_not_doubled() {
+    let setting = watched("");
+    let (name, text) = (setting.name_of("a"), setting.text_of("a"));
+    let moved = |title: &str| {
+        setting.dav.work(|work| work.delete(&name));
+        setting.dav.work(|work| work.put("moved.ics", text.replace("Event a", title)));
+    };
+    moved("Mine");
+    setting.run(&[]).exits(3);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b", vec![]));
+    moved("Event a");
+    setting.run(&[]).exits(0);
+    setting.feed.set(calendar(&(event("a", "New") + &event("b", "Event b"))));
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.name_of("a").as_str()), ("a b", "moved.ics"));
+    assert!(setting.text_of("a").contains("SUMMARY:New"));
+}
+
+#[test]
+fn an_edit_that_is_kept_outlives_its_event_in_the_feed() {
+    let setting = watched("on_drift = \"keep\"");
+    setting.edit("a", "Edited");
+    setting.feed.set(feed(&["b"]));
+    setting.run(&[]).exits(0);
+    setting.run(&["--full"]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b", vec![]));
+}
+
 #[test]
 fn a_uid_of_another_subscription_is_not_written_beside_it_when_the_feed_changes() {
     let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(calendar(&event("a", "Other's"))));

@@ -94,14 +94,20 @@ impl Env {
 
     /// The program with these arguments, ready to run.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_baikal-sync"));
+        let mut command = self.here(env!("CARGO_BIN_EXE_baikal-sync"));
+        command.args(arguments);
+        command
+    }
+
+    /// Any program in this home and its environment.
+    fn here(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_none_or(is_ours) {
                 command.env_remove(name);
             }
         }
         command
-            .args(arguments)
             .current_dir(self.home.path())
             .env("HOME", self.home.path())
             .env("XDG_CONFIG_HOME", self.path("config"))
@@ -116,6 +122,18 @@ impl Env {
     /// Runs the program to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         let output = self.command(arguments).output().expect("the program starts");
+        self.ran(arguments, &output)
+    }
+
+    /// Runs the program to its end, which must come within a minute (else: 137), with so many megabytes of address space
+    /// at most (else it aborts: 134).
+    pub(crate) fn run_within(&self, megabytes: usize, arguments: &[&str]) -> Ran {
+        const SCRIPT: &str = "ulimit -c 0 && ulimit -v $0 && exec timeout --signal KILL 60 \"$@\"";
+        let kilobytes = (megabytes * 1024).to_string();
+        let mut command = self.here("sh");
+        command.args(["-c", SCRIPT, &kilobytes, env!("CARGO_BIN_EXE_baikal-sync")]).args(arguments);
+        // Each arena of the allocator reserves 64 MB that it does not use.
+        let output = command.env("MALLOC_ARENA_MAX", "1").output().expect("the program starts");
         self.ran(arguments, &output)
     }
 

@@ -24,6 +24,17 @@ fn a_feed_that_is_suddenly_empty_deletes_nothing_and_says_what_releases_it() {
 }
 
 #[test]
+fn a_hold_on_objects_that_no_record_names_stands_until_it_is_released() {
+    let setting = emptied("");
+    setting.env.forget_state();
+    setting.run(&[]).exits(4);
+    setting.run(&[]).exits(4);
+    assert_eq!(count(&setting), 30);
+    setting.run(&["--allow-deletes"]).exits(0);
+    assert_eq!(count(&setting), 0);
+}
+
+#[test]
 fn a_hold_is_told_once_and_then_daily_and_exits_4_all_the_time() {
     let setting = emptied("");
     setting.run(&[]).exits(4);

@@ -19,6 +19,8 @@ mod attendees;
 mod backoff;
 /// Convergence under every fault.
 mod converge;
+/// What can befall the state file.
+mod crash;
 /// What leaves the feed after it had ended.
 mod deletes;
 /// How a calendar is found.
@@ -42,6 +44,8 @@ mod feeds;
 mod folder;
 /// Deletions that look like an accident.
 mod guards;
+/// Feeds and servers that want to exhaust, mislead or spy.
+mod hostile;
 /// What is said, where, and to whom.
 mod output;
 /// One bad event is one bad event.

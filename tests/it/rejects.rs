@@ -42,6 +42,17 @@ fn every_answer_that_blames_one_object_rejects_that_object_alone() {
 }
 
 #[test]
+fn a_bad_event_of_a_feed_that_issues_new_uids_is_not_sent_again() {
+    let with = |mark: &str| calendar(&["a", "bad"].map(|title| event(&format!("{mark}-{title}"), title)).concat());
+    let setting = Setting::new(&with("1"), "");
+    setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "SUMMARY:bad", answer: bad() }]);
+    setting.run(&[]).exits(3);
+    setting.feed.set(with("2"));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.writes(), [""; 0]);
+}
+
+#[test]
 fn a_server_that_fails_twice_on_one_object_rejects_it() {
     let setting = refusing(Answer::new(500).body("text/html", "<html>Oops</html>"));
     setting.run(&[]).exits(3);

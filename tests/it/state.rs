@@ -92,3 +92,16 @@ fn many_subscriptions_run_side_by_side_and_each_asks_once() {
     let told = env.run(&["run", "--json"]).exits(0).json();
     assert!(told["subscriptions"].as_array().unwrap().iter().all(|each| each["feed"]["status"] == 304));
 }
+
+#[test]
+fn a_renamed_subscription_goes_on_where_it_was() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    let renamed =
+        subscription(&setting.feed.url(), "calendars/alice/work/", "").replace("\"work\"\nsource", "\"job\"\nsource");
+    setting.configure(&renamed);
+    setting.feed.set(feed(&["b", "c"]));
+    let ran = setting.run(&["-v"]).exits(0);
+    assert!(ran.stdout.contains("job: 1 created, 1 deleted; 1 unchanged"), "{ran}");
+    let status = setting.env.run(&["status"]).exits(0).stdout;
+    assert!(status.starts_with("job: in order\n") && !status.contains("work:"), "{status}");
+}

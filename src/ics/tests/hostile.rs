@@ -65,3 +65,25 @@ fn no_octet_in_any_place_makes_it_panic() {
         }
     }
 }
+
+#[test]
+fn what_is_said_about_endless_troubles_is_bounded() {
+    let lines = (0..MOST_COMPLAINTS + 10).map(|number| format!("X_{number}:1\n")).collect::<Vec<_>>().concat();
+    let body =
+        format!("BEGIN:VCALENDAR\n{}END:VCALENDAR\n", event(&"u".repeat(1_000_000), "X:1").replace("X:1\n", &lines));
+    let feed = read(body.into_bytes(), None).unwrap();
+    let longest = feed.complaints().iter().map(|complaint| complaint.to_string().len()).max();
+    assert!(feed.complaints().len() == MOST_COMPLAINTS && longest < Some(500), "{longest:?}");
+}
+
+#[test]
+fn what_people_are_told_is_short() {
+    let feed = feed(
+        &event("a", &format!("SUMMARY:{0} DUE:{0}", "ä".repeat(100_000))).replace("20261120", &"2".repeat(100_000)),
+    );
+    let object = &feed.objects()[0];
+    let short = |text: String| text.ends_with('…') && text.chars().count() == 201;
+    assert!(short(feed.summary(object)) && short(feed.start(object)), "{}", feed.start(object));
+    let reason = read(format!("BEGIN:VCALENDAR\nBEGIN:{}\n", "X".repeat(100_000)).into_bytes(), None).unwrap_err();
+    assert!(reason.len() < 400, "{reason}");
+}

@@ -70,6 +70,9 @@ pub(crate) struct Switches {
 /// What happens on the server before it answers: the number of the request (the first is 1) and the calendar `work`.
 pub(crate) type Meddler = Box<dyn FnMut(usize, &mut Calendar) + Send>;
 
+/// Makes another answer of the one that the server would give.
+pub(crate) type Distorter = Box<dyn FnMut(&Asked, Answer) -> Answer + Send>;
+
 /// All that the server holds.
 pub(crate) struct World {
     pub calendars: BTreeMap<String, Calendar>,
@@ -81,6 +84,7 @@ pub(crate) struct World {
     requests: usize,
     attempted_writes: usize,
     meddler: Option<Meddler>,
+    distorter: Option<Distorter>,
 }
 
 /// A running server.
@@ -117,6 +121,7 @@ impl Dav {
             requests: 0,
             attempted_writes: 0,
             meddler: None,
+            distorter: None,
         }));
         let shared = Arc::clone(&world);
         Dav { server: Server::start(move |asked| shared.lock().unwrap().serve(asked)), world }
@@ -152,6 +157,11 @@ impl Dav {
         let mut world = self.world();
         world.requests = 0;
         world.meddler = Some(Box::new(meddler));
+    }
+
+    /// Lets something make other answers of the answers to those who have said who they are.
+    pub(crate) fn distort(&self, distorter: impl FnMut(&Asked, Answer) -> Answer + Send + 'static) {
+        self.world().distorter = Some(Box::new(distorter));
     }
 
     /// The writes since the last call.
@@ -198,7 +208,12 @@ impl World {
         }
         let is_write = matches!(asked.method.as_str(), "PUT" | "DELETE");
         let answer = if is_write { self.count_write(asked) } else { dav_answer::answer(self, asked) };
-        if self.switches.is_other_scheduler { answer } else { answer.header("X-Sabre-Version", "4.7.0") }
+        let hidden = self.switches.is_other_scheduler;
+        let answer = if hidden { answer } else { answer.header("X-Sabre-Version", "4.7.0") };
+        match &mut self.distorter {
+            Some(distorter) => distorter(asked, answer),
+            None => answer,
+        }
     }
 
     fn count_write(&mut self, asked: &Asked) -> Answer {

@@ -43,16 +43,26 @@ pub(crate) struct Answer {
     pub pause: Option<Duration>,
     /// Nothing at all is sent; the connection is closed.
     pub dropped: bool,
+    /// Writes an answer of its own octet by octet; then the connection is closed.
+    pub raw: Option<Raw>,
 }
+
+/// Something that writes to a connection until it is done or nobody listens.
+pub(crate) type Raw = fn(&mut dyn Write) -> std::io::Result<()>;
 
 impl Answer {
     pub(crate) fn new(status: u16) -> Answer {
-        Answer { status, headers: Vec::new(), body: Vec::new(), cut: None, pause: None, dropped: false }
+        Answer { status, headers: Vec::new(), body: Vec::new(), cut: None, pause: None, dropped: false, raw: None }
     }
 
     /// Closes the connection without a word.
     pub(crate) fn silence() -> Answer {
         Answer { dropped: true, ..Answer::new(0) }
+    }
+
+    /// Sends just what this writes, and closes the connection.
+    pub(crate) fn raw(raw: Raw) -> Answer {
+        Answer { raw: Some(raw), ..Answer::new(0) }
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Answer {
@@ -125,6 +135,10 @@ fn converse(stream: &TcpStream, handler: &Handler, log: &Mutex<Vec<Asked>>, stop
     while let Some(asked) = read_request(&mut reader)? {
         log.lock().unwrap().push(asked.clone());
         let answer = handler(&asked);
+        if let Some(raw) = answer.raw {
+            raw(&mut &*stream)?;
+            return stream.shutdown(Shutdown::Both);
+        }
         if answer.dropped || *stop.lock().unwrap() || !write_answer(stream, &asked, &answer)? {
             return stream.shutdown(Shutdown::Both);
         }
