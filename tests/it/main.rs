@@ -23,6 +23,8 @@ mod converge;
 mod corpus;
 /// What can befall the state file.
 mod crash;
+/// What leaves the feed after it had ended.
+mod deletes;
 /// How a calendar is found.
 mod discovery;
 /// README, man pages and samples against the program.
@@ -44,10 +46,10 @@ mod feeds;
 mod folder;
 /// Deletions that look like an accident.
 mod guards;
-/// The corpus of real feeds, and what an independent reader says of the outcome; shared with the live tests.
-mod judged;
 /// Feeds and servers that want to exhaust, mislead or spy.
 mod hostile;
+/// The corpus of real feeds, and what an independent reader says of the outcome; shared with the live tests.
+mod judged;
 /// What is said, where, and to whom.
 mod output;
 /// One bad event is one bad event.
