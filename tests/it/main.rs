@@ -44,10 +44,10 @@ mod feeds;
 mod folder;
 /// Deletions that look like an accident.
 mod guards;
-/// The corpus of real feeds, and what an independent reader says of the outcome; shared with the live tests.
-mod judged;
 /// Feeds and servers that want to exhaust, mislead or spy.
 mod hostile;
+/// The corpus of real feeds, and what an independent reader says of the outcome; shared with the live tests.
+mod judged;
 /// What is said, where, and to whom.
 mod output;
 /// One bad event is one bad event.
