@@ -279,6 +279,13 @@ fn what_left_the_feed_before_its_version_was_told_is_deleted_too() {
 }
 
 #[test]
+fn what_a_server_refused_and_stored_all_the_same_goes_with_its_event() {
+    let standing = Standing::Rejected { reason: "500".to_owned(), at: NOW };
+    let stored = mirrored().without_feed().recorded(|record| (record.etag, record.standing) = (None, standing));
+    check(&stored, &[delete("1")]);
+}
+
+#[test]
 fn what_left_the_feed_after_someone_edited_it_is_deleted_or_released() {
     let edited = || mirrored().without_feed().found("ours-u.ics", "2", 5, false);
     check(&edited(), &[delete("2")]);

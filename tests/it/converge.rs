@@ -129,10 +129,10 @@ impl Story {
     /// Plays the story and gives what went wrong in it.
     fn play(mut self) -> Result<(), String> {
         // Going back takes a pass that settled and one that was cut off.
-        let enough = if self.plot.trusts { 3 } else { self.feeds.len() };
-        let passes = self.dice.at(4) + enough;
+        let feeds = self.feeds.len();
+        let passes = self.dice.at(4) + if self.plot.trusts { 3 } else { feeds };
         for number in 0..passes {
-            let which = if number < self.feeds.len() { number } else { self.dice.at(self.feeds.len()) };
+            let which = if number < feeds { number } else { self.dice.at(feeds) };
             self.chapter(which)?;
         }
         self.world.target.set_meddler(None);
@@ -292,7 +292,8 @@ impl Story {
         let Plot { refuses, keeps, contests, shares, .. } = self.plot;
         let standing = self.world.standing();
         let is_whole = self.feeds[which].keys().all(|place| standing.contains_key(place));
-        if !(first_delete.is_none() || is_whole || meddled || refuses || keeps || contests || shares) {
+        let is_disturbed = meddled || refuses || keeps || contests || shares;
+        if first_delete.is_some() && !is_whole && !is_disturbed {
             return Err(format!("deleted before everything was there: {writes:?}\n{report:#?}"));
         }
         Ok(())
