@@ -377,6 +377,7 @@ impl Story {
             allowed.entry(place.clone()).or_default();
         });
         for (place, may) in &mut allowed {
+            let said = may.clone();
             let wanted: BTreeSet<Option<u64>> =
                 self.feeds.iter().filter_map(|feed| feed.get(place)).map(|says| Some(*says)).collect();
             let hands = by_hand.get(place).cloned().unwrap_or_default();
@@ -395,6 +396,10 @@ impl Story {
             }
             if self.plot.keeps && (!mended || may.contains(&None)) {
                 may.extend(hands);
+            }
+            // A write of ours whose answer was lost looks like an edit, and what left the feed is left to its editor.
+            if self.plot.keeps && may.contains(&None) {
+                may.extend(said);
             }
         }
         let theirs = by_hand.into_iter().filter(|(place, _)| place.starts_with('f'));
