@@ -87,9 +87,12 @@ impl Executor<'_> {
                 self.collection.put(href, &write.text, &Precondition::Unchanged(etag.clone()))
             }
             Op::Delete { href, etag, .. } => self.collection.delete(href, etag),
-            Op::Rename { .. } | Op::Note { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => {
-                Err(fault(Kind::Internal, "a step that writes nothing was sent to the target"))
-            }
+            Op::Rename { .. }
+            | Op::Note { .. }
+            | Op::Keep { .. }
+            | Op::Forget { .. }
+            | Op::Leave { .. }
+            | Op::Reject { .. } => Err(fault(Kind::Internal, "a step that writes nothing was sent to the target")),
         }
     }
 }
@@ -98,9 +101,11 @@ impl Op {
     /// Where a write goes.
     pub fn href(&self) -> Option<&Href> {
         match self {
-            Op::Create { href, .. } | Op::Update { href, .. } | Op::Delete { href, .. } | Op::Note { href, .. } => {
-                Some(href)
-            }
+            Op::Create { href, .. }
+            | Op::Update { href, .. }
+            | Op::Delete { href, .. }
+            | Op::Note { href, .. }
+            | Op::Keep { href, .. } => Some(href),
             Op::Rename { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => None,
         }
     }

@@ -30,8 +30,8 @@
 //! ```text
 //! gate 0  locked? backing off? not due?          commands/run, backoff   -> say so, exit
 //! gate 1  conditional GET answered 304           source/web              -> unchanged
-//! gate 2  the body has the recorded hash         sync                    -> unchanged
-//! gate 3  the objects have the recorded digest   ics                     -> unchanged
+//! gate 2  the body has the recorded hash         sync/gates             -> unchanged
+//! gate 3  the objects have the recorded digest   sync/gates             -> unchanged
 //! look    mark, then what changed, or everything sync/look               -> Remote
 //! plan    feed x records x target                plan, plan/guard        -> Plan, perhaps without its deletes
 //! act     creates and updates, then deletes      execute, sync/change

@@ -251,6 +251,8 @@ pub enum Standing {
         /// When.
         at: Timestamp,
     },
+    /// It had ended before it left the feed, and stays in the target as it is (`deletes = "future"`).
+    Kept,
     /// Its UID belongs to an object that is not ours; it is left alone.
     Foreign {
         /// Whose it is, for people.

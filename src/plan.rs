@@ -45,6 +45,9 @@ pub struct Found {
     pub hash: Hash,
     /// Whether it says the same as the feed's object of that key, in the form that we would write.
     pub same: bool,
+    /// Whether its last occurrence is over, or nobody can tell. Known of what left the feed, and under
+    /// [`Deletes::Future`] only.
+    pub ended: bool,
 }
 
 /// What is known of the target at this moment.
@@ -107,6 +110,8 @@ pub enum Deletes {
     /// What left the feed leaves the target.
     #[default]
     All,
+    /// What left the feed leaves the target, unless it had ended before.
+    Future,
     /// Nothing is deleted.
     None,
 }
@@ -152,6 +157,13 @@ pub enum Op {
         server_hash: Option<Hash>,
         /// Whether it was not in the record before.
         adopted: bool,
+    },
+    /// The object had ended before it left the feed: it stays as it is, and its record with it.
+    Keep {
+        /// Which object.
+        key: Key,
+        /// Where.
+        href: Href,
     },
     /// The record goes; nothing of it stands on the target.
     Forget {
@@ -228,10 +240,9 @@ pub fn plan(facts: &Facts<'_>, policy: &Policy) -> Plan {
         deletes.extend(decide_orphan(record, facts.remote, policy));
     }
     let claimed: HashSet<&Href> = facts.wanted.iter().map(|wanted| &wanted.href).collect();
-    if policy.deletes == Deletes::All {
-        let left = facts.unrecorded.iter().filter(|href| !claimed.contains(href));
-        deletes.extend(left.filter_map(|href| delete_unrecorded(href, facts.remote)));
-    }
+    let known: HashSet<&Key> = known_keys(facts).collect();
+    let left = facts.unrecorded.iter().filter(|href| !claimed.contains(href));
+    deletes.extend(left.filter_map(|href| decide_unrecorded(href, facts.remote, &known, policy)));
     ops.extend(deletes);
     ops.sort_by_key(Op::stage);
     guard(ops, facts, policy)
@@ -242,7 +253,7 @@ impl Op {
     fn stage(&self) -> u8 {
         match self {
             Op::Rename { .. } => 0,
-            Op::Note { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => 1,
+            Op::Note { .. } | Op::Keep { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => 1,
             Op::Create { .. } | Op::Update { .. } => 2,
             Op::Delete { .. } => 3,
         }
@@ -258,6 +269,7 @@ impl Op {
         match self {
             Op::Rename { to, .. } => Some(to),
             Op::Note { key, .. }
+            | Op::Keep { key, .. }
             | Op::Forget { key }
             | Op::Leave { key, .. }
             | Op::Reject { key, .. }
@@ -308,7 +320,14 @@ fn decide_content(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Op
         return Some(Op::Update { key, href, etag, restores: None });
     }
     let server_hash = record.server_hash;
-    (wanted.source_hash != record.source_hash).then_some(Op::Note { key, href, etag, server_hash, adopted: false })
+    let is_back = record.standing == Standing::Kept;
+    (is_back || wanted.source_hash != record.source_hash).then_some(Op::Note {
+        key,
+        href,
+        etag,
+        server_hash,
+        adopted: false,
+    })
 }
 
 /// A rejection holds until the object or the settings change, or a week has passed.
@@ -399,6 +418,10 @@ fn decide_orphan(record: &Record, remote: &Remote, policy: &Policy) -> Option<Op
     let present = versions(record, remote);
     match present {
         Some(_) if policy.deletes == Deletes::None => None,
+        Some(_) if policy.deletes == Deletes::Future && record.standing == Standing::Kept => None,
+        Some(_) if policy.deletes == Deletes::Future && had_ended(&record.href, remote) => {
+            Some(Op::Keep { key, href: record.href.clone() })
+        }
         Some((recorded, now)) if recorded == now || policy.on_drift == OnDrift::Restore => {
             Some(Op::Delete { key: Some(key), href: record.href.clone(), etag: now.clone() })
         }
@@ -415,9 +438,28 @@ fn versions<'a>(record: &'a Record, remote: &'a Remote) -> Option<(&'a Etag, &'a
     record.etag.as_ref().or(untold.then_some(now)).map(|recorded| (recorded, now))
 }
 
+/// Whether an object that left the feed was over by then. What was not read is left alone.
+fn had_ended(href: &Href, remote: &Remote) -> bool {
+    remote.found.get(href).is_none_or(|found| found.ended)
+}
+
 /// An object under our prefix that neither record nor feed knows: the state was lost and the object left the feed.
-fn delete_unrecorded(href: &Href, remote: &Remote) -> Option<Op> {
+fn decide_unrecorded(href: &Href, remote: &Remote, known: &HashSet<&Key>, policy: &Policy) -> Option<Op> {
     let etag = remote.present.get(href)?.clone();
     let key = remote.found.get(href).and_then(|found| found.key.clone());
-    Some(Op::Delete { key, href: href.clone(), etag })
+    // A second object of a key did not leave the feed.
+    let is_left = key.as_ref().is_none_or(|key| !known.contains(key));
+    match policy.deletes {
+        Deletes::None => None,
+        Deletes::Future if is_left && had_ended(href, remote) => key.map(|key| Op::Keep { key, href: href.clone() }),
+        // Someone may have edited it, and it was released to them.
+        Deletes::All | Deletes::Future if policy.on_drift == OnDrift::Keep => None,
+        Deletes::All | Deletes::Future => Some(Op::Delete { key, href: href.clone(), etag }),
+    }
+}
+
+/// The keys that the feed or a record has.
+fn known_keys<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a Key> {
+    let wanted = facts.wanted.iter().flat_map(|wanted| [Some(wanted.key), wanted.record.map(|record| &record.key)]);
+    wanted.flatten().chain(facts.orphans.iter().map(|record| &record.key))
 }

@@ -21,7 +21,7 @@ use crate::report::{Outcome, PassReport, Say};
 use crate::signal::Stop;
 use crate::source::Source;
 use crate::state::{Handle, Id, Identity};
-use crate::time::{DAY, Timestamp};
+use crate::time::{DAY, Timestamp, Zone};
 
 use gates::{Fresh, Gated};
 use look::{Known, Look, look, proves_nothing_changed};
@@ -61,6 +61,8 @@ pub struct Pass<'a> {
     pub state: &'a Handle,
     /// The wish to stop.
     pub stop: &'a Stop,
+    /// The time zone of the machine, for whole days and floating times.
+    pub zone: &'a Zone,
     /// How to do it.
     pub options: Options,
     /// Is told how many of how many writes are done.

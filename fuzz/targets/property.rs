@@ -10,7 +10,7 @@ fn written(lines: &[u8]) -> Option<Vec<u8>> {
     let feed = ics::read([start, lines, b"\nEND:VEVENT\nEND:VCALENDAR\n"].concat(), None).ok()?;
     let object = feed.objects().first()?;
     let _ = (feed.summary(object), feed.start(object), feed.content_hash(object));
-    let form = Form { target_uid: Some("b".to_owned()), schedule_agent: true };
+    let form = Form { target_uid: Some("b".to_owned()), schedule_agent: true, ..Form::default() };
     let renamed = ics::identify(&feed.write(object, &form)).expect("what we write is a calendar");
     assert_eq!(renamed.key.uid, "b");
     Some(feed.write(object, &Form::default()))

@@ -102,6 +102,8 @@ fn set_up_log(verbose: u8, listener: Listener) {
     };
     let mut builder = env_logger::Builder::new();
     builder.filter_level(LevelFilter::Warn).filter_module("baikal_sync", level);
+    // Its warnings are of rules that are cut, about which nobody can do anything.
+    builder.filter_module("rrule", LevelFilter::Error);
     if let Some(own) = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<LevelFilter>().ok()) {
         builder.filter_level(own.min(LevelFilter::Info)).filter_module("baikal_sync", own.max(level));
     }

@@ -21,6 +21,7 @@ use crate::report::{Outcome, PassReport, human, json};
 use crate::signal::Stop;
 use crate::state::{Handle, Owner, State};
 use crate::sync::{self, Options, Pass};
+use crate::time::Zone;
 
 /// Runs, says what a person must hear, and gives the exit code.
 pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &Output) -> anyhow::Result<u8> {
@@ -30,6 +31,7 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
     let state = if unsaved { State::in_memory()? } else { State::open(&config.state)? };
     let (owner, handle) = Owner::new(state);
     let runner = Runner {
+        zone: Zone::of_machine(),
         ends: Ends::new(stop.clone(), handle.clone()),
         state: handle,
         stop: stop.clone(),
@@ -71,6 +73,7 @@ struct Runner {
     ends: Ends,
     state: Handle,
     stop: Stop,
+    zone: Zone,
     locks: PathBuf,
     wait: bool,
     options: Options,
@@ -132,6 +135,7 @@ impl Runner {
             collection: pair.collection(),
             state: &self.state,
             stop: &self.stop,
+            zone: &self.zone,
             options: self.options,
             progress: &|done, total| bar.show(done, total),
         });

@@ -127,7 +127,7 @@ const ON_CONFLICT: &[(&str, OnConflict)] =
 const ON_DRIFT: &[(&str, OnDrift)] = &[("restore", OnDrift::Restore), ("keep", OnDrift::Keep)];
 const ON_EMPTY: &[(&str, OnEmpty)] = &[("hold", OnEmpty::Hold), ("accept", OnEmpty::Accept)];
 const ATTENDEES: &[(&str, Attendees)] = &[("keep", Attendees::Keep), ("strip", Attendees::Strip)];
-const DELETES: &[(&str, Deletes)] = &[("all", Deletes::All), ("none", Deletes::None)];
+const DELETES: &[(&str, Deletes)] = &[("all", Deletes::All), ("future", Deletes::Future), ("none", Deletes::None)];
 
 /// A subscription's table over the defaults. Credentials are taken from one of them as a whole: halves do not match.
 fn merged(own: &Table, defaults: Option<&Table>) -> Table {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::entry::{Entry, Name, entries};
 use super::hash::{is_volatile, sha256};
 use super::property::{self, Property, from_text};
+use super::span::Span;
 use super::split::own;
 use crate::model::Hash;
 
@@ -188,39 +189,11 @@ fn value_of(name: Name, property: &Property) -> String {
             parts.join(";")
         }
         Name::Trigger | Name::Duration => {
-            seconds_of(value).map_or_else(|| value.to_owned(), |seconds| format!("{seconds}s"))
+            let seconds = Span::parse(value).and_then(Span::in_seconds);
+            seconds.map_or_else(|| value.to_owned(), |seconds| format!("{seconds}s"))
         }
         _ => from_text(value).trim_end().to_owned(),
     }
-}
-
-/// A DURATION (RFC 5545 §3.3.6) in seconds: `-PT15M` and `-PT0H15M0S` are one.
-fn seconds_of(duration: &str) -> Option<i64> {
-    let (sign, rest) = match duration.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, duration.strip_prefix('+').unwrap_or(duration)),
-    };
-    let mut total: i64 = 0;
-    let mut number = String::new();
-    for letter in rest.strip_prefix('P')?.chars() {
-        let unit = match letter {
-            '0'..='9' => {
-                number.push(letter);
-                continue;
-            }
-            'T' if number.is_empty() => continue,
-            'W' => 604_800,
-            'D' => 86_400,
-            'H' => 3_600,
-            'M' => 60,
-            'S' => 1,
-            _ => return None,
-        };
-        let count: i64 = number.parse().ok()?;
-        total = total.checked_add(count.checked_mul(unit)?)?;
-        number.clear();
-    }
-    number.is_empty().then_some(sign * total)
 }
 
 fn zones_agree(one: &Meaning, other: &Meaning) -> bool {

@@ -2,7 +2,7 @@
 //! one resource. Pure: text in, text out.
 //!
 //! ```text
-//! charset -> scan -> entry -> split -> repair -> hash -> identity -> Feed -> write, describe, compare
+//! charset -> scan -> entry -> split -> repair -> hash -> identity -> Feed -> write, describe, compare, occurrence
 //! ```
 
 mod charset;
@@ -12,10 +12,14 @@ mod entry;
 pub mod hash;
 mod href;
 mod identity;
+mod occurrence;
 mod property;
+mod recurrence;
 mod repair;
 mod scan;
+mod span;
 mod split;
+mod timezone;
 mod write;
 
 #[cfg(test)]
@@ -28,6 +32,7 @@ pub use compare::{differing, same};
 pub use describe::shortened;
 pub use hash::sha256;
 pub use href::{href, href_prefix, is_made_by_us};
+pub use occurrence::{End, end_of_last_occurrence};
 pub use write::{Attendees, Form};
 
 use crate::model::{Hash, Key};

@@ -56,13 +56,21 @@ struct Case {
     feed: Option<u8>,
     rejected: Option<&'static str>,
     record: Option<Record>,
+    unrecorded: Vec<Href>,
     remote: Remote,
     policy: Policy,
 }
 
 /// The feed holds object `u` with content 1; nothing is recorded, the target is empty.
 fn new_object() -> Case {
-    Case { feed: Some(1), rejected: None, record: None, remote: Remote::default(), policy: policy() }
+    Case {
+        feed: Some(1),
+        rejected: None,
+        record: None,
+        unrecorded: Vec::new(),
+        remote: Remote::default(),
+        policy: policy(),
+    }
 }
 
 /// Object `u` with content 1 is in the feed, in the record and in the target.
@@ -95,9 +103,16 @@ impl Case {
     }
 
     fn found(mut self, name: &str, version: &str, content: u8, same: bool) -> Case {
-        let found = Found { etag: etag(version), key: Some(key("u")), hash: hash(content), same };
+        let found = Found { etag: etag(version), key: Some(key("u")), hash: hash(content), same, ended: false };
         self.remote.found.insert(Href::new(name), found);
         self.standing(name, version)
+    }
+
+    /// Only what had ended stays; the object of ours was read, and had or had not.
+    fn judged(self, version: &str, ended: bool) -> Case {
+        let mut case = self.found("ours-u.ics", version, 1, false).policy(|policy| policy.deletes = Deletes::Future);
+        case.remote.found.get_mut(&href("u")).unwrap().ended = ended;
+        case
     }
 
     fn foreign(mut self, content: u8, same: bool) -> Case {
@@ -108,6 +123,11 @@ impl Case {
     fn gone(mut self) -> Case {
         self.remote.present.clear();
         self
+    }
+
+    /// The state was lost, and the object left the feed.
+    fn unrecorded(self) -> Case {
+        Case { unrecorded: vec![href("u")], record: None, feed: None, ..self }
     }
 
     fn ops(&self) -> Vec<Op> {
@@ -129,7 +149,7 @@ impl Case {
         let facts = Facts {
             wanted: &feed,
             orphans: &orphans,
-            unrecorded: &[],
+            unrecorded: &self.unrecorded,
             remote: &remote,
             last_objects: Some(2),
             now: NOW,
@@ -259,10 +279,55 @@ fn what_left_the_feed_before_its_version_was_told_is_deleted_too() {
 }
 
 #[test]
+fn what_a_server_refused_and_stored_all_the_same_goes_with_its_event() {
+    let standing = Standing::Rejected { reason: "500".to_owned(), at: NOW };
+    let stored = mirrored().without_feed().recorded(|record| (record.etag, record.standing) = (None, standing));
+    check(&stored, &[delete("1")]);
+}
+
+#[test]
 fn what_left_the_feed_after_someone_edited_it_is_deleted_or_released() {
     let edited = || mirrored().without_feed().found("ours-u.ics", "2", 5, false);
     check(&edited(), &[delete("2")]);
     check(&edited().policy(|policy| policy.on_drift = OnDrift::Keep), &[Op::Forget { key: key("u") }]);
+}
+
+#[test]
+fn what_had_ended_before_it_left_the_feed_stays() {
+    let keep = || Op::Keep { key: key("u"), href: href("u") };
+    check(&mirrored().without_feed().judged("1", true), &[keep()]);
+    check(&mirrored().without_feed().judged("1", false), &[delete("1")]);
+    check(&mirrored().without_feed().judged("2", true), &[keep()]);
+    check(&mirrored().without_feed().judged("2", false), &[delete("2")]);
+    check(&mirrored().without_feed().judged("1", true).gone(), &[Op::Forget { key: key("u") }]);
+    check(&new_object().judged("1", true).unrecorded(), &[keep()]);
+    check(&new_object().judged("1", false).unrecorded(), &[delete("1")]);
+}
+
+#[test]
+fn what_left_the_feed_and_was_not_read_is_not_deleted() {
+    let unread = mirrored().without_feed().policy(|policy| policy.deletes = Deletes::Future);
+    check(&unread, &[Op::Keep { key: key("u"), href: href("u") }]);
+}
+
+#[test]
+fn a_second_object_of_a_uid_of_the_feed_did_not_leave_it() {
+    let mut case = new_object().judged("1", true).unrecorded();
+    case.remote.found.get_mut(&href("u")).unwrap().key = Some(key("other"));
+    check(&case, &[Op::Delete { key: Some(key("other")), href: href("u"), etag: etag("1") }]);
+}
+
+#[test]
+fn what_was_kept_stays_until_it_is_back_or_everything_is_deleted() {
+    let kept = || mirrored().recorded(|record| record.standing = Standing::Kept);
+    let orphan = |deletes| kept().without_feed().policy(|policy| policy.deletes = deletes);
+    check(&orphan(Deletes::Future), &[]);
+    check(&orphan(Deletes::Future).standing("ours-u.ics", "2"), &[]);
+    check(&orphan(Deletes::Future).gone(), &[Op::Forget { key: key("u") }]);
+    check(&orphan(Deletes::None), &[]);
+    check(&orphan(Deletes::All), &[delete("1")]);
+    check(&kept(), &[note("ours-u.ics", "1", None, false)]);
+    check(&kept().feed(2), &[update("ours-u.ics", "1", None)]);
 }
 
 #[test]

@@ -168,6 +168,7 @@ fn step(step: &Step) -> String {
         Op::Note { adopted: true, .. } => ("=", "stands there already".to_owned()),
         Op::Note { .. } => ("=", "only the record changes".to_owned()),
         Op::Rename { from, .. } => ("=", format!("came as UID {} before", shortened(&from.uid))),
+        Op::Keep { .. } => ("=", "left the feed after it had ended, and stays".to_owned()),
         Op::Forget { .. } => ("=", "is gone from the target too".to_owned()),
         Op::Leave { reason, .. } | Op::Reject { reason, .. } => ("!", reason.clone()),
     };

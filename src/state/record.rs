@@ -30,6 +30,7 @@ impl State {
         let (standing, reason, since) = match &record.standing {
             Standing::Mirrored => ("mirrored", None, None),
             Standing::Rejected { reason, at } => ("rejected", Some(reason), Some(at.0)),
+            Standing::Kept => ("kept", None, None),
             Standing::Foreign { reason } => ("foreign", Some(reason), None),
         };
         self.run(
@@ -125,7 +126,7 @@ impl State {
         tally.mirrored = mirrored.cast_unsigned();
         let mut statement = self.statement(
             "SELECT standing, uid, summary, reason FROM record
-             WHERE subscription = ?1 AND standing <> 'mirrored' ORDER BY uid",
+             WHERE subscription = ?1 AND standing IN ('rejected', 'foreign') ORDER BY uid",
         )?;
         let mut rows = statement.query([id]).or_fault(Kind::State, reading)?;
         while let Some(row) = rows.next().or_fault(Kind::State, reading)? {
@@ -152,6 +153,7 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
     let reason = row.get::<_, Option<String>>(13)?.unwrap_or_default();
     let standing = match row.get::<_, String>(12)?.as_str() {
         "rejected" => Standing::Rejected { reason, at: Timestamp(row.get::<_, Option<i64>>(14)?.unwrap_or(0)) },
+        "kept" => Standing::Kept,
         "foreign" => Standing::Foreign { reason },
         _ => Standing::Mirrored,
     };

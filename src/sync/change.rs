@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::look::{Known, Look, Seen, look, read};
+use super::look::{Judge, Known, Look, Reading, Seen, look, read};
 use super::record::{Left, Recorder};
 use super::settle::settle;
 use super::wanted::Matched;
@@ -10,10 +10,10 @@ use super::{FORM, Run, identity};
 use crate::collection::Abilities;
 use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
-use crate::ics::{Feed, Form};
+use crate::ics::{self, Feed, Form};
 use crate::memory::Memory;
 use crate::model::{Etag, Href, Mark, Precondition, Record, Written};
-use crate::plan::{Facts, OnDrift, Op, Plan, plan};
+use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, plan};
 use crate::state::{ForeignObject, Id};
 use crate::time::{DAY, Timestamp};
 
@@ -87,7 +87,14 @@ impl Run<'_, '_> {
             None => look(collection, collection.mark()?, self.memory, &known, everything, self.started)?,
         };
         let distrusts_hashes = self.memory.form.is_some_and(|form| form != FORM);
-        let seen = read(collection, &look, &known, &matched, &self.prefix(), distrusts_hashes)?;
+        let judge = |text: &[u8]| ics::end_of_last_occurrence(text, self.pass.zone).had_ended(self.started);
+        let judges = self.pass.subscription.deletes == Deletes::Future;
+        let what = Reading {
+            prefix: &self.prefix(),
+            compare_all: distrusts_hashes,
+            had_ended: judges.then_some(&judge as &Judge<'_>),
+        };
+        let seen = read(collection, &look, &known, &matched, &what)?;
         let plan = self.plan(&matched, &seen);
         self.report.held.clone_from(&plan.hold);
         // What an earlier round wrote stands there unchanged for this one.
@@ -138,7 +145,7 @@ impl Run<'_, '_> {
             progress: self.pass.progress,
         };
         let on_drift = self.pass.subscription.on_drift;
-        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, self.report);
+        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, &seen.kept, self.report);
         plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
         stage.put(puts, &mut recorder)?;
         if recorder.stale.is_empty() {

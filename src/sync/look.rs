@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::wanted::Matched;
 use crate::collection::Collection;
-use crate::ics;
+use crate::ics::{self, Identified};
 use crate::memory::Memory;
 use crate::model::{Changes, Etag, Href, Key, Mark, Record, Standing, Stored};
 use crate::plan::{Found, Remote};
@@ -121,9 +121,10 @@ impl Look {
             (None, Standing::Mirrored) => true,
             // Left alone because its UID was taken.
             (None, Standing::Foreign { .. }) => !taken.contains(&record.key),
-            (None, Standing::Rejected { .. }) => false,
+            (None, Standing::Rejected { .. } | Standing::Kept) => false,
         };
-        known.records.values().any(drifted) || self.shows_strangers(known, &ours)
+        let mut live = known.records.values().filter(|record| record.standing != Standing::Kept);
+        live.any(drifted) || self.shows_strangers(known, &ours)
     }
 
     /// Whether the objects that no subscription has recorded are others than those that were read.
@@ -143,35 +144,53 @@ pub(super) struct Seen {
     pub(super) unrecorded: Vec<Href>,
     /// The foreign objects, for the state.
     pub(super) foreign: Vec<ForeignObject>,
+    /// What is to be recorded of the objects that left the feed and had ended, should the plan keep them.
+    pub(super) kept: HashMap<Href, Record>,
+}
+
+/// Tells whether a text is of something that had ended.
+pub(super) type Judge<'a> = dyn Fn(&[u8]) -> bool + 'a;
+
+/// What to read beside what is new or changed, and how.
+pub(super) struct Reading<'a> {
+    /// How our hrefs begin.
+    pub(super) prefix: &'a str,
+    /// Distrust the hashes of the records and read every object of ours.
+    pub(super) compare_all: bool,
+    /// Reads what left the feed too, for this to judge.
+    pub(super) had_ended: Option<&'a Judge<'a>>,
 }
 
 /// Reads what must be read to decide: drifted objects of ours, unrecorded ones under our prefix, foreign ones that are
-/// new, and foreign ones whose UID the feed wants to create. `compare_all` distrusts the hashes of the records and reads
-/// every object of ours.
+/// new, and foreign ones whose UID the feed wants to create.
 pub(super) fn read(
     collection: &dyn Collection,
     look: &Look,
     known: &Known,
     matched: &Matched<'_>,
-    prefix: &str,
-    compare_all: bool,
+    what: &Reading<'_>,
 ) -> anyhow::Result<Seen> {
     let records: HashMap<&Href, &Record> = known.records.values().map(|record| (&record.href, record)).collect();
     let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, _, key)| (href, key)).collect();
     let cached: HashMap<&Href, &ForeignObject> = known.foreign.iter().map(|object| (&object.0, object)).collect();
     // What was released to whoever edited it keeps its href, and is remembered as foreign.
-    let is_ours =
-        |href: &Href| records.contains_key(href) || (href.as_str().starts_with(prefix) && !cached.contains_key(href));
+    let is_ours = |href: &Href| {
+        records.contains_key(href) || (href.as_str().starts_with(what.prefix) && !cached.contains_key(href))
+    };
     let wants = |key: &Key| {
         let wanted = matched.wanted(key);
         let stands = |record: &Record| record.etag.is_some() && look.present.contains_key(&record.href);
         wanted.is_some_and(|wanted| !wanted.record.is_some_and(stands))
     };
-    let mut seen = Seen { remote: Remote::default(), unrecorded: Vec::new(), foreign: Vec::new() };
+    let mut seen = Seen::default();
     let mut to_read = Vec::new();
     for (href, etag) in &look.present {
         let record = records.get(href);
-        if !compare_all && record.is_some_and(|record| record.etag.as_ref() == Some(etag)) {
+        let orphan = record.filter(|record| matched.wanted_of(record).is_none());
+        let is_known = record.is_some_and(|record| record.etag.as_ref() == Some(etag)) && !what.compare_all;
+        let is_judged = orphan.is_none() || what.had_ended.is_none();
+        // What was kept once stays as it is, whoever changes it.
+        if (is_known && is_judged) || orphan.is_some_and(|record| record.standing == Standing::Kept) {
             continue;
         }
         let ours = is_ours(href);
@@ -198,9 +217,10 @@ pub(super) fn read(
     for portion in to_read.chunks(PORTION) {
         for stored in collection.read(portion)? {
             let record = records.get(&stored.href).copied();
-            let key = seen.take(&stored, record, matched);
-            if !is_ours(&stored.href) {
-                seen.take_foreign(&stored, key, prefix);
+            let ours = is_ours(&stored.href);
+            let key = seen.take(&stored, record, matched, what.had_ended.filter(|_| ours));
+            if !ours {
+                seen.take_foreign(&stored, key, what.prefix);
             }
         }
     }
@@ -215,17 +235,32 @@ pub(super) fn read(
 
 impl Seen {
     /// Takes in an object that was read; its identity.
-    fn take(&mut self, stored: &Stored, record: Option<&Record>, matched: &Matched<'_>) -> Option<Key> {
+    fn take(
+        &mut self,
+        stored: &Stored,
+        record: Option<&Record>,
+        matched: &Matched<'_>,
+        had_ended: Option<&Judge<'_>>,
+    ) -> Option<Key> {
         let identified = ics::identify(&stored.text);
         let key = identified.as_ref().map(|identified| identified.key.clone());
         let wanted = match record {
             Some(record) => matched.wanted_of(record),
             None => key.as_ref().and_then(|key| matched.wanted(key)),
         };
-        let hash = identified.map_or_else(|| ics::sha256(&[&stored.text]), |identified| identified.hash);
+        let hash = identified.as_ref().map_or_else(|| ics::sha256(&[&stored.text]), |identified| identified.hash);
         let same =
             wanted.is_some_and(|wanted| hash == wanted.sent_hash || ics::same(&matched.text(wanted), &stored.text));
-        let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same };
+        let ended = wanted.is_none() && had_ended.is_some_and(|had_ended| had_ended(&stored.text));
+        if ended {
+            let kept = record.cloned().or_else(|| identified.as_ref().map(|identified| recorded(stored, identified)));
+            self.kept.extend(kept.map(|record| {
+                // An edit is still one when the feed has the object again.
+                let etag = record.etag.clone().or_else(|| Some(stored.etag.clone()));
+                (stored.href.clone(), Record { etag, standing: Standing::Kept, ..record })
+            }));
+        }
+        let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same, ended };
         self.remote.present.insert(stored.href.clone(), stored.etag.clone());
         self.remote.found.insert(stored.href.clone(), found);
         key
@@ -237,5 +272,23 @@ impl Seen {
         }
         self.foreign.push((stored.href.clone(), stored.etag.clone(), key.clone()));
         self.remote.foreign.extend(key.map(|key| (key, stored.href.clone())));
+    }
+}
+
+/// The record of an object of ours that had none.
+fn recorded(stored: &Stored, identified: &Identified) -> Record {
+    Record {
+        key: identified.key.clone(),
+        target_uid: None,
+        href: stored.href.clone(),
+        etag: Some(stored.etag.clone()),
+        source_hash: identified.hash,
+        sent_hash: identified.hash,
+        server_hash: None,
+        content_hash: identified.content_hash,
+        restored_hash: None,
+        start: identified.start.clone(),
+        summary: identified.summary.clone(),
+        standing: Standing::Kept,
     }
 }

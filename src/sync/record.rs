@@ -26,6 +26,8 @@ pub(super) struct Recorder<'a> {
     pub(super) id: Id,
     pub(super) now: Timestamp,
     pub(super) matched: &'a Matched<'a>,
+    /// What is recorded of objects that stay after they left the feed.
+    pub(super) kept: &'a HashMap<Href, Record>,
     pub(super) report: &'a mut PassReport,
     /// What this pass left at each href that it wrote to: to recognise our own writes when settling.
     pub(super) written: HashMap<Href, Left>,
@@ -41,10 +43,11 @@ impl<'a> Recorder<'a> {
         id: Id,
         now: Timestamp,
         matched: &'a Matched<'a>,
+        kept: &'a HashMap<Href, Record>,
         report: &'a mut PassReport,
     ) -> Recorder<'a> {
         let written = HashMap::new();
-        Recorder { state, id, now, matched, report, written, stale: Vec::new(), faulted: Vec::new() }
+        Recorder { state, id, now, matched, kept, report, written, stale: Vec::new(), faulted: Vec::new() }
     }
 
     /// Carries out a step that sends nothing.
@@ -58,6 +61,7 @@ impl<'a> Recorder<'a> {
                 self.report.adopted += u64::from(*adopted);
                 self.put(key, href, Some(etag), |record| record.server_hash = *server_hash)
             }
+            Op::Keep { href, .. } => self.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
             Op::Forget { key } => self.forget(key),
             Op::Leave { key, reason } => {
                 let refused = self.refused(key, reason);

@@ -38,7 +38,9 @@ impl<'a> Matched<'a> {
             let object = by_key.get(key).and_then(|place| feed.objects().get(*place));
             object.map_or(Hash([0; 32]), |object| feed.content_hash(object))
         };
-        let renamed = renames(records.len(), &vanished, &appeared, content_hash);
+        // What was kept left the feed long ago and tells nothing of it.
+        let live: Vec<&Record> = vanished.iter().copied().filter(|record| record.standing != Standing::Kept).collect();
+        let renamed = renames(records.len() - (vanished.len() - live.len()), &live, &appeared, content_hash);
         let taken: HashSet<&Key> = renamed.values().map(|record| &record.key).collect();
         vanished.retain(|record| !taken.contains(&record.key));
         let mut matched = Matched {

@@ -129,10 +129,10 @@ impl Story {
     /// Plays the story and gives what went wrong in it.
     fn play(mut self) -> Result<(), String> {
         // Going back takes a pass that settled and one that was cut off.
-        let enough = if self.plot.trusts { 3 } else { self.feeds.len() as u64 };
-        let passes = self.dice.below(4) + enough;
+        let feeds = self.feeds.len();
+        let passes = self.dice.at(4) + if self.plot.trusts { 3 } else { feeds };
         for number in 0..passes {
-            let which = if number < self.feeds.len() as u64 { number as usize } else { self.dice.at(self.feeds.len()) };
+            let which = if number < feeds { number } else { self.dice.at(feeds) };
             self.chapter(which)?;
         }
         self.world.target.set_meddler(None);
@@ -292,7 +292,8 @@ impl Story {
         let Plot { refuses, keeps, contests, shares, .. } = self.plot;
         let standing = self.world.standing();
         let is_whole = self.feeds[which].keys().all(|place| standing.contains_key(place));
-        if first_delete.is_some() && !is_whole && !meddled && !(refuses || keeps || contests || shares) {
+        let is_disturbed = meddled || refuses || keeps || contests || shares;
+        if first_delete.is_some() && !is_whole && !is_disturbed {
             return Err(format!("deleted before everything was there: {writes:?}\n{report:#?}"));
         }
         Ok(())
@@ -376,6 +377,7 @@ impl Story {
             allowed.entry(place.clone()).or_default();
         });
         for (place, may) in &mut allowed {
+            let said = may.clone();
             let wanted: BTreeSet<Option<u64>> =
                 self.feeds.iter().filter_map(|feed| feed.get(place)).map(|says| Some(*says)).collect();
             let hands = by_hand.get(place).cloned().unwrap_or_default();
@@ -394,6 +396,10 @@ impl Story {
             }
             if self.plot.keeps && (!mended || may.contains(&None)) {
                 may.extend(hands);
+            }
+            // A write of ours whose answer was lost looks like an edit, and what left the feed is left to its editor.
+            if self.plot.keeps && may.contains(&None) {
+                may.extend(said);
             }
         }
         let theirs = by_hand.into_iter().filter(|(place, _)| place.starts_with('f'));

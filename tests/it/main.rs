@@ -23,6 +23,8 @@ mod converge;
 mod corpus;
 /// What can befall the state file.
 mod crash;
+/// What leaves the feed after it had ended.
+mod deletes;
 /// How a calendar is found.
 mod discovery;
 /// README, man pages and samples against the program.

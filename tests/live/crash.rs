@@ -106,7 +106,8 @@ pub(crate) fn a_server_that_goes_away_in_the_middle_and_comes_back_is_caught_up_
 fn objects(folder: &Path) -> BTreeMap<String, (String, SystemTime)> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
-    let objects = named.filter(|(name, _)| name.ends_with(".ics") && !name.starts_with('.'));
+    // What a kill leaves half written is hidden.
+    let objects = named.filter(|(name, _)| !name.starts_with('.'));
     let read = |path: &Path| (std::fs::read_to_string(path).unwrap(), path.metadata().unwrap().modified().unwrap());
     objects.map(|(name, path)| (name, read(&path))).collect()
 }

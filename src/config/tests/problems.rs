@@ -176,7 +176,7 @@ fn the_rules_of_a_subscription() {
     );
     check_subscription(
         "deletes = \"some\"",
-        "7: subscription.deletes: \"some\" is not known; allowed: \"all\" or \"none\"",
+        "7: subscription.deletes: \"some\" is not known; allowed: \"all\" or \"future\" or \"none\"",
     );
     for (written, shown) in [("\"abc\"", "\"abc\""), ("\"101%\"", "\"101%\""), ("-1", "-1"), ("0.5", "0.5")] {
         let expected = "is neither a number nor a percentage; allowed: \"50%\" or 20";

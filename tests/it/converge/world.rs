@@ -11,6 +11,7 @@ use baikal_sync::report::{Outcome, PassReport};
 use baikal_sync::signal::Stop;
 use baikal_sync::state::{Owner, State};
 use baikal_sync::sync::{self, Options, Pass};
+use baikal_sync::time::Zone;
 use tempfile::TempDir;
 
 use crate::fake::memory::{Feed, Memory};
@@ -138,7 +139,8 @@ impl World {
         let (state, report) = std::thread::scope(|scope| {
             let pass = scope.spawn(move || {
                 let (state, stop) = (&handle, &stop);
-                sync::pass(&Pass { subscription, source, collection, state, stop, options, progress: &|_, _| {} })
+                let zone = &Zone::of_machine();
+                sync::pass(&Pass { subscription, source, collection, state, stop, options, zone, progress: &|_, _| {} })
             });
             (owner.serve().unwrap(), pass.join().unwrap())
         });

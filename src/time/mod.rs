@@ -1,9 +1,13 @@
 //! Moments and spans, and how they are written: HTTP dates, durations in the configuration, words for people. The only
-//! file that names the crate `jiff`. It reads no clock: "now" is an argument everywhere below the shell.
+//! folder that names the crate `jiff`. It reads no clock: "now" is an argument everywhere below the shell.
+
+mod zone;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::tz::TimeZone;
+
+pub use zone::{Wall, Zone};
 
 /// A moment in whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
