@@ -15,6 +15,8 @@
 
 /// Convergence under every fault, on real servers.
 mod converge;
+/// The corpus of real feeds on a real server.
+mod corpus;
 /// Killed at any moment.
 mod crash;
 /// A home, a configuration, a state and the program itself.
@@ -25,6 +27,10 @@ mod env;
 #[path = "../it/fake/mod.rs"]
 #[allow(dead_code)] // Shared with the other test binary, which uses other parts of it.
 mod fake;
+/// The corpus of real feeds, and what an independent reader says of the outcome.
+#[path = "../it/judged.rs"]
+#[allow(dead_code)] // Shared with the other test binary, which uses other parts of it.
+mod judged;
 /// A feed, a fresh calendar and the program between them.
 mod mirror;
 /// What stands between the program and a server and counts.
