@@ -15,7 +15,7 @@ pub use guard::{MaxDelete, guard};
 pub use rename::renames;
 
 /// A rejected object that did not change is tried again after this many seconds.
-const RETRY_REJECTED: u64 = 7 * DAY;
+pub const RETRY_REJECTED: u64 = 7 * DAY;
 
 /// One object of the feed, beside what is remembered of it.
 #[derive(Debug, Clone)]

@@ -13,12 +13,9 @@ use crate::execute::{Executor, stopped};
 use crate::ics::{self, Feed, Form};
 use crate::memory::Memory;
 use crate::model::{Etag, Href, Mark, Precondition, Record, Written};
-use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, plan};
+use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, RETRY_REJECTED, plan};
 use crate::state::{ForeignObject, Id};
-use crate::time::{DAY, Timestamp};
-
-/// A rejected object is tried again after this time, in seconds.
-const RETRY_REJECTED: u64 = 7 * DAY;
+use crate::time::Timestamp;
 
 /// What a settled pass leaves for the next one.
 pub(super) struct Changes {
