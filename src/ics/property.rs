@@ -69,41 +69,36 @@ impl Property {
 
 /// Decodes `^n`, `^'` and `^^` (RFC 6868 §3.1).
 fn from_rfc6868(value: &str) -> String {
-    let mut decoded = String::with_capacity(value.len());
-    let mut rest = value.chars();
-    while let Some(character) = rest.next() {
-        let next = if character == '^' { rest.clone().next() } else { None };
-        let meant = match next {
-            Some('n') => '\n',
-            Some('\'') => '"',
-            Some('^') => '^',
-            _ => {
-                decoded.push(character);
-                continue;
-            }
-        };
-        decoded.push(meant);
-        rest.next();
-    }
-    decoded
+    unescaped(value, '^', |escaped| match escaped {
+        'n' => Some('\n'),
+        '\'' => Some('"'),
+        '^' => Some('^'),
+        _ => None,
+    })
 }
 
 /// Decodes the escapes of a TEXT value (RFC 5545 §3.3.11); a backslash before anything else stays.
 pub(super) fn from_text(value: &str) -> String {
+    unescaped(value, '\\', |escaped| match escaped {
+        'n' | 'N' => Some('\n'),
+        '\\' | ',' | ';' => Some(escaped),
+        _ => None,
+    })
+}
+
+/// Replaces what stands behind each `sign` by its meaning, sign and all; what has none stays as it is.
+fn unescaped(value: &str, sign: char, meaning: impl Fn(char) -> Option<char>) -> String {
     let mut decoded = String::with_capacity(value.len());
     let mut rest = value.chars();
     while let Some(character) = rest.next() {
-        let next = if character == '\\' { rest.clone().next() } else { None };
-        let meant = match next {
-            Some('n' | 'N') => '\n',
-            Some(meant @ ('\\' | ',' | ';')) => meant,
-            _ => {
-                decoded.push(character);
-                continue;
+        let next = if character == sign { rest.clone().next() } else { None };
+        match next.and_then(&meaning) {
+            Some(meant) => {
+                decoded.push(meant);
+                rest.next();
             }
-        };
-        decoded.push(meant);
-        rest.next();
+            None => decoded.push(character),
+        }
     }
     decoded
 }
