@@ -36,9 +36,13 @@ impl Executor<'_> {
         text: impl Fn(&Op) -> Vec<u8> + Sync,
         mut done: impl FnMut(&'o Op, Written) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        // Most passes have no deletes, and nothing to try again: no thread is started for them.
+        if ops.is_empty() {
+            return Ok(());
+        }
         let next = AtomicUsize::new(0);
         let over = AtomicBool::new(false);
-        let workers = self.connections.clamp(1, ops.len().max(1));
+        let workers = self.connections.clamp(1, ops.len());
         thread::scope(|scope| {
             let (sender, outcomes) = channel();
             for _ in 0..workers {
@@ -74,6 +78,9 @@ impl Executor<'_> {
                 Some(_) => Err(stopped()),
                 None => self.send(&Write { op, text: text(op) }),
             };
+            if outcome.is_err() {
+                over.store(true, Ordering::Relaxed);
+            }
             if outcomes.send((op, outcome)).is_err() {
                 return;
             }
@@ -114,4 +121,116 @@ impl Op {
 /// The error of a run that was asked to stop.
 pub fn stopped() -> anyhow::Error {
     fault(Kind::Stopped, "stopped on request; the next run goes on from here")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::Receiver;
+
+    use super::*;
+    use crate::collection::Abilities;
+    use crate::model::{Changes, ComponentType, Entry, Etag, Key, Mark, Stored};
+
+    /// A target that takes everything, but breaks at one name and waits at another until it is told to go on.
+    #[derive(Default)]
+    struct Target {
+        breaks_at: &'static str,
+        waits: Option<(&'static str, Mutex<Receiver<()>>)>,
+        sent: Mutex<Vec<String>>,
+    }
+
+    impl Collection for Target {
+        fn open(&self, _create: bool) -> anyhow::Result<Abilities> {
+            unreachable!("the executor only writes")
+        }
+
+        fn mark(&self) -> anyhow::Result<Mark> {
+            unreachable!("the executor only writes")
+        }
+
+        fn list(&self) -> anyhow::Result<Vec<Entry>> {
+            unreachable!("the executor only writes")
+        }
+
+        fn changes(&self, _since: &str) -> anyhow::Result<Changes> {
+            unreachable!("the executor only writes")
+        }
+
+        fn read(&self, _hrefs: &[Href]) -> anyhow::Result<Vec<Stored>> {
+            unreachable!("the executor only writes")
+        }
+
+        fn put(&self, href: &Href, _text: &[u8], _precondition: &Precondition) -> anyhow::Result<Written> {
+            self.sent.lock().unwrap().push(href.as_str().to_owned());
+            if let Some((_, told)) = self.waits.as_ref().filter(|(name, _)| *name == href.as_str()) {
+                told.lock().unwrap().recv().unwrap();
+            }
+            let breaks = self.breaks_at == href.as_str();
+            if breaks { Err(fault(Kind::Unavailable, "broken")) } else { Ok(Written::Done { etag: None }) }
+        }
+
+        fn delete(&self, _href: &Href, _etag: &Etag) -> anyhow::Result<Written> {
+            unreachable!("nothing is deleted here")
+        }
+    }
+
+    fn creates(names: &[&str]) -> Vec<Op> {
+        let key = |uid: &str| Key { component: ComponentType::Event, uid: uid.to_owned() };
+        names.iter().map(|name| Op::Create { key: key(name), href: Href::new(*name), restores: false }).collect()
+    }
+
+    /// Creates objects of these names; the names that were told, and whether all went well.
+    fn execute(
+        target: &Target,
+        connections: usize,
+        names: &[&str],
+        mut done: impl FnMut(&str) -> anyhow::Result<()>,
+    ) -> (Vec<String>, bool) {
+        let (ops, mut told) = (creates(names), Vec::new());
+        let executor = Executor { collection: target, connections, stop: &Stop::default() };
+        let result = executor.execute(
+            &ops.iter().collect::<Vec<_>>(),
+            |_| Vec::new(),
+            |op, _| {
+                let name = op.href().unwrap().as_str();
+                told.push(name.to_owned());
+                done(name)
+            },
+        );
+        told.sort();
+        (told, result.is_ok())
+    }
+
+    #[test]
+    fn every_write_is_sent_and_told_once_by_any_number_of_workers() {
+        for connections in [1, 2, 4, 9] {
+            let target = Target::default();
+            let told = execute(&target, connections, &["a", "b", "c", "d", "e"], |_| Ok(()));
+            let mut sent = target.sent.into_inner().unwrap();
+            sent.sort();
+            assert_eq!((told, sent.join("")), ((sent.clone(), true), "abcde".to_owned()));
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_after_the_target_broke() {
+        let target = Target { breaks_at: "b", ..Target::default() };
+        assert_eq!(execute(&target, 1, &["a", "b", "c", "d"], |_| Ok(())), (vec!["a".to_owned()], false));
+        assert_eq!(target.sent.into_inner().unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_was_in_hand_when_trouble_began_is_told_all_the_same() {
+        let (go, gone) = channel();
+        let target = Target { waits: Some(("a", Mutex::new(gone))), ..Target::default() };
+        let told = execute(&target, 2, &["a", "b"], |name| match name {
+            "b" => {
+                go.send(()).unwrap();
+                Err(fault(Kind::State, "the disk is full"))
+            }
+            _ => Ok(()),
+        });
+        assert_eq!(told, (vec!["a".to_owned(), "b".to_owned()], false));
+    }
 }

@@ -85,7 +85,11 @@ impl Eq for Href {}
 
 impl StdHash for Href {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.decoded().for_each(|byte| state.write_u8(byte));
+        if self.0.contains('%') {
+            state.write(&self.decoded().collect::<Vec<u8>>());
+        } else {
+            state.write(self.0.as_bytes());
+        }
     }
 }
 
