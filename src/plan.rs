@@ -415,13 +415,13 @@ fn adopt(wanted: &Wanted<'_>, href: Href, found: &Found) -> Op {
 /// A record whose object left the feed.
 fn decide_orphan(record: &Record, remote: &Remote, policy: &Policy) -> Option<Op> {
     let key = record.key.clone();
-    let present = versions(record, remote);
-    match present {
-        Some(_) if policy.deletes == Deletes::None => None,
-        Some(_) if policy.deletes == Deletes::Future && record.standing == Standing::Kept => None,
-        Some(_) if policy.deletes == Deletes::Future && had_ended(&record.href, remote) => {
-            Some(Op::Keep { key, href: record.href.clone() })
-        }
+    let had_ended = record.standing == Standing::Kept || had_ended(&record.href, remote);
+    let stays = policy.deletes == Deletes::None || (policy.deletes == Deletes::Future && had_ended);
+    match versions(record, remote) {
+        // An edit of what stays makes it someone's own: should the feed have it again, it is read and compared.
+        Some((recorded, now)) if stays && recorded != now => Some(Op::Forget { key }),
+        Some(_) if policy.deletes == Deletes::None || (stays && record.standing == Standing::Kept) => None,
+        Some(_) if stays => Some(Op::Keep { key, href: record.href.clone() }),
         Some((recorded, now)) if recorded == now || policy.on_drift == OnDrift::Restore => {
             Some(Op::Delete { key: Some(key), href: record.href.clone(), etag: now.clone() })
         }

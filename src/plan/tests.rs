@@ -297,7 +297,6 @@ fn what_had_ended_before_it_left_the_feed_stays() {
     let keep = || Op::Keep { key: key("u"), href: href("u") };
     check(&mirrored().without_feed().judged("1", true), &[keep()]);
     check(&mirrored().without_feed().judged("1", false), &[delete("1")]);
-    check(&mirrored().without_feed().judged("2", true), &[keep()]);
     check(&mirrored().without_feed().judged("2", false), &[delete("2")]);
     check(&mirrored().without_feed().judged("1", true).gone(), &[Op::Forget { key: key("u") }]);
     check(&new_object().judged("1", true).unrecorded(), &[keep()]);
@@ -305,9 +304,27 @@ fn what_had_ended_before_it_left_the_feed_stays() {
 }
 
 #[test]
+fn what_stays_though_it_left_the_feed_is_released_to_whoever_edits_it() {
+    let forget = [Op::Forget { key: key("u") }];
+    let edited = || mirrored().without_feed().standing("ours-u.ics", "2");
+    check(&edited().policy(|policy| policy.deletes = Deletes::None), &forget);
+    check(&mirrored().without_feed().judged("2", true), &forget);
+    let kept = edited().recorded(|record| record.standing = Standing::Kept);
+    check(&kept.policy(|policy| policy.deletes = Deletes::Future), &forget);
+}
+
+#[test]
 fn what_left_the_feed_and_was_not_read_is_not_deleted() {
     let unread = mirrored().without_feed().policy(|policy| policy.deletes = Deletes::Future);
     check(&unread, &[Op::Keep { key: key("u"), href: href("u") }]);
+}
+
+#[test]
+fn what_no_record_names_is_deleted_unless_edits_are_kept_or_nothing_is_deleted() {
+    let left = || new_object().standing("ours-u.ics", "1").unrecorded();
+    check(&left(), &[Op::Delete { key: None, href: href("u"), etag: etag("1") }]);
+    check(&left().policy(|policy| policy.on_drift = OnDrift::Keep), &[]);
+    check(&left().policy(|policy| policy.deletes = Deletes::None), &[]);
 }
 
 #[test]
@@ -322,7 +339,6 @@ fn what_was_kept_stays_until_it_is_back_or_everything_is_deleted() {
     let kept = || mirrored().recorded(|record| record.standing = Standing::Kept);
     let orphan = |deletes| kept().without_feed().policy(|policy| policy.deletes = deletes);
     check(&orphan(Deletes::Future), &[]);
-    check(&orphan(Deletes::Future).standing("ours-u.ics", "2"), &[]);
     check(&orphan(Deletes::Future).gone(), &[Op::Forget { key: key("u") }]);
     check(&orphan(Deletes::None), &[]);
     check(&orphan(Deletes::All), &[delete("1")]);
@@ -359,8 +375,8 @@ fn a_renamed_object_moves_its_record_and_is_not_written() {
     check(&case, &[Op::Rename { from: key("old"), to: key("u") }, note("ours-u.ics", "1", None, false)]);
 }
 
-/// So many objects in the last feed, so many of them gone, so many left.
-fn deletions(last: u64, gone: usize, left: usize, change: impl FnOnce(&mut Policy)) -> Plan {
+/// So many objects in the last feed, if that is known, so many of them gone, so many left.
+fn deletions(last: impl Into<Option<u64>>, gone: usize, left: usize, change: impl FnOnce(&mut Policy)) -> Plan {
     let uids: Vec<String> = (0..gone + left).map(|number| format!("u{number}")).collect();
     let records: Vec<Record> = uids.iter().map(|uid| record(uid)).collect();
     let present = records.iter().map(|record| (record.href.clone(), etag("1"))).collect();
@@ -383,7 +399,7 @@ fn deletions(last: u64, gone: usize, left: usize, change: impl FnOnce(&mut Polic
         orphans: &orphans,
         unrecorded: &[],
         remote: &remote,
-        last_objects: Some(last),
+        last_objects: last.into(),
         now: NOW,
     };
     let mut policy = policy();
@@ -397,6 +413,22 @@ fn ten_deletions_are_always_allowed_and_beyond_that_half_of_the_last_feed() {
     assert_eq!(deletions(30, 15, 15, |_| {}).ops.len(), 15);
     let held = deletions(30, 16, 14, |_| {});
     assert_eq!((held.ops.len(), held.hold.map(|hold| hold.deletes)), (0, Some(16)));
+}
+
+#[test]
+fn without_a_memory_of_the_feed_what_stands_of_it_is_the_measure() {
+    assert_eq!(deletions(None, 15, 15, |_| {}).ops.len(), 15);
+    assert!(deletions(None, 16, 14, |_| {}).hold.is_some());
+}
+
+#[test]
+fn what_no_record_names_and_nobody_can_read_counts_for_the_guards_too() {
+    let unrecorded: Vec<Href> = (0..20).map(|number| href(&number.to_string())).collect();
+    let present = unrecorded.iter().map(|href| (href.clone(), etag("1"))).collect();
+    let remote = Remote { present, ..Remote::default() };
+    let facts =
+        Facts { wanted: &[], orphans: &[], unrecorded: &unrecorded, remote: &remote, last_objects: None, now: NOW };
+    assert_eq!(plan(&facts, &policy()).hold.map(|hold| hold.deletes), Some(20));
 }
 
 #[test]
@@ -436,6 +468,12 @@ fn deletes_come_last_and_bookkeeping_first() {
 }
 
 #[test]
+fn a_task_is_no_event_under_a_new_name() {
+    let (event, task) = (record("a"), Key { component: ComponentType::Todo, uid: "new".to_owned() });
+    assert_eq!(renames(1, &[&event], &[&task], |_| hash(1)), HashMap::new());
+}
+
+#[test]
 fn renames_need_half_of_the_records_to_vanish_and_pair_equal_objects_in_order() {
     let records: Vec<Record> = ["a", "b", "c", "d"].map(record).into();
     let (new, newer) = (key("new"), key("newer"));
@@ -445,5 +483,6 @@ fn renames_need_half_of_the_records_to_vanish_and_pair_equal_objects_in_order() 
         [&new, &newer].map(|key| pairs.get(key).map(|record| record.key.uid.clone()))
     };
     assert_eq!(pairs(&[0]), [None, None]);
+    assert_eq!(pairs(&[0, 1]), [Some("a".to_owned()), Some("b".to_owned())]);
     assert_eq!(pairs(&[0, 1, 2]), [Some("a".to_owned()), Some("b".to_owned())]);
 }

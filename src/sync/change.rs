@@ -12,7 +12,7 @@ use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
 use crate::ics::{self, Feed, Form};
 use crate::memory::Memory;
-use crate::model::{Etag, Href, Mark, Precondition, Record, Written};
+use crate::model::{Etag, Href, Mark, Precondition, Record, Standing, Written};
 use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, RETRY_REJECTED, plan};
 use crate::state::{ForeignObject, Id};
 use crate::time::Timestamp;
@@ -75,14 +75,15 @@ impl Run<'_, '_> {
         everything: bool,
     ) -> anyhow::Result<Round> {
         let collection = self.pass.collection;
-        let known = self.known()?;
-        let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
-        let form = self.form(abilities.needs_schedule_agent);
-        let matched = Matched::new(feed, &known.records, name, &source, form);
+        let mut known = self.known()?;
         let look = match seen {
             Some(look) => look,
             None => look(collection, collection.mark()?, self.memory, &known, everything, self.started)?,
         };
+        self.learn_of_refused(&mut known, &look)?;
+        let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
+        let form = self.form(abilities.needs_schedule_agent);
+        let matched = Matched::new(feed, &known.records, name, &source, form);
         let distrusts_hashes = self.memory.form.is_some_and(|form| form != FORM);
         let judge = |text: &[u8]| ics::end_of_last_occurrence(text, self.pass.zone).had_ended(self.started);
         let judges = self.pass.subscription.deletes == Deletes::Future;
@@ -102,6 +103,22 @@ impl Run<'_, '_> {
             return Ok(Round::Settled(Changes { mark: look.mark, listed: look.listed, retry_rejected_at: None }));
         }
         self.carry_out(&plan, &look, &seen, &known, &matched)
+    }
+
+    /// What the server refused and stored all the same gets the version that stands there into its record. A look that
+    /// asks only for changes tells of it once, and it is to be deleted when it leaves the feed.
+    fn learn_of_refused(&self, known: &mut Known, look: &Look) -> anyhow::Result<()> {
+        let is_refused =
+            |record: &Record| record.etag.is_none() && matches!(record.standing, Standing::Rejected { .. });
+        for record in known.records.values_mut().filter(|record| is_refused(record)) {
+            let Some(etag) = look.present.get(&record.href) else { continue };
+            record.etag = Some(etag.clone());
+            if let Some(id) = self.id.filter(|_| !self.pass.options.dry_run) {
+                let record = record.clone();
+                self.pass.state.write(move |state| state.put_record(id, &record))?;
+            }
+        }
+        Ok(())
     }
 
     /// How the objects are written for this target.
@@ -149,8 +166,12 @@ impl Run<'_, '_> {
             stage.delete(deletes, on_drift, puts.len(), &mut recorder)?;
         }
         let mut mark = settle(self.pass.collection, look, &mut recorder)?;
-        if plan.hold.is_some() && !seen.unrecorded.is_empty() {
-            // No record names them: only a listing shows the next pass what is held.
+        let is_known = |record: &&Record| {
+            let standing = seen.remote.present.get(&record.href);
+            standing.is_none() || standing == record.etag.as_ref()
+        };
+        if plan.hold.is_some() && !(seen.unrecorded.is_empty() && matched.orphans.iter().all(is_known)) {
+            // No record tells what stands there: only a listing shows the next pass what is held.
             mark = Mark::default();
         }
         if !recorder.stale.is_empty() {

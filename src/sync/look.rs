@@ -121,10 +121,11 @@ impl Look {
             (None, Standing::Mirrored) => true,
             // Left alone because its UID was taken.
             (None, Standing::Foreign { .. }) => !taken.contains(&record.key),
-            (None, Standing::Rejected { .. } | Standing::Kept) => false,
+            // Refused, and stored all the same.
+            (None, Standing::Rejected { .. }) => self.present.contains_key(&record.href),
+            (None, Standing::Kept) => false,
         };
-        let mut live = known.records.values().filter(|record| record.standing != Standing::Kept);
-        live.any(drifted) || self.shows_strangers(known, &ours)
+        known.records.values().any(drifted) || self.shows_strangers(known, &ours)
     }
 
     /// Whether the objects that no subscription has recorded are others than those that were read.

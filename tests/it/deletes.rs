@@ -111,6 +111,18 @@ fn what_was_kept_lives_again_when_the_feed_has_it_again() {
 }
 
 #[test]
+fn what_was_kept_and_edited_follows_the_feed_when_that_has_it_again() {
+    let setting = mirrored("");
+    set(&setting, &ahead("stays"));
+    setting.run(&[]).exits(0);
+    setting.edit("a", "Edited");
+    setting.run(&[]).exits(0);
+    set(&setting, &(past("a") + &ahead("stays")));
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
 fn what_is_kept_does_not_count_for_the_guards() {
     let uids: Vec<String> = (0..30).map(|number| format!("e{number}")).collect();
     let whole: String = uids.iter().map(|uid| past(uid)).collect();

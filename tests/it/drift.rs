@@ -413,3 +413,16 @@ fn a_feed_that_issues_new_uids_at_every_fetch_is_not_written_again() {
     let told = setting.run(&["--json"]).exits(0).json();
     assert_eq!((setting.writes(), &told["subscriptions"][0]["renamed"]), (vec![], &2.into()));
 }
+
+#[test]
+fn what_was_edited_while_its_event_was_out_of_the_feed_follows_the_event_when_that_comes_back() {
+    let setting = watched("deletes = \"none\"");
+    setting.feed.set(feed(&["b"]));
+    setting.run(&[]).exits(0);
+    setting.edit("a", "Edited");
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Edited"));
+    setting.feed.set(feed(&["a", "b"]));
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+}

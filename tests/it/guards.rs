@@ -131,3 +131,13 @@ fn a_state_that_was_lost_does_not_open_the_gate() {
     setting.run(&[]).exits(4);
     assert_eq!(count(&setting), 30);
 }
+
+#[test]
+fn an_edit_under_a_hold_is_restored_when_the_feed_comes_back() {
+    let setting = emptied("verify = \"always\"");
+    setting.edit("e3", "Edited");
+    setting.run(&[]).exits(4);
+    setting.feed.set(feed_of(30));
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("e3").contains("SUMMARY:Event e3"));
+}

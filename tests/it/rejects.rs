@@ -138,6 +138,19 @@ fn a_rejected_change_leaves_the_old_version_in_the_calendar() {
     assert_eq!(setting.uids(), "");
 }
 
+#[test]
+fn what_the_server_refused_and_stored_all_the_same_goes_with_its_event() {
+    let setting = refusing(Answer::new(500).body("text/html", "<html>Oops</html>"));
+    setting.run(&[]).exits(3);
+    let refused = setting.asked().into_iter().rfind(|asked| asked.text().contains("UID:bad"));
+    let name = refused.unwrap().target.rsplit('/').next().unwrap().to_owned();
+    setting.dav.work(|work| work.put(&name, object("bad", "Event bad")));
+    setting.run(&["--force"]).exits(0);
+    setting.feed.set(feed(&["a", "c"]));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "a c");
+}
+
 /// Fills a calendar anew while someone else puts an object where `b` is going to stand, after the look at the calendar.
 #[track_caller]
 fn check_taken_href(meddle: fn(String) -> String, expected: &[&str]) {
