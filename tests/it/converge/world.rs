@@ -100,35 +100,42 @@ impl World {
         self.state.take().unwrap_or_else(|| open().unwrap())
     }
 
-    pub(super) fn lose_state(&self) {
+    /// Loses the state; whether there was something in it.
+    pub(super) fn lose_state(&self) -> bool {
+        let all = 0..self.mirrors.len();
+        let lost = all.map(|which| self.recorded(which).len()).sum::<usize>() > 0;
         self.state.replace(None);
         if let Some(file) = self.file() {
             let _ = std::fs::remove_file(file);
         }
+        lost
     }
 
     /// Keeps, at the n-th request from now, the state as a kill at that moment leaves it. With `kills`, nothing is written
     /// from then on, otherwise the kept state is that of an old backup.
     pub(super) fn keep_state_at(&self, at: usize, kills: bool) {
         let file = self.file().unwrap();
-        self.target.set_alarm(at, kills, move || copy(&file, &file.with_extension("kept")));
+        let mishap = if kills { "a pass is killed" } else { "the state of an old backup comes back" };
+        self.target.set_alarm(at, Some(mishap), kills, move || copy(&file, &file.with_extension("kept")));
     }
 
-    /// Turns the state back to the moment that was kept.
-    pub(super) fn turn_back(&self) {
+    /// Turns the state back to the moment that was kept; whether one was.
+    pub(super) fn turn_back(&self) -> bool {
         let file = self.file().unwrap();
         let kept = file.with_extension("kept");
-        if kept.exists() {
+        let is_kept = kept.exists();
+        if is_kept {
             self.state.replace(None);
             copy(&kept, &file);
             std::fs::remove_file(kept).unwrap();
         }
+        is_kept
     }
 
     /// Asks the next pass to stop at the n-th request from now.
     pub(super) fn stop_at(&self, at: usize) {
         let stop = self.stop.borrow().clone();
-        self.target.set_alarm(at, false, move || stop.request(15));
+        self.target.set_alarm(at, None, false, move || stop.request(15));
     }
 
     pub(super) fn pass(&self, which: usize, options: Options) -> PassReport {
@@ -147,6 +154,14 @@ impl World {
         self.target.unset_alarm();
         self.state.replace(Some(state));
         report
+    }
+
+    /// Whether the state says that something is still to be done.
+    pub(super) fn is_pending(&self, which: usize) -> bool {
+        let state = self.take_state();
+        let memory = state.memory(&sync::identity(&self.mirrors[which].subscription)).unwrap();
+        self.state.replace(Some(state));
+        memory.is_some_and(|(_, memory)| memory.pending)
     }
 
     /// What the state remembers of a subscription: UID -> whether it is mirrored.

@@ -29,6 +29,7 @@ pub(crate) struct Memory {
 
 #[derive(Default)]
 struct Inside {
+    one_uid: bool,
     objects: BTreeMap<String, (u64, Vec<u8>)>,
     /// Every change: its number is the version that it made.
     log: Vec<String>,
@@ -39,11 +40,13 @@ struct Inside {
     refused: BTreeSet<String>,
     edits: Vec<Edit>,
     requests: usize,
+    mishaps: Vec<&'static str>,
 }
 
 /// Is rung at the n-th request.
 struct Alarm {
     at: usize,
+    mishap: Option<&'static str>,
     rings: Box<dyn FnOnce() + Send>,
     /// Nothing is written any more from then on.
     cuts: bool,
@@ -54,7 +57,9 @@ struct Alarm {
 pub(crate) struct Fuse {
     pub(crate) after: usize,
     pub(crate) gets_through: bool,
-    /// So many writes are answered with an error of the server; `None`: the connection breaks, for ever.
+    /// The connection breaks; otherwise the server answers with an error.
+    pub(crate) breaks: bool,
+    /// So many writes go wrong; `None`: all from then on.
     pub(crate) lasts: Option<usize>,
 }
 
@@ -73,7 +78,7 @@ pub(crate) enum Edit {
 
 impl Memory {
     pub(crate) fn new(habits: Habits) -> Memory {
-        Memory { habits, inside: Mutex::default() }
+        Memory { habits, inside: Mutex::new(Inside { one_uid: habits.one_uid, ..Inside::default() }) }
     }
 
     /// The text of every object, by name.
@@ -97,19 +102,25 @@ impl Memory {
         let mut inside = self.inside.lock().unwrap();
         inside.requests = 0;
         if let Some(late) = std::mem::replace(&mut inside.meddler, meddler) {
-            inside.apply(&late.does);
+            inside.apply(&late.does, false);
         }
     }
 
     pub(crate) fn edit(&self, edit: &Edit) {
-        self.inside.lock().unwrap().apply(edit);
+        self.inside.lock().unwrap().apply(edit, false);
     }
 
     /// Calls `rings` before the n-th request from now; with `cuts`, nothing is written any more from then on.
-    pub(crate) fn set_alarm(&self, at: usize, cuts: bool, rings: impl FnOnce() + Send + 'static) {
+    pub(crate) fn set_alarm(
+        &self,
+        at: usize,
+        mishap: Option<&'static str>,
+        cuts: bool,
+        rings: impl FnOnce() + Send + 'static,
+    ) {
         let mut inside = self.inside.lock().unwrap();
         inside.requests = 0;
-        inside.alarm = Some(Alarm { at, rings: Box::new(rings), cuts });
+        inside.alarm = Some(Alarm { at, mishap, rings: Box::new(rings), cuts });
     }
 
     /// Nobody is called any more.
@@ -127,32 +138,48 @@ impl Memory {
         self.inside.lock().unwrap().edits.clone()
     }
 
+    /// What went wrong since the last call.
+    pub(crate) fn take_mishaps(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.inside.lock().unwrap().mishaps)
+    }
+
     fn request<T>(&self, answer: impl FnOnce(&mut Inside) -> T) -> T {
         let mut inside = self.inside.lock().unwrap();
         inside.requests += 1;
         let requests = inside.requests;
         if let Some(alarm) = inside.alarm.take_if(|alarm| alarm.at <= requests) {
             (alarm.rings)();
+            inside.mishaps.extend(alarm.mishap);
             if alarm.cuts {
-                inside.fuse = Some(Fuse { after: 0, gets_through: false, lasts: None });
+                inside.fuse = Some(Fuse { after: 0, gets_through: false, breaks: true, lasts: None });
             }
         }
         if inside.meddler.as_ref().is_some_and(|meddler| meddler.at <= inside.requests) {
             let does = inside.meddler.take().unwrap().does;
-            inside.apply(&does);
+            let amid = (!inside.writes.is_empty()).then_some("someone does something amid the writes of a pass");
+            inside.mishaps.extend(amid);
+            inside.apply(&does, true);
         }
         answer(&mut inside)
     }
 
     fn write(&self, act: impl FnOnce(&mut Inside) -> Written) -> anyhow::Result<Written> {
+        let cut = match self.habits.connections {
+            0 | 1 => "a write is cut off, with one worker",
+            _ => "a write is cut off, with several workers",
+        };
         self.request(|inside| match inside.fuse.as_mut() {
             Some(fuse) if fuse.after > 0 => {
                 fuse.after -= 1;
                 Ok(act(inside))
             }
             Some(fuse) if fuse.lasts != Some(0) => {
-                let gets_through = fuse.gets_through;
-                let breaks = fuse.lasts.is_none();
+                let Fuse { gets_through, breaks, .. } = *fuse;
+                inside.mishaps.push(match (gets_through, breaks) {
+                    (true, true) => "a write gets through and its answer does not",
+                    (false, true) => cut,
+                    (_, false) => "the server stumbles over a write",
+                });
                 fuse.lasts = fuse.lasts.map(|left| left - 1);
                 // When the connection broke, nothing else gets through until somebody mends the fuse.
                 fuse.gets_through &= !breaks;
@@ -170,7 +197,22 @@ impl Memory {
 }
 
 impl Inside {
-    fn apply(&mut self, edit: &Edit) {
+    fn apply(&mut self, edit: &Edit, in_pass: bool) {
+        let (Edit::Write(name, _) | Edit::Remove(name)) = edit;
+        let is_ours = self.objects.contains_key(name) && !name.starts_with("theirs");
+        let mishap = match (edit, is_ours, in_pass) {
+            (Edit::Write(_, text), ..) if self.one_uid && self.elsewhere(name, &String::from_utf8_lossy(text)) => {
+                return;
+            }
+            (Edit::Write(..), true, true) => Some("someone edits an object of ours during a pass"),
+            (Edit::Write(..), true, false) => Some("someone edits an object of ours"),
+            (Edit::Write(..), false, true) => Some("someone adds an object during a pass"),
+            (Edit::Write(..), false, false) => Some("someone adds an object"),
+            (Edit::Remove(_), true, true) => Some("someone deletes an object of ours during a pass"),
+            (Edit::Remove(_), true, false) => Some("someone deletes an object of ours"),
+            (Edit::Remove(_), false, _) => None,
+        };
+        self.mishaps.extend(mishap);
         self.edits.push(edit.clone());
         match edit {
             Edit::Write(name, text) => {
@@ -260,7 +302,7 @@ impl Collection for Memory {
     }
 
     fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
-        let Habits { rewrites, one_uid, .. } = self.habits;
+        let rewrites = self.habits.rewrites;
         self.write(|inside| {
             let standing = inside.entry(href.as_str()).map(|entry| entry.etag);
             let holds = match precondition {
@@ -268,13 +310,16 @@ impl Collection for Memory {
                 Precondition::Unchanged(etag) => standing.as_ref() == Some(etag),
             };
             if !holds {
+                inside.mishaps.push("a write finds another version");
                 return Written::Stale;
             }
             let mut text = String::from_utf8(text.to_vec()).unwrap();
             if inside.refused.iter().any(|refused| text.contains(refused)) {
+                inside.mishaps.push("the server refuses an object");
                 return Written::Rejected { reason: "not in this calendar".to_owned() };
             }
-            if one_uid && inside.elsewhere(href.as_str(), &text) {
+            if inside.one_uid && inside.elsewhere(href.as_str(), &text) {
+                inside.mishaps.push("a UID is taken");
                 return Written::UidTaken { href: None };
             }
             if rewrites {
