@@ -272,9 +272,6 @@ impl Run<'_, '_> {
     }
 
     fn verify_is_due(&self) -> bool {
-        if self.pass.options.full {
-            return true;
-        }
         match self.pass.subscription.verify {
             Verify::Always => true,
             Verify::Never => false,

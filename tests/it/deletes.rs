@@ -79,6 +79,16 @@ fn what_was_kept_is_read_once_and_costs_nothing_afterwards() {
 }
 
 #[test]
+fn a_feed_that_issues_new_uids_is_not_read_for_what_ended() {
+    let renamed = |uid: &str| calendar(&past("a").replace("UID:a", &format!("UID:{uid}")));
+    let setting = Setting::new(&renamed("1"), "deletes = \"future\"").mirrored();
+    setting.feed.set(renamed("2"));
+    let told = setting.run(&["--json"]).exits(0).json();
+    let is_read = setting.asked().iter().any(|asked| asked.text().contains("multiget"));
+    assert_eq!((is_read, &told["subscriptions"][0]["renamed"]), (false, &1.into()));
+}
+
+#[test]
 fn what_was_kept_is_not_restored() {
     let setting = mirrored("");
     set(&setting, &ahead("stays"));

@@ -378,17 +378,34 @@ fn a_calendar_that_was_made_anew_is_filled_again() {
     }
 }
 
-#[test]
-fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_noticed_within_a_week() {
+/// A calendar that was made anew and in which more happened since than in the old one: its tokens look like ours.
+fn outgrown() -> Setting {
     let setting = watched("");
     setting.dav.work(|work| *work = Calendar::default());
     for number in 0..9 {
         setting.dav.work(|work| work.put(&format!("{number}.ics"), object(&format!("m{number}"), "Mine")));
     }
+    setting
+}
+
+#[test]
+fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_noticed_within_a_week() {
+    let setting = outgrown();
     setting.run(&[]).exits(0);
     setting.env.later(7 * 86_400);
     setting.run(&[]).exits(0);
     assert!(setting.uids().starts_with("a b m0"), "{}", setting.uids());
+}
+
+#[test]
+fn passes_that_ask_for_changes_alone_do_not_put_that_off() {
+    let setting = outgrown();
+    setting.env.later(4 * 86_400);
+    setting.feed.set(feed(&["a", "b", "c"]));
+    setting.run(&[]).exits(0);
+    setting.env.later(4 * 86_400);
+    setting.run(&[]).exits(0);
+    assert!(setting.uids().starts_with("a b c m0"), "{}", setting.uids());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One bad event is one bad event; and writes whose outcome nobody knows.
 
+use crate::env::subscription;
 use crate::fake::dav::Refusal;
 use crate::fake::dav_answer::{error, unexpandable, unsupported};
 use crate::fake::dav_store::Calendar;
@@ -123,6 +124,18 @@ fn a_rejected_event_is_tried_again_when_it_changes_with_full_and_after_a_week() 
     assert_eq!(setting.writes(), ["PUT 415"]);
     setting.dav.switch(|switches| switches.refusals = vec![]);
     setting.run(&["--full"]).exits(0);
+    assert_eq!(setting.uids(), "a bad c");
+}
+
+#[test]
+fn a_rejected_event_is_tried_again_when_the_settings_change() {
+    let setting = refusing(bad());
+    setting.run(&[]).exits(3);
+    setting.dav.switch(|switches| switches.refusals = vec![]);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "a c");
+    setting.configure(&subscription(&setting.feed.url(), "calendars/alice/work/", "attendees = \"strip\""));
+    setting.run(&[]).exits(0);
     assert_eq!(setting.uids(), "a bad c");
 }
 
