@@ -113,10 +113,7 @@ impl Story {
         let meddled = !self.plot.trusts && self.dice.one_in(2) && self.meddle();
         if self.dice.one_in(2) {
             let breaks = !self.plot.refuses || self.dice.one_in(2);
-            let lasts = match breaks {
-                true => self.dice.one_in(2).then_some(1),
-                false => Some(1 + self.dice.at(3)),
-            };
+            let lasts = if breaks { self.dice.one_in(2).then_some(1) } else { Some(1 + self.dice.at(3)) };
             // A write of ours whose answer was lost looks like an edit, and an edit that is kept keeps its UID from others.
             let gets_through = self.dice.one_in(2) && !(self.plot.keeps && self.plot.shares);
             let fuse = Fuse { after: self.dice.at(8), gets_through, breaks, lasts };
