@@ -48,7 +48,7 @@ pub(super) fn look(
     everything: bool,
     now: Timestamp,
 ) -> anyhow::Result<Look> {
-    let everything = everything || known.has_untold();
+    let everything = everything || known.has_untold() || known.has_freed();
     if !everything && proves_nothing_changed(&mark, memory, now) {
         return Ok(Look { mark, present: known.present(), listed: false });
     }
@@ -99,6 +99,21 @@ impl Known {
         self.records.values().any(|record| record.etag.is_none() && record.standing == Standing::Mirrored)
     }
 
+    /// Whether a UID was left to its owner and nobody is known to have it any more. When another subscription released
+    /// its object to whoever edited it, that still stands there, and only a listing shows it.
+    fn has_freed(&self) -> bool {
+        let taken = self.taken();
+        let is_freed =
+            |record: &Record| matches!(record.standing, Standing::Foreign { .. }) && !taken.contains(&record.key);
+        self.records.values().any(is_freed)
+    }
+
+    /// The UIDs that others have, as far as the state knows.
+    fn taken(&self) -> HashSet<&Key> {
+        let foreign = self.foreign.iter().filter_map(|(_, _, key)| key.as_ref());
+        foreign.chain(self.others.iter().map(|(_, _, key)| key)).collect()
+    }
+
     /// What stands in the target according to the state.
     fn present(&self) -> HashMap<Href, Etag> {
         let ours = self.records.values().filter_map(|record| Some((record.href.clone(), record.etag.clone()?)));
@@ -113,8 +128,7 @@ impl Look {
     /// read: it may hold a UID that the feed is going to bring, or have set one free.
     pub(super) fn shows_drift(&self, known: &Known) -> bool {
         let ours: HashSet<&Href> = known.records.values().map(|record| &record.href).collect();
-        let foreign = known.foreign.iter().filter_map(|(_, _, key)| key.as_ref());
-        let taken: HashSet<&Key> = foreign.chain(known.others.iter().map(|(_, _, key)| key)).collect();
+        let taken = known.taken();
         let drifted = |record: &Record| match (&record.etag, &record.standing) {
             (Some(etag), _) => self.present.get(&record.href) != Some(etag),
             // Written, but nobody could tell in which version it stands there, if it still does.

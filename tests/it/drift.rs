@@ -47,6 +47,18 @@ fn an_edited_object_whose_event_leaves_the_feed_is_deleted_or_released_for_good(
 }
 
 #[test]
+fn what_was_released_stays_released_when_edits_are_no_longer_kept() {
+    let setting = watched("on_drift = \"keep\"");
+    setting.edit("a", "Edited");
+    setting.feed.set(feed(&["b"]));
+    setting.run(&[]).exits(0);
+    setting.configure(&subscription(&setting.feed.url(), "calendars/alice/work/", ""));
+    setting.run(&[]).exits(0);
+    setting.run(&["--full"]).exits(0);
+    assert!(setting.uids() == "a b" && setting.text_of("a").contains("SUMMARY:Edited"));
+}
+
+#[test]
 fn a_released_object_follows_its_event_when_that_comes_back() {
     let setting = watched("on_drift = \"keep\"");
     setting.edit("a", "Edited");
@@ -178,6 +190,23 @@ fn two_feeds_in_one_calendar_do_not_disturb_each_other() {
     setting.run(&[]).exits(0);
     setting.run(&[]).exits(0);
     assert_eq!(setting.methods(), ["PROPFIND"; 2]);
+}
+
+#[test]
+fn a_uid_that_another_subscription_released_is_not_doubled() {
+    let keys = "verify = \"always\"\non_drift = \"keep\"";
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["a", "b"])));
+    let second = subscription(&other.url(), "work", keys).replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", keys) + &second));
+    setting.run(&["other"]).exits(0);
+    setting.run(&["work"]).exits(3);
+    setting.edit("a", "Edited");
+    setting.run(&["work"]).exits(0);
+    other.set(feed(&["b"]));
+    setting.run(&["other"]).exits(0);
+    setting.feed.set(feed(&["a", "c"]));
+    setting.run(&["work"]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b c", vec!["PUT 201".to_owned()]));
 }
 
 /// Mirrors a feed into a calendar in which the UID `a` stands under a foreign name.
