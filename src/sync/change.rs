@@ -159,7 +159,7 @@ impl Run<'_, '_> {
             progress: self.pass.progress,
         };
         let on_drift = self.pass.subscription.on_drift;
-        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, &seen.kept, self.report);
+        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, seen, self.report);
         plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
         stage.put(puts, &mut recorder)?;
         if recorder.stale.is_empty() {

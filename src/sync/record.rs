@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::look::Seen;
 use super::wanted::Matched;
 use crate::model::{Etag, Href, Key, Record, Standing, Stored, Written};
 use crate::plan::Op;
@@ -26,8 +27,8 @@ pub(super) struct Recorder<'a> {
     pub(super) id: Id,
     pub(super) now: Timestamp,
     pub(super) matched: &'a Matched<'a>,
-    /// What is recorded of objects that stay after they left the feed.
-    pub(super) kept: &'a HashMap<Href, Record>,
+    /// What the look found, and what is recorded of objects that stay after they left the feed.
+    pub(super) seen: &'a Seen,
     pub(super) report: &'a mut PassReport,
     /// What this pass left at each href that it wrote to: to recognise our own writes when settling.
     pub(super) written: HashMap<Href, Left>,
@@ -43,11 +44,11 @@ impl<'a> Recorder<'a> {
         id: Id,
         now: Timestamp,
         matched: &'a Matched<'a>,
-        kept: &'a HashMap<Href, Record>,
+        seen: &'a Seen,
         report: &'a mut PassReport,
     ) -> Recorder<'a> {
         let written = HashMap::new();
-        Recorder { state, id, now, matched, kept, report, written, stale: Vec::new(), faulted: Vec::new() }
+        Recorder { state, id, now, matched, seen, report, written, stale: Vec::new(), faulted: Vec::new() }
     }
 
     /// Carries out a step that sends nothing.
@@ -61,7 +62,7 @@ impl<'a> Recorder<'a> {
                 self.report.adopted += u64::from(*adopted);
                 self.put(key, href, Some(etag), |record| record.server_hash = *server_hash)
             }
-            Op::Keep { href, .. } => self.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
+            Op::Keep { href, .. } => self.seen.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
             Op::Forget { key } => self.forget(key),
             Op::Leave { key, reason } => {
                 let refused = self.refused(key, reason);
@@ -154,7 +155,9 @@ impl<'a> Recorder<'a> {
         let Some(wanted) = self.matched.wanted(key) else {
             return Ok(());
         };
-        let standing_etag = wanted.record.and_then(|record| record.etag.clone());
+        // Without a record, what stands there was found under our href.
+        let recorded = wanted.record.and_then(|record| record.etag.as_ref());
+        let standing_etag = recorded.or_else(|| self.seen.remote.present.get(&wanted.href)).cloned();
         let etag = standing_etag.filter(|_| !matches!(standing, Standing::Foreign { .. }));
         let record = self.matched.record(wanted, wanted.href.clone(), etag, standing);
         self.write(record)

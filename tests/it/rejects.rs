@@ -164,6 +164,18 @@ fn what_the_server_refused_and_stored_all_the_same_goes_with_its_event() {
     assert_eq!(setting.uids(), "a c");
 }
 
+#[test]
+fn a_rejected_change_of_an_object_whose_record_was_lost_leaves_no_object_behind() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    setting.env.forget_state();
+    setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "Worse", answer: bad() }]);
+    setting.feed.set(calendar(&(event("a", "Worse") + &event("b", "Event b"))));
+    setting.run(&[]).exits(3);
+    setting.feed.set(feed(&["b"]));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "b");
+}
+
 /// Fills a calendar anew while someone else puts an object where `b` is going to stand, after the look at the calendar.
 #[track_caller]
 fn check_taken_href(meddle: fn(String) -> String, expected: &[&str]) {
