@@ -88,8 +88,13 @@ impl Env {
         ];
         let moved: Vec<String> = MOMENTS.iter().map(|column| format!("{column} = {column} - {seconds}")).collect();
         let sql = format!("UPDATE subscription SET {}; UPDATE record SET since = since - {seconds};", moved.join(", "));
+        self.change_state(&sql);
+    }
+
+    /// Changes the state as these statements say.
+    pub(crate) fn change_state(&self, sql: &str) {
         let state = rusqlite::Connection::open(self.state()).expect("a state");
-        state.execute_batch(&sql).expect("moments");
+        state.execute_batch(sql).expect("statements");
     }
 
     /// The program with these arguments, ready to run.

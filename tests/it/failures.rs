@@ -191,3 +191,14 @@ fn two_subscriptions_of_which_one_fails_for_now_are_75_and_the_other_is_mirrored
     setting.run(&[]).exits(75);
     assert_eq!(setting.uids(), "a");
 }
+
+#[test]
+fn a_server_that_fails_on_a_delete_fails_the_pass_and_the_delete_is_made_up_for() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    setting.feed.set(feed(&["a"]));
+    setting.dav.switch(|switches| switches.fail_from_write = Some(1));
+    setting.run(&[]).exits(75);
+    setting.dav.switch(|switches| switches.fail_from_write = None);
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), "a");
+}

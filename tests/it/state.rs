@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use crate::env::{Env, subscription};
 use crate::fake::feed::Feed;
-use crate::setting::{Setting, feed};
+use crate::setting::{Setting, feed, feed_of};
 
 #[test]
 fn another_subscription_is_mirrored_while_a_run_is_held_up() {
@@ -104,4 +104,28 @@ fn a_renamed_subscription_goes_on_where_it_was() {
     assert!(ran.stdout.contains("job: 1 created, 1 deleted; 1 unchanged"), "{ran}");
     let status = setting.env.run(&["status"]).exits(0).stdout;
     assert!(status.starts_with("job: in order\n") && !status.contains("work:"), "{status}");
+}
+
+#[test]
+fn a_state_that_was_lost_costs_one_look_at_every_object_and_no_write() {
+    let setting = Setting::new(&feed_of(250), "");
+    // As Radicale and Xandikos write it.
+    setting.dav.switch(|switches| {
+        switches.rewrites = Some(|text| text.replace("DTSTART:", "DTSTART;VALUE=DATE-TIME:"));
+    });
+    setting.run(&[]).exits(0);
+    setting.env.forget_state();
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.writes(), [""; 0]);
+}
+
+#[test]
+fn a_state_of_another_form_of_ours_is_compared_with_the_calendar_once() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    setting.env.change_state("UPDATE subscription SET form = 0");
+    for compares in [true, false] {
+        setting.feed.set(feed(if compares { &["a", "b", "c"] } else { &["a", "b"] }));
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.asked().iter().any(|asked| asked.text().contains("multiget")), compares);
+    }
 }
