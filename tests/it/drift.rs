@@ -87,6 +87,7 @@ fn an_object_that_is_edited_just_before_its_deletion_is_deleted_or_released() {
         });
         setting.run(&[]).exits(0);
         assert_eq!(setting.uids(), uids, "{keys}");
+        setting.configure(&subscription(&setting.feed.url(), "calendars/alice/work/", ""));
         setting.run(&["--full"]).exits(0);
         assert_eq!(setting.uids(), uids, "{keys}");
     }
