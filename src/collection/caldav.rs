@@ -264,6 +264,10 @@ impl Collection for Caldav {
         })
     }
 
+    fn address(&self) -> Option<String> {
+        lock(&self.opened).as_ref().map(|opened| opened.url.canonical())
+    }
+
     fn mark(&self) -> anyhow::Result<Mark> {
         self.with_calendar(|opened| self.look(opened))
     }

@@ -57,6 +57,10 @@ impl Collection for Vdir {
         Ok(Abilities { connections: 1, needs_schedule_agent: false, components: Vec::new() })
     }
 
+    fn address(&self) -> Option<String> {
+        self.path.canonicalize().ok().map(|path| format!("dir:{}", path.display()))
+    }
+
     fn mark(&self) -> anyhow::Result<Mark> {
         Ok(Mark::default())
     }

@@ -1,9 +1,10 @@
 //! `run`: a pass over each subscription that is asked for, several side by side.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::Context;
@@ -45,6 +46,7 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
             asked: ad_hoc || !arguments.names.is_empty(),
         },
         progress: Progress::new(output.shows_progress()),
+        claimed: Mutex::default(),
     };
     let jobs = config.jobs;
     if !arguments.dry_run {
@@ -78,6 +80,42 @@ struct Runner {
     wait: bool,
     options: Options,
     progress: Progress,
+    /// The addresses of calendars whose locks this run has.
+    claimed: Mutex<HashSet<String>>,
+}
+
+/// The lock of the calendar that a pass found: one writer per calendar (`reference/servers.md` §0 rule 4), however the
+/// configuration writes it. It is the last lock that a pass takes, and it has one at a time, so that no two passes can
+/// wait for each other.
+struct Claim<'a> {
+    runner: &'a Runner,
+    held: Mutex<Option<(String, Lock)>>,
+}
+
+impl Claim<'_> {
+    fn take(&self, address: &str) -> anyhow::Result<()> {
+        if unpoisoned(&self.held).as_ref().is_some_and(|(held, _)| held == address) {
+            return Ok(());
+        }
+        self.give_back();
+        let lock = self.runner.claim(address)?;
+        *unpoisoned(&self.held) = Some((address.to_owned(), lock));
+        Ok(())
+    }
+
+    fn give_back(&self) {
+        if let Some((address, lock)) = unpoisoned(&self.held).take() {
+            let mut claimed = unpoisoned(&self.runner.claimed);
+            drop(lock);
+            claimed.remove(&address);
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.give_back();
+    }
 }
 
 impl Runner {
@@ -127,6 +165,7 @@ impl Runner {
 
     fn locked(&self, subscription: &Subscription) -> anyhow::Result<PassReport> {
         let locks = if self.options.dry_run { None } else { Some(self.lock(subscription)?) };
+        let claim = Claim { runner: self, held: Mutex::default() };
         let pair = self.ends.pair(subscription)?;
         let bar = self.progress.of(&subscription.name);
         let mut report = sync::pass(&Pass {
@@ -138,11 +177,12 @@ impl Runner {
             zone: &self.zone,
             options: self.options,
             progress: &|done, total| bar.show(done, total),
+            claim: &|address| claim.take(address),
         });
         if !self.options.dry_run {
             pair.remember(&self.state)?;
         }
-        drop(locks);
+        drop((claim, locks));
         let traffic = pair.traffic();
         report.requests = traffic.requests;
         report.bytes_sent = traffic.bytes_sent;
@@ -150,8 +190,8 @@ impl Runner {
         Ok(report)
     }
 
-    /// Locks the subscription and its target: one writer per calendar (`reference/servers.md` §0 rule 4). The locks hold
-    /// among the runs that share a state folder, and only there.
+    /// Locks the subscription, and its target as it is written in the configuration. The locks hold among the runs that
+    /// share a state folder, and only there.
     fn lock(&self, subscription: &Subscription) -> anyhow::Result<[Lock; 2]> {
         Ok([
             self.lock_one(&format!("subscription {}", subscription.name))?,
@@ -160,17 +200,44 @@ impl Runner {
     }
 
     fn lock_one(&self, what: &str) -> anyhow::Result<Lock> {
-        let name = ics::sha256(&[what.as_bytes()]).to_string();
-        let path = self.locks.join(name.get(..16).unwrap_or_default());
+        let path = self.lock_file(what);
         if self.wait {
             return files::wait_for_lock(&path, &self.stop);
         }
-        files::lock(&path)?.ok_or_else(|| {
-            let thing = what.split(' ').next().unwrap_or_default();
-            let text = format!("another run is working on the same {thing}; --wait waits for it");
-            fault(Kind::Locked, text)
-        })
+        files::lock(&path)?.ok_or_else(|| in_use(what.split(' ').next().unwrap_or_default()))
     }
+
+    fn lock_file(&self, what: &str) -> PathBuf {
+        let name = ics::sha256(&[what.as_bytes()]).to_string();
+        self.locks.join(name.get(..16).unwrap_or_default())
+    }
+
+    /// Locks the calendar at an address. A pass of this very run that has it will be done soon, and is waited for.
+    fn claim(&self, address: &str) -> anyhow::Result<Lock> {
+        let path = self.lock_file(&format!("address {address}"));
+        loop {
+            let mut claimed = unpoisoned(&self.claimed);
+            if !claimed.contains(address) {
+                if let Some(lock) = files::lock(&path)? {
+                    claimed.insert(address.to_owned());
+                    return Ok(lock);
+                }
+                if !self.wait {
+                    return Err(in_use("target"));
+                }
+            }
+            drop(claimed);
+            files::pause_for_lock(&self.stop)?;
+        }
+    }
+}
+
+fn in_use(thing: &str) -> anyhow::Error {
+    fault(Kind::Locked, format!("another run is working on the same {thing}; --wait waits for it"))
+}
+
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The subscriptions with their places, those of one target behind each other: it takes one writer at a time.

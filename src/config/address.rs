@@ -128,8 +128,10 @@ impl TargetAddress {
     /// absolute path of the folder.
     pub fn canonical(&self) -> String {
         match (self, self.url()) {
-            (_, Some(url)) => url.reveal().to_owned(),
-            (TargetAddress::Calendar { server, target }, None) => format!("{} {target}", server.url.reveal()),
+            (_, Some(url)) => url.canonical(),
+            (TargetAddress::Calendar { server, target }, None) => {
+                format!("{} {target}", server.url.as_collection().canonical())
+            }
             (TargetAddress::Folder(path), None) => format!("dir:{}", path.display()),
         }
     }

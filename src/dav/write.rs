@@ -90,6 +90,10 @@ fn refusal(method: &'static str, base: &Url, response: &Response) -> anyhow::Res
         412 => Ok(Written::Stale),
         // Radicale and Xandikos, where the calendar is missing (`reference/servers.md` §1).
         409 => Err(gone(base)),
+        // An object that is locked or kept by the server; without rights on the whole calendar nothing else succeeds.
+        403 if method == "DELETE" && !body.names(xml::NEED_PRIVILEGES) && !response.is_html() => {
+            Ok(Written::Faulted { reason: reason() })
+        }
         400 | 413 | 415 => Ok(Written::Rejected { reason: reason() }),
         // Between us and the server, nobody has judged the object: a stopped PHP, a database locked for a minute.
         501..=504 | 507 => Err(trouble(&Request::new(method, base.clone()), response)),

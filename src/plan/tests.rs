@@ -103,7 +103,7 @@ impl Case {
     }
 
     fn found(mut self, name: &str, version: &str, content: u8, same: bool) -> Case {
-        let found = Found { etag: etag(version), key: Some(key("u")), hash: hash(content), same, ended: false };
+        let found = Found { etag: etag(version), key: Some(key("u")), hash: hash(content), same, ended: false, intended: false };
         self.remote.found.insert(Href::new(name), found);
         self.standing(name, version)
     }

@@ -169,6 +169,7 @@ fn step(step: &Step) -> String {
         Op::Note { .. } => ("=", "only the record changes".to_owned()),
         Op::Rename { from, .. } => ("=", format!("came as UID {} before", shortened(&from.uid))),
         Op::Keep { .. } => ("=", "left the feed after it had ended, and stays".to_owned()),
+        Op::Hold { .. } => ("=", "left the feed; its deletion is held".to_owned()),
         Op::Forget { .. } => ("=", "is gone from the target too".to_owned()),
         Op::Leave { reason, .. } | Op::Reject { reason, .. } => ("!", reason.clone()),
     };

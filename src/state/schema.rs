@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::error::{Kind, fault};
 
 /// In order; the number of a migration is its place, counted from one.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/001.sql"), include_str!("migrations/002.sql")];
 
 /// Applies what is missing, each migration in its own transaction. A file of a newer program is refused.
 pub(super) fn migrate(connection: &Connection) -> anyhow::Result<()> {

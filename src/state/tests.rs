@@ -37,6 +37,8 @@ fn memory() -> Memory {
             said_at: moment(9),
         }),
         held: Some(Hold { deletes: 4, reason: "r".to_owned(), said_at: moment(10) }),
+        last_written: Some(Href::new("a%40b.ics")),
+        address: text("http://h/c/"),
     }
 }
 

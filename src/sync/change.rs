@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::look::{Judge, Known, Look, Reading, Seen, look, read};
+use super::look::{Judge, Known, Look, Reading, Seen, look, look_at_all, read};
 use super::record::{Left, Recorder};
 use super::settle::settle;
 use super::wanted::Matched;
@@ -12,9 +12,9 @@ use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
 use crate::ics::{self, Feed, Form};
 use crate::memory::Memory;
-use crate::model::{Etag, Href, Mark, Precondition, Record, Written};
-use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, RETRY_REJECTED, plan};
-use crate::state::{ForeignObject, Id};
+use crate::model::{Etag, Href, Mark, Precondition, Record, Standing, Written};
+use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, RETRY_REJECTED, Wanted, plan};
+use crate::state::{ForeignObject, Id, Intent};
 use crate::time::Timestamp;
 
 /// What a settled pass leaves for the next one.
@@ -23,6 +23,8 @@ pub(super) struct Changes {
     pub(super) mark: Mark,
     /// Whether everything was listed.
     pub(super) listed: bool,
+    /// Where the object stands that was written last; `None` when nothing was.
+    pub(super) last_written: Option<Href>,
     /// When the earliest rejected object is tried again.
     pub(super) retry_rejected_at: Option<Timestamp>,
 }
@@ -64,7 +66,7 @@ impl Run<'_, '_> {
         let matched = Matched::new(feed, &known.records, name, &source, self.form(false));
         let plan = self.plan(&matched, &Seen::default());
         self.show(&plan, &matched, &known)?;
-        Ok(Changes { mark: Mark::default(), listed: false, retry_rejected_at: None })
+        Ok(Changes { mark: Mark::default(), listed: false, last_written: None, retry_rejected_at: None })
     }
 
     fn round(
@@ -74,6 +76,7 @@ impl Run<'_, '_> {
         seen: Option<Look>,
         everything: bool,
     ) -> anyhow::Result<Round> {
+        self.rounds += 1;
         let collection = self.pass.collection;
         let known = self.known()?;
         let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
@@ -81,7 +84,7 @@ impl Run<'_, '_> {
         let matched = Matched::new(feed, &known.records, name, &source, form);
         let look = match seen {
             Some(look) => look,
-            None => look(collection, collection.mark()?, self.memory, &known, everything, self.started)?,
+            None => look(collection, collection.mark()?, &self.memory, &known, everything, self.started)?,
         };
         let distrusts_hashes = self.memory.form.is_some_and(|form| form != FORM);
         let judge = |text: &[u8]| ics::end_of_last_occurrence(text, self.pass.zone).had_ended(self.started);
@@ -91,7 +94,14 @@ impl Run<'_, '_> {
             compare_all: distrusts_hashes,
             had_ended: judges.then_some(&judge as &Judge<'_>),
         };
-        let seen = read(collection, &look, &known, &matched, &what)?;
+        let (look, seen) = match read(collection, &look, &known, &matched, &what)? {
+            Some(seen) => (look, seen),
+            None => {
+                let look = look_at_all(collection, look.mark)?;
+                let seen = read(collection, &look, &known, &matched, &what)?.unwrap_or_default();
+                (look, seen)
+            }
+        };
         let plan = self.plan(&matched, &seen);
         self.report.held.clone_from(&plan.hold);
         // What an earlier round wrote stands there unchanged for this one.
@@ -99,7 +109,8 @@ impl Run<'_, '_> {
         self.report.unchanged = untouched(&matched, &plan).saturating_sub(before);
         if self.pass.options.dry_run {
             self.show(&plan, &matched, &known)?;
-            return Ok(Round::Settled(Changes { mark: look.mark, listed: look.listed, retry_rejected_at: None }));
+            let Look { mark, listed, .. } = look;
+            return Ok(Round::Settled(Changes { mark, listed, last_written: None, retry_rejected_at: None }));
         }
         self.carry_out(&plan, &look, &seen, &known, &matched)
     }
@@ -129,7 +140,7 @@ impl Run<'_, '_> {
         known: &Known,
         matched: &Matched<'_>,
     ) -> anyhow::Result<Round> {
-        let id = self.begin(plan, seen, known)?;
+        let id = self.begin(plan, seen, known, matched)?;
         // Asked again, without a request: by now the round trip is known, and with it how many connections help.
         let connections = self.open()?.connections;
         let writes: Vec<&Op> = plan.ops.iter().filter(|op| op.is_write()).collect();
@@ -142,11 +153,13 @@ impl Run<'_, '_> {
             progress: self.pass.progress,
         };
         let on_drift = self.pass.subscription.on_drift;
-        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, &seen.kept, self.report);
+        let (records, kept) = (&known.records, &seen.kept);
+        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, records, kept, self.report);
+        recorder.is_last_round = self.rounds > 1;
         plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
         stage.put(puts, &mut recorder)?;
         if recorder.stale.is_empty() {
-            stage.delete(deletes, on_drift, puts.len(), &mut recorder)?;
+            stage.delete(puts, deletes, on_drift, &mut recorder)?;
         }
         let mut mark = settle(self.pass.collection, look, &mut recorder)?;
         if plan.hold.is_some() && !seen.unrecorded.is_empty() {
@@ -158,24 +171,30 @@ impl Run<'_, '_> {
         }
         let rejected = self.pass.state.read(move |state| state.earliest_rejection(id))?;
         let retry_rejected_at = rejected.map(|at| at.plus(RETRY_REJECTED));
-        Ok(Round::Settled(Changes { mark, listed: look.listed, retry_rejected_at }))
+        let last_written = recorder.last_written;
+        Ok(Round::Settled(Changes { mark, listed: look.listed, last_written, retry_rejected_at }))
     }
 
     /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
     /// settled one.
-    fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known) -> anyhow::Result<Id> {
+    fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known, matched: &Matched<'_>) -> anyhow::Result<Id> {
         let identity = identity(self.pass.subscription);
         let writes = plan.ops.iter().any(Op::is_write);
         self.began |= writes;
-        let foreign: Vec<ForeignObject> =
-            seen.foreign.iter().cloned().chain(released(plan, &seen.remote.present, known)).collect();
+        let released = released(plan, &seen.remote.present, known).chain(left_alone(plan, seen));
+        let foreign: Vec<ForeignObject> = seen.foreign.iter().cloned().chain(released).collect();
         let old: HashSet<_> = known.foreign.iter().collect();
         let foreign_changed = old.len() != foreign.len() || foreign.iter().any(|object| !old.contains(object));
         let foreign = foreign_changed.then_some(foreign);
         let memory = writes.then(|| Memory { pending: true, ..self.memory.clone() });
+        let intents = match self.pass.subscription.on_drift {
+            OnDrift::Keep => intents(plan, matched),
+            OnDrift::Restore => Vec::new(),
+        };
         let id = self.pass.state.write(move |state| {
             let id = state.subscription(&identity)?;
             memory.map_or(Ok(()), |memory| state.remember(id, &memory))?;
+            state.add_intents(id, &intents)?;
             foreign.map_or(Ok(()), |foreign| state.set_foreign_objects(id, &foreign))?;
             Ok(id)
         })?;
@@ -187,17 +206,45 @@ impl Run<'_, '_> {
     }
 }
 
+/// What the writes of a plan are to leave behind. An edit that is kept could not be told from a write of ours of which no
+/// answer came.
+fn intents(plan: &Plan, matched: &Matched<'_>) -> Vec<Intent> {
+    let intent = |op: &Op| match op {
+        Op::Create { key, href, .. } | Op::Update { key, href, .. } => {
+            Some((href.clone(), Some(matched.wanted(key)?.sent_hash)))
+        }
+        Op::Delete { href, .. } => Some((href.clone(), None)),
+        _ => None,
+    };
+    plan.ops.iter().filter_map(intent).collect()
+}
+
+/// Objects under our prefix that nothing tells us to touch. They need not be read again.
+fn left_alone<'a>(plan: &'a Plan, seen: &'a Seen) -> impl Iterator<Item = ForeignObject> + 'a {
+    let touched: HashSet<&Href> = plan.ops.iter().filter_map(Op::href).collect();
+    // What a guard holds back is to be found again.
+    let left = seen.unrecorded.iter().filter(move |href| plan.hold.is_none() && !touched.contains(href));
+    left.filter_map(|href| {
+        let found = seen.remote.found.get(href)?;
+        Some((href.clone(), found.etag.clone(), found.key.clone()))
+    })
+}
+
 /// Objects that the plan leaves to whoever edited them.
-fn released(plan: &Plan, present: &HashMap<Href, Etag>, known: &Known) -> Vec<ForeignObject> {
+fn released<'a>(
+    plan: &'a Plan,
+    present: &'a HashMap<Href, Etag>,
+    known: &'a Known,
+) -> impl Iterator<Item = ForeignObject> + 'a {
     let forgotten = plan.ops.iter().filter_map(|op| match op {
         Op::Forget { key } => known.records.get(key),
         _ => None,
     });
-    let standing = |record: &Record| {
+    let standing = |record: &'a Record| {
         let etag = present.get(&record.href)?.clone();
         Some((record.href.clone(), etag, Some(record.key.clone())))
     };
-    forgotten.filter_map(standing).collect()
+    forgotten.filter_map(standing)
 }
 
 /// Objects of the feed that no step is about.
@@ -229,6 +276,24 @@ impl Stage<'_> {
         faulted.iter().try_for_each(|(op, reason)| op.key().map_or(Ok(()), |key| recorder.reject(key, reason)))
     }
 
+    /// Whether the server takes a write at this moment: of an object that it took in this pass, else of one that stands
+    /// there unchanged.
+    fn still_works(&self, puts: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
+        if self.still_writes(puts, recorder)? {
+            return Ok(true);
+        }
+        let as_it_is = |record: &&Record| {
+            let is_plain = record.standing == Standing::Mirrored && record.server_hash.is_none();
+            is_plain && !recorder.written.contains_key(&record.href)
+        };
+        let untouched = self.matched.wanted.iter().find_map(|wanted| {
+            let record = wanted.record.filter(as_it_is).filter(|record| record.sent_hash == wanted.sent_hash)?;
+            Some((wanted, record.href.clone(), record.etag.clone()?))
+        });
+        let Some((wanted, href, etag)) = untouched else { return Ok(false) };
+        self.put_again(wanted, &href, etag, recorder)
+    }
+
     /// Whether the server takes an object once more that it took in this pass. A server that began to fail midway would
     /// otherwise get all later objects rejected.
     fn still_writes(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
@@ -240,6 +305,16 @@ impl Stage<'_> {
             _ => None,
         });
         let Some((wanted, href, etag)) = taken else { return Ok(false) };
+        self.put_again(wanted, href, etag, recorder)
+    }
+
+    fn put_again(
+        &self,
+        wanted: &Wanted<'_>,
+        href: &Href,
+        etag: Etag,
+        recorder: &mut Recorder<'_>,
+    ) -> anyhow::Result<bool> {
         match self.executor.collection.put(href, &self.matched.text(wanted), &Precondition::Unchanged(etag))? {
             Written::Done { etag } => recorder.put(wanted.key, href, etag.as_ref(), |_| {}).map(|()| true),
             _ => Ok(false),
@@ -247,27 +322,40 @@ impl Stage<'_> {
     }
 
     /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the
-    /// same, otherwise it is released to whoever changed it.
-    fn delete(&self, ops: &[&Op], on_drift: OnDrift, done: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+    /// same, otherwise it is released to whoever changed it. What the server refuses to delete while it works otherwise
+    /// is left there and named.
+    fn delete(
+        &self,
+        puts: &[&Op],
+        ops: &[&Op],
+        on_drift: OnDrift,
+        recorder: &mut Recorder<'_>,
+    ) -> anyhow::Result<()> {
+        let done = puts.len();
         self.send(ops, done, recorder)?;
-        if let Some((_, reason)) = recorder.faulted.pop() {
-            return Err(fault(Kind::Unavailable, reason));
-        }
-        let stale: HashSet<_> = recorder.stale.drain(..).collect();
-        let changed = ops.iter().filter(|op| op.key().is_some_and(|key| stale.contains(key)));
-        let mut again = Vec::new();
-        for op in changed {
-            let Op::Delete { key: Some(key), href, .. } = op else { continue };
+        let stale: HashSet<Href> = recorder.stale.drain(..).collect();
+        let mut again: Vec<Op> = recorder.faulted.drain(..).map(|(op, _)| op).collect();
+        for op in ops {
+            let Op::Delete { key, href, .. } = op else { continue };
+            if !stale.contains(href) {
+                continue;
+            }
             let standing = self.executor.collection.read(std::slice::from_ref(href))?.pop();
-            match standing {
-                Some(stored) if on_drift == OnDrift::Restore => {
-                    again.push(Op::Delete { key: Some(key.clone()), href: href.clone(), etag: stored.etag });
+            match (standing, key) {
+                (Some(stored), _) if on_drift == OnDrift::Restore => {
+                    again.push(Op::Delete { key: key.clone(), href: href.clone(), etag: stored.etag });
                 }
-                Some(stored) => recorder.release(key, &stored)?,
-                None => recorder.note(&Op::Forget { key: key.clone() })?,
+                (Some(stored), _) => recorder.release(key.as_ref(), &stored)?,
+                (None, Some(key)) => recorder.note(&Op::Forget { key: key.clone() })?,
+                (None, None) => {}
             }
         }
-        self.send(&again.iter().collect::<Vec<_>>(), done + ops.len(), recorder)
+        self.send(&again.iter().collect::<Vec<_>>(), done + ops.len() - again.len(), recorder)?;
+        let faulted = std::mem::take(&mut recorder.faulted);
+        if let Some((_, reason)) = faulted.first().filter(|_| !self.still_works(puts, recorder).unwrap_or(false)) {
+            return Err(fault(Kind::Unavailable, reason.clone()));
+        }
+        faulted.iter().try_for_each(|(op, reason)| recorder.cannot_delete(op, reason))
     }
 
     fn send(&self, ops: &[&Op], before: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {

@@ -6,13 +6,15 @@ use super::wanted::Matched;
 use crate::collection::Collection;
 use crate::ics::{self, Identified};
 use crate::memory::Memory;
-use crate::model::{Changes, Etag, Href, Key, Mark, Record, Standing, Stored};
-use crate::plan::{Found, Remote};
-use crate::state::{ForeignObject, OthersObject};
+use crate::model::{Changes, Entry, Etag, Href, Key, Mark, Record, Standing, Stored};
+use crate::plan::{Found, Remote, is_judged};
+use crate::state::{ForeignObject, Intent, OthersObject};
 use crate::time::{DAY, Timestamp};
 
 /// Every object is listed anew after this many seconds, whatever marks and deltas say: on sabre a reader between two
-/// concurrent writers can miss a change for ever (`reference/servers.md` §5).
+/// concurrent writers can miss a change for ever (`reference/servers.md` §5). Besides, sabre tells two calendars at one
+/// address apart by nothing but the number of changes that each has seen: one that was made anew and has seen just as
+/// many as ours has the mark that we remember, and is noticed by this listing, or when an object of ours is updated.
 const LIST_EVERY: u64 = 7 * DAY;
 /// Objects are read, compared and let go in portions of this size, so that memory stays bounded.
 const PORTION: usize = 200;
@@ -26,6 +28,8 @@ pub(super) struct Known {
     pub(super) foreign: Vec<ForeignObject>,
     /// Objects that other subscriptions have recorded.
     pub(super) others: Vec<OthersObject>,
+    /// What a pass that was cut off was about to do.
+    pub(super) intents: HashSet<Intent>,
 }
 
 /// What stands in the target, and since when that is known.
@@ -37,6 +41,8 @@ pub(super) struct Look {
     pub(super) present: HashMap<Href, Etag>,
     /// Whether everything was listed, not only what changed.
     pub(super) listed: bool,
+    /// Stands there in this version, if what changed was told of this very calendar.
+    pub(super) canary: Option<Entry>,
 }
 
 /// Looks with as few requests as the marks allow. `mark` is the collection's present one.
@@ -50,7 +56,7 @@ pub(super) fn look(
 ) -> anyhow::Result<Look> {
     let everything = everything || known.has_untold();
     if !everything && proves_nothing_changed(&mark, memory, now) {
-        return Ok(Look { mark, present: known.present(), listed: false });
+        return Ok(Look { mark, present: known.present(), ..Look::default() });
     }
     if !everything
         && was_listed_lately(memory, now)
@@ -58,8 +64,13 @@ pub(super) fn look(
     {
         return Ok(look);
     }
+    look_at_all(collection, mark)
+}
+
+/// Lists everything. `mark` was asked for before.
+pub(super) fn look_at_all(collection: &dyn Collection, mark: Mark) -> anyhow::Result<Look> {
     let present = collection.list()?.into_iter().map(|entry| (entry.href, entry.etag)).collect();
-    Ok(Look { mark, present, listed: true })
+    Ok(Look { mark, present, listed: true, canary: None })
 }
 
 /// Whether the collection's present mark proves that the target is as the records say.
@@ -83,6 +94,8 @@ fn look_at_changes(
     let Changes::Since { changed, gone, sync_token } = collection.changes(since)? else {
         return Ok(None);
     };
+    let told = changed.iter().map(|entry| &entry.href).chain(&gone).collect();
+    let canary = known.canary(memory.last_written.as_ref(), &told);
     let mut present = known.present();
     for href in &gone {
         present.remove(href);
@@ -90,7 +103,8 @@ fn look_at_changes(
     for entry in changed {
         present.insert(entry.href, entry.etag);
     }
-    Ok(Some(Look { mark: Mark { ctag: mark.ctag.clone(), sync_token: Some(sync_token) }, present, listed: false }))
+    let mark = Mark { ctag: mark.ctag.clone(), sync_token: Some(sync_token) };
+    Ok(Some(Look { mark, present, listed: false, canary }))
 }
 
 impl Known {
@@ -106,9 +120,28 @@ impl Known {
         let others = self.others.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
         others.chain(foreign).chain(ours).collect()
     }
+
+    /// An object of ours of which a delta says nothing, so that it must stand as the record says: the one written last,
+    /// for that is the first to be missing from a calendar that came back from a backup, else any.
+    ///
+    /// sabre answers a token of a calendar that was made anew, or came back from a backup, and has outgrown the old one,
+    /// with changes of the new one alone (`reference/servers.md` §5, `reference/peers.md` S22).
+    fn canary(&self, last_written: Option<&Href>, told: &HashSet<&Href>) -> Option<Entry> {
+        let is_silent = |record: &&Record| record.standing != Standing::Kept && !told.contains(&record.href);
+        let silent = self.records.values().filter(is_silent);
+        let standing = silent.filter_map(|record| Some((&record.href, record.etag.as_ref()?)));
+        let (href, etag) = standing.min_by_key(|(href, _)| (Some(*href) != last_written, *href))?;
+        Some(Entry { href: href.clone(), etag: etag.clone() })
+    }
 }
 
 impl Look {
+    /// Whether what changed was told of this very calendar, as one more request shows if there is need of it.
+    pub(super) fn is_borne_out(&self, collection: &dyn Collection) -> anyhow::Result<bool> {
+        let Some(canary) = &self.canary else { return Ok(true) };
+        Ok(collection.read(std::slice::from_ref(&canary.href))?.iter().any(|stored| canary.is(stored)))
+    }
+
     /// Whether something that is ours, or looks like ours, is not as the records say, or a foreign object is not as it was
     /// read: it may hold a UID that the feed is going to bring, or have set one free.
     pub(super) fn shows_drift(&self, known: &Known) -> bool {
@@ -121,7 +154,7 @@ impl Look {
             (None, Standing::Mirrored) => true,
             // Left alone because its UID was taken.
             (None, Standing::Foreign { .. }) => !taken.contains(&record.key),
-            (None, Standing::Rejected { .. } | Standing::Kept) => false,
+            (None, _) => false,
         };
         let mut live = known.records.values().filter(|record| record.standing != Standing::Kept);
         live.any(drifted) || self.shows_strangers(known, &ours)
@@ -162,14 +195,15 @@ pub(super) struct Reading<'a> {
 }
 
 /// Reads what must be read to decide: drifted objects of ours, unrecorded ones under our prefix, foreign ones that are
-/// new, and foreign ones whose UID the feed wants to create.
+/// new, and foreign ones whose UID the feed wants to create. `None`: the canary is dead, so what the look says is not of
+/// this calendar.
 pub(super) fn read(
     collection: &dyn Collection,
     look: &Look,
     known: &Known,
     matched: &Matched<'_>,
     what: &Reading<'_>,
-) -> anyhow::Result<Seen> {
+) -> anyhow::Result<Option<Seen>> {
     let records: HashMap<&Href, &Record> = known.records.values().map(|record| (&record.href, record)).collect();
     let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, _, key)| (href, key)).collect();
     let cached: HashMap<&Href, &ForeignObject> = known.foreign.iter().map(|object| (&object.0, object)).collect();
@@ -188,7 +222,7 @@ pub(super) fn read(
         let record = records.get(href);
         let orphan = record.filter(|record| matched.wanted_of(record).is_none());
         let is_known = record.is_some_and(|record| record.etag.as_ref() == Some(etag)) && !what.compare_all;
-        let is_judged = orphan.is_none() || what.had_ended.is_none();
+        let is_judged = what.had_ended.is_none() || orphan.is_none_or(|record| is_judged(record));
         // What was kept once stays as it is, whoever changes it.
         if (is_known && is_judged) || orphan.is_some_and(|record| record.standing == Standing::Kept) {
             continue;
@@ -212,25 +246,38 @@ pub(super) fn read(
         }
     }
     seen.unrecorded.sort();
+    // The canary rides along with what is read anyway.
+    let passenger = look.canary.as_ref().map(|canary| &canary.href).filter(|href| !to_read.contains(href));
+    to_read.extend(passenger.cloned());
     to_read.sort();
+    let mut is_borne_out = look.canary.is_none();
     seen.remote.present.clone_from(&look.present);
+    seen.remote.taken_away = known.intents.iter().filter(|(_, hash)| hash.is_none()).map(|(href, _)| href.clone()).collect();
     for portion in to_read.chunks(PORTION) {
         for stored in collection.read(portion)? {
+            is_borne_out |= look.canary.as_ref().is_some_and(|canary| canary.is(&stored));
+            if passenger == Some(&stored.href) {
+                continue;
+            }
             let record = records.get(&stored.href).copied();
             let ours = is_ours(&stored.href);
-            let key = seen.take(&stored, record, matched, what.had_ended.filter(|_| ours));
+            let key = seen.take(&stored, record, matched, known, what.had_ended.filter(|_| ours));
             if !ours {
                 seen.take_foreign(&stored, key, what.prefix);
             }
         }
     }
+    if !is_borne_out {
+        return Ok(None);
+    }
     // What was listed but could not be read is gone by now.
-    let gone: Vec<&Href> = to_read.iter().filter(|href| !seen.remote.found.contains_key(href)).collect();
-    for href in gone {
+    let is_gone = |href: &&Href| !seen.remote.found.contains_key(href) && Some(*href) != passenger;
+    let gone: Vec<Href> = to_read.iter().filter(is_gone).cloned().collect();
+    for href in &gone {
         seen.remote.present.remove(href);
         seen.unrecorded.retain(|unrecorded| unrecorded != href);
     }
-    Ok(seen)
+    Ok(Some(seen))
 }
 
 impl Seen {
@@ -240,6 +287,7 @@ impl Seen {
         stored: &Stored,
         record: Option<&Record>,
         matched: &Matched<'_>,
+        known: &Known,
         had_ended: Option<&Judge<'_>>,
     ) -> Option<Key> {
         let identified = ics::identify(&stored.text);
@@ -260,7 +308,8 @@ impl Seen {
                 (stored.href.clone(), Record { etag, standing: Standing::Kept, ..record })
             }));
         }
-        let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same, ended };
+        let intended = known.intents.contains(&(stored.href.clone(), Some(hash)));
+        let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same, ended, intended };
         self.remote.present.insert(stored.href.clone(), stored.etag.clone());
         self.remote.found.insert(stored.href.clone(), found);
         key

@@ -26,13 +26,19 @@ pub(super) struct Recorder<'a> {
     pub(super) id: Id,
     pub(super) now: Timestamp,
     pub(super) matched: &'a Matched<'a>,
+    /// What was recorded before.
+    pub(super) records: &'a HashMap<Key, Record>,
     /// What is recorded of objects that stay after they left the feed.
     pub(super) kept: &'a HashMap<Href, Record>,
     pub(super) report: &'a mut PassReport,
     /// What this pass left at each href that it wrote to: to recognise our own writes when settling.
     pub(super) written: HashMap<Href, Left>,
-    /// Objects of which the target has another version than we thought.
-    pub(super) stale: Vec<Key>,
+    /// Where the target has another version than we thought.
+    pub(super) stale: Vec<Href>,
+    /// No further round follows in this pass.
+    pub(super) is_last_round: bool,
+    /// Where the object stands that was written last.
+    pub(super) last_written: Option<Href>,
     /// Objects on which the server failed.
     pub(super) faulted: Vec<(Op, String)>,
 }
@@ -43,11 +49,24 @@ impl<'a> Recorder<'a> {
         id: Id,
         now: Timestamp,
         matched: &'a Matched<'a>,
+        records: &'a HashMap<Key, Record>,
         kept: &'a HashMap<Href, Record>,
         report: &'a mut PassReport,
     ) -> Recorder<'a> {
-        let written = HashMap::new();
-        Recorder { state, id, now, matched, kept, report, written, stale: Vec::new(), faulted: Vec::new() }
+        Recorder {
+            state,
+            id,
+            now,
+            matched,
+            records,
+            kept,
+            report,
+            written: HashMap::new(),
+            stale: Vec::new(),
+            is_last_round: false,
+            last_written: None,
+            faulted: Vec::new(),
+        }
     }
 
     /// Carries out a step that sends nothing.
@@ -62,6 +81,10 @@ impl<'a> Recorder<'a> {
                 self.put(key, href, Some(etag), |record| record.server_hash = *server_hash)
             }
             Op::Keep { href, .. } => self.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
+            Op::Hold { key, .. } => {
+                let held = self.records.get(key).map(|record| Record { standing: Standing::Doomed, ..record.clone() });
+                held.map_or(Ok(()), |record| self.write(record))
+            }
             Op::Forget { key } => self.forget(key),
             Op::Leave { key, reason } => {
                 let refused = self.refused(key, reason);
@@ -80,11 +103,13 @@ impl<'a> Recorder<'a> {
             (Op::Create { key, href, restores }, Written::Done { etag }) => {
                 self.report.created += 1;
                 self.report.restored += u64::from(*restores);
+                self.last_written = Some(href.clone());
                 self.put(key, href, etag.as_ref(), |_| {})
             }
             (Op::Update { key, href, restores, .. }, Written::Done { etag }) => {
                 self.report.updated += 1;
                 self.report.restored += u64::from(restores.is_some());
+                self.last_written = Some(href.clone());
                 self.put(key, href, etag.as_ref(), |record| record.restored_hash = *restores)
             }
             (Op::Delete { key, href, .. }, Written::Done { .. }) => {
@@ -94,17 +119,15 @@ impl<'a> Recorder<'a> {
             }
             // Steps that send nothing have no outcome.
             (_, Written::Done { .. }) => Ok(()),
+            (Op::Create { key, .. } | Op::Update { key, .. }, Written::UidTaken { .. }) if self.is_last_round => {
+                self.reject(key, "the server says that this UID stands in another object of the calendar")
+            }
             (op, Written::Stale | Written::UidTaken { .. }) => {
-                self.stale.extend(op.key().cloned());
+                self.stale.extend(op.href().cloned());
                 Ok(())
             }
-            (op, Written::Rejected { reason }) => match op.key() {
-                Some(key) if !matches!(op, Op::Delete { .. }) => self.reject(key, &reason),
-                _ => {
-                    self.faulted.push((op.clone(), reason));
-                    Ok(())
-                }
-            },
+            (Op::Create { key, .. } | Op::Update { key, .. }, Written::Rejected { reason }) => self.reject(key, &reason),
+            (op, Written::Rejected { reason }) => self.cannot_delete(op, &reason),
             (op, Written::Faulted { reason }) => {
                 self.faulted.push((op.clone(), reason));
                 Ok(())
@@ -119,11 +142,33 @@ impl<'a> Recorder<'a> {
         self.put_unwritten(key, Standing::Rejected { reason: reason.to_owned(), at: self.now })
     }
 
-    /// Leaves an object to whoever edited it. It keeps its href, so it is remembered as foreign.
-    pub(super) fn release(&mut self, key: &Key, stored: &Stored) -> anyhow::Result<()> {
-        let (id, object) = (self.id, (stored.href.clone(), stored.etag.clone(), Some(key.clone())));
-        self.state.write(move |state| state.add_foreign_object(id, &object))?;
-        self.forget(key)
+    /// The server does not delete an object. It is remembered with the reason; what has no record is left for good.
+    pub(super) fn cannot_delete(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
+        let Op::Delete { key, href, etag } = op else { return Ok(()) };
+        let record = key.as_ref().and_then(|key| self.records.get(key));
+        let reason = format!("it left the feed, but the server does not delete it: {reason}");
+        let uid = key.as_ref().map_or(href.as_str(), |key| &key.uid).to_owned();
+        let summary = record.map(|record| record.summary.clone()).unwrap_or_default();
+        self.report.rejected.push(Refused { uid, summary, reason: reason.clone() });
+        match record {
+            Some(record) => {
+                let standing = Standing::Undeletable { reason, at: self.now };
+                self.write(Record { etag: Some(etag.clone()), standing, ..record.clone() })
+            }
+            None => self.leave(href, etag, key.as_ref()),
+        }
+    }
+
+    /// Leaves an object to whoever edited it.
+    pub(super) fn release(&mut self, key: Option<&Key>, stored: &Stored) -> anyhow::Result<()> {
+        self.leave(&stored.href, &stored.etag, key)?;
+        key.map_or(Ok(()), |key| self.forget(key))
+    }
+
+    /// What is left alone keeps its href, so it is remembered as foreign.
+    fn leave(&mut self, href: &Href, etag: &Etag, key: Option<&Key>) -> anyhow::Result<()> {
+        let (id, object) = (self.id, (href.clone(), etag.clone(), key.cloned()));
+        self.state.write(move |state| state.add_foreign_object(id, &object))
     }
 
     fn refused(&self, key: &Key, reason: &str) -> Refused {

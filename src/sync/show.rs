@@ -50,7 +50,7 @@ impl Run<'_, '_> {
             Op::Delete { .. } => report.deleted += 1,
             Op::Rename { .. } => report.renamed += 1,
             Op::Note { adopted, .. } => report.adopted += u64::from(*adopted),
-            Op::Keep { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => {}
+            Op::Keep { .. } | Op::Hold { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => {}
         }
     }
 }

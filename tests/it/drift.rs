@@ -3,7 +3,7 @@
 use crate::env::subscription;
 use crate::fake::dav_store::Calendar;
 use crate::fake::feed::Feed;
-use crate::setting::{Setting, calendar, event, feed, object};
+use crate::setting::{Setting, calendar, event, feed, object, value};
 
 /// A mirrored calendar that every pass looks at.
 fn watched(keys: &str) -> Setting {
@@ -78,6 +78,49 @@ fn an_object_that_is_edited_just_before_its_deletion_is_deleted_or_released() {
         setting.run(&["--full"]).exits(0);
         assert_eq!(setting.uids(), uids, "{keys}");
     }
+}
+
+/// Mirrors `a` and `b` with kept edits, then runs with a feed on a server that takes the first write and is gone before it
+/// says so; then with another feed on the server that is back.
+#[track_caller]
+fn check_lost_answer(lost: String, next: String, uids: &str, title: &str) {
+    let setting = Setting::new(&feed(&["a", "b"]), "on_drift = \"keep\"").mirrored();
+    setting.feed.set(lost);
+    setting.dav.take();
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (Some(1), Some(2)));
+    setting.env.run(&["run"]).exits(75);
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (None, None));
+    assert_eq!(setting.dav.take_writes().len(), 3, "two of the first pass and the lost one");
+    setting.feed.set(next);
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), uids);
+    assert_eq!(value(&setting.text_of(&uids[..1]), "SUMMARY:"), title);
+    setting.run(&["--full"]).exits(0);
+    assert_eq!(setting.writes(), [""; 0]);
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_is_no_edit_of_somebody_else() {
+    let changed = || calendar(&(event("a", "New") + &event("b", "Event b")));
+    check_lost_answer(changed(), feed(&["b"]), "b", "Event b");
+    check_lost_answer(changed(), feed(&["a", "b"]), "a b", "Event a");
+    check_lost_answer(changed(), changed(), "a b", "New");
+    check_lost_answer(feed(&["a", "b", "c"]), feed(&["a", "b"]), "a b", "Event a");
+    check_lost_answer(feed(&["b"]), feed(&["a", "b"]), "a b", "Event a");
+}
+
+#[test]
+fn an_edit_after_a_write_whose_answer_was_lost_is_kept() {
+    let setting = Setting::new(&feed(&["a", "b"]), "on_drift = \"keep\"").mirrored();
+    setting.feed.set(calendar(&(event("a", "New") + &event("b", "Event b"))));
+    setting.dav.take();
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (Some(1), Some(2)));
+    setting.env.run(&["run"]).exits(75);
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (None, None));
+    setting.edit("a", "Edited");
+    setting.feed.set(feed(&["b"]));
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), "a b");
 }
 
 #[test]
@@ -338,6 +381,24 @@ fn what_the_first_subscription_adopted_is_not_taken_over_by_the_second() {
 }
 
 #[test]
+fn of_two_subscriptions_that_write_one_calendar_in_two_ways_the_first_keeps_the_uid() {
+    for spelling in ["work", "/dav.php/calendars/alice/work", "calendars/alice/w%6frk/", "URL"] {
+        let setting = Setting::new(&feed(&["a"]), "");
+        let other = Feed::start(calendar(&(event("a", "Other's") + &event("b", "Event b"))));
+        setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
+        let spelling = spelling.replace("URL", setting.dav.calendar_url("work").trim_end_matches('/'));
+        let second = subscription(&other.url(), &spelling, "on_conflict = \"adopt\"");
+        let second = second.replace("\"work\"\nsource", "\"other\"\nsource");
+        setting.configure(&(subscription(&setting.feed.url(), "calendars/alice/work/", "") + &second));
+        setting.run(&["work"]).exits(0);
+        let ran = setting.run(&["other"]).exits(3);
+        assert!(ran.stderr.contains("another subscription has put this UID into the calendar"), "{spelling}: {ran}");
+        setting.run(&[]).exits(0);
+        assert!(setting.uids() == "a b" && setting.text_of("a").contains("SUMMARY:Event a"), "{spelling}");
+    }
+}
+
+#[test]
 fn two_feeds_in_one_calendar_delete_only_their_own() {
     let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])));
     let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
@@ -378,17 +439,69 @@ fn a_calendar_that_was_made_anew_is_filled_again() {
     }
 }
 
-#[test]
-fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_noticed_within_a_week() {
-    let setting = watched("");
+/// Makes the calendar anew; somebody puts objects of their own into it until it has seen more changes than the old one.
+fn make_anew(setting: &Setting) {
     setting.dav.work(|work| *work = Calendar::default());
     for number in 0..9 {
         setting.dav.work(|work| work.put(&format!("{number}.ics"), object(&format!("m{number}"), "Mine")));
     }
+}
+
+#[test]
+fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_noticed_at_the_next_look() {
+    let setting = watched("");
+    make_anew(&setting);
     setting.run(&[]).exits(0);
-    setting.env.later(7 * 86_400);
-    setting.run(&[]).exits(0);
+    // The canary rides along in the first multiget.
+    assert_eq!(
+        setting.methods(),
+        ["PROPFIND", "REPORT", "REPORT", "PROPFIND", "REPORT", "PUT", "PUT", "REPORT"],
+        "look, changes, read; list, read, write, settle"
+    );
     assert!(setting.uids().starts_with("a b m0"), "{}", setting.uids());
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.methods(), ["PROPFIND"]);
+}
+
+#[test]
+fn a_calendar_that_was_made_anew_is_noticed_too_when_nothing_in_it_is_new() {
+    let setting = watched("");
+    setting.dav.work(|work| work.put("mine.ics", object("m", "Mine")));
+    setting.run(&[]).exits(0);
+    setting.dav.work(|work| *work = Calendar::default());
+    (0..9).for_each(|_| drop(setting.dav.work(|work| work.put("mine.ics", object("m", "Mine")))));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.methods()[..4], ["PROPFIND", "REPORT", "GET", "PROPFIND"]);
+    assert_eq!(setting.uids(), "a b m");
+}
+
+#[test]
+fn a_calendar_that_was_made_anew_is_noticed_by_a_pass_with_another_feed() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    make_anew(&setting);
+    setting.feed.set(feed(&["a", "b", "c"]));
+    setting.run(&[]).exits(0);
+    assert!(setting.uids().starts_with("a b c m0"), "{}", setting.uids());
+}
+
+#[test]
+fn a_calendar_that_came_back_from_a_backup_and_outgrew_itself_misses_what_was_written_last() {
+    let setting = watched("");
+    let backup = setting.dav.work(|work| work.clone());
+    setting.feed.set(feed(&["a", "b", "c"]));
+    setting.run(&[]).exits(0);
+    setting.dav.work(|work| *work = backup);
+    (0..9).for_each(|_| drop(setting.dav.work(|work| work.put("mine.ics", object("m", "Mine")))));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "a b c m");
+}
+
+#[test]
+fn an_edit_costs_one_read_however_doubtful_the_changes_are() {
+    let setting = watched("");
+    setting.edit("a", "Edited");
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.methods(), ["PROPFIND", "REPORT", "REPORT", "PUT", "REPORT"]);
 }
 
 #[test]

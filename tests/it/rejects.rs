@@ -256,3 +256,98 @@ fn a_server_that_falls_silent_at_any_request_is_made_up_for_by_the_next_pass() {
     // Side by side, for the program repeats lost requests patiently.
     std::thread::scope(|scope| (0..requests).for_each(|limit| drop(scope.spawn(move || check(limit)))));
 }
+
+#[test]
+fn an_event_that_becomes_a_task_takes_its_place() {
+    for one_uid in [false, true] {
+        let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+        setting.dav.switch(|switches| switches.one_uid = one_uid);
+        setting.feed.set(calendar(&(event("a", "Task").replace("VEVENT", "VTODO") + &event("b", "Event b"))));
+        setting.run(&[]).exits(0);
+        assert!(setting.uids() == "a b" && setting.text_of("a").contains("BEGIN:VTODO"), "{one_uid}");
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.writes(), [""; 0], "{one_uid}");
+    }
+}
+
+#[test]
+fn an_event_and_a_task_of_one_uid_do_not_keep_a_server_busy_that_takes_each_uid_once() {
+    let both = calendar(&(event("a", "Event a") + &event("a", "Task").replace("VEVENT", "VTODO") + &event("b", "b")));
+    let setting = Setting::new(&both, "");
+    setting.dav.switch(|switches| switches.one_uid = true);
+    let ran = setting.run(&[]).exits(3);
+    assert!(ran.stderr.contains("this UID stands in another object"), "{ran}");
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b", vec![]));
+}
+
+#[test]
+fn a_uid_that_comes_back_after_it_was_changed_is_another_event() {
+    for one_uid in [false, true] {
+        let setting = Setting::new(&calendar(&event("old", "Event a")), "").mirrored();
+        setting.dav.switch(|switches| switches.one_uid = one_uid);
+        setting.feed.set(calendar(&event("new", "Event a")));
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.writes(), [""; 0]);
+        setting.feed.set(calendar(&(event("new", "Event a") + &event("old", "Event b"))));
+        setting.run(&[]).exits(0);
+        let titles = || setting.dav.work(|work| work.texts().join("").matches("SUMMARY:Event ").count());
+        assert_eq!((setting.writes(), titles()), (vec!["PUT 201".to_owned()], 2), "{one_uid}");
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.writes(), [""; 0], "{one_uid}");
+        setting.env.forget_state();
+        setting.run(&[]).exits(0);
+        setting.run(&["--full"]).exits(0);
+        assert_eq!((setting.writes(), titles()), (vec![], 2), "{one_uid}");
+    }
+}
+
+/// A server that does not delete the event `bad`, which has left the feed with others.
+fn not_deleting(answer: Answer, keys: &str) -> Setting {
+    let setting = Setting::new(&feed(&["a", "bad", "c", "d"]), keys).mirrored();
+    setting.dav.switch(|switches| switches.undeletable = vec![Refusal { text: "UID:bad", answer }]);
+    setting.feed.set(feed(&["d"]));
+    setting
+}
+
+#[test]
+fn an_event_that_the_server_does_not_delete_is_named_and_keeps_no_other() {
+    let forbidden = Answer { status: 403, ..error("DAV\\Exception\\Forbidden", "This event is locked", "") };
+    let broken = Answer::new(500).body("text/html", "<html>Oops</html>");
+    for (answer, reason) in [(forbidden, "This event is locked"), (broken, "answered 500"), (bad(), "Validation")] {
+        let setting = not_deleting(answer, "");
+        let ran = setting.run(&[]).exits(3);
+        assert!(ran.stderr.contains("“Event bad” (UID bad)") && ran.stderr.contains(reason), "{ran}");
+        assert_eq!(setting.uids(), "bad d");
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.writes(), [""; 0]);
+        let status = setting.env.run(&["status"]).exits(0).stdout;
+        assert!(status.contains(reason), "{status}");
+        setting.env.later(WEEK + 60);
+        setting.dav.switch(|switches| switches.undeletable = vec![]);
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), "d");
+    }
+}
+
+#[test]
+fn an_event_that_the_server_did_not_delete_is_mirrored_again_when_it_comes_back() {
+    let setting = not_deleting(bad(), "");
+    setting.run(&[]).exits(3);
+    setting.feed.set(calendar(&(event("bad", "New") + &event("d", "Event d"))));
+    setting.run(&[]).exits(0);
+    assert!(setting.uids() == "bad d" && setting.text_of("bad").contains("SUMMARY:New"));
+    let status = setting.env.run(&["status"]).exits(0).stdout;
+    assert!(status.starts_with("work: in order\n"), "{status}");
+}
+
+#[test]
+fn a_server_that_deletes_nothing_fails_the_pass_and_is_asked_again() {
+    let setting = Setting::new(&feed(&["a", "b", "c"]), "").mirrored();
+    setting.feed.set(feed(&["c"]));
+    setting.dav.switch(|switches| switches.fail_from_write = Some(1));
+    setting.run(&[]).exits(75);
+    setting.dav.switch(|switches| switches.fail_from_write = None);
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), "c");
+}

@@ -23,7 +23,7 @@ pub(crate) enum Login {
     Nobody,
 }
 
-/// A body that the server refuses, if it holds the text.
+/// An object that the server refuses, if it holds the text.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub text: &'static str,
@@ -55,6 +55,10 @@ pub(crate) struct Switches {
     pub poisoned: Vec<&'static str>,
     /// Objects that the server refuses.
     pub refusals: Vec<Refusal>,
+    /// Objects that the server does not delete.
+    pub undeletable: Vec<Refusal>,
+    /// Each UID is taken once, as Radicale does.
+    pub one_uid: bool,
     /// The connection breaks at this write (the first is 1), before it is done.
     pub drop_before_write: Option<usize>,
     /// The connection breaks at this write, after it is done.
@@ -110,6 +114,8 @@ impl Dav {
                 full: false,
                 poisoned: Vec::new(),
                 refusals: Vec::new(),
+                undeletable: Vec::new(),
+                one_uid: false,
                 drop_before_write: None,
                 drop_after_write: None,
                 fail_from_write: None,

@@ -118,6 +118,9 @@ fn put(calendar: &mut Calendar, switches: &Switches, asked: &Asked, name: &str) 
     if let Some(refusal) = hindrance(calendar, switches, asked, name).or_else(|| invalid(switches, asked)) {
         return refusal;
     }
+    if switches.one_uid && stands_elsewhere(calendar, &asked.text(), name) {
+        return with_status(409, error("DAV\\Exception\\Conflict", "", "<cal:no-uid-conflict/>"));
+    }
     let answer = Answer::new(if is_new { 201 } else { 204 });
     let sent = asked.text();
     let repaired = repair(&sent);
@@ -135,7 +138,17 @@ fn delete(calendar: &mut Calendar, switches: &Switches, asked: &Asked, name: &st
     if let Some(refusal) = hindrance(calendar, switches, asked, name) {
         return refusal;
     }
+    let text = calendar.objects.get(name).map(|object| String::from_utf8_lossy(&object.text)).unwrap_or_default();
+    if let Some(refusal) = switches.undeletable.iter().find(|refusal| text.contains(refusal.text)) {
+        return refusal.answer.clone();
+    }
     if calendar.delete(name) { Answer::new(204) } else { not_found(name) }
+}
+
+fn stands_elsewhere(calendar: &Calendar, text: &str, name: &str) -> bool {
+    let uid = |text: &str| text.lines().find_map(|line| line.strip_prefix("UID:")).map(str::to_owned);
+    let mut others = calendar.objects.keys().filter(|other| *other != name);
+    others.any(|other| uid(&calendar.text(other)) == uid(text))
 }
 
 /// Why a write cannot be, whatever it writes.
