@@ -90,7 +90,7 @@ fn refusal(method: &'static str, base: &Url, response: &Response) -> anyhow::Res
         412 => Ok(Written::Stale),
         // Radicale and Xandikos, where the calendar is missing (`reference/servers.md` §1).
         409 => Err(gone(base)),
-        // An object that is locked or kept by the server; without rights on the whole calendar nothing else succeeds.
+        // Of an object that is locked. Without the right to delete, no other deletion succeeds.
         403 if method == "DELETE" && !body.names(xml::NEED_PRIVILEGES) && !response.is_html() => {
             Ok(Written::Faulted { reason: reason() })
         }

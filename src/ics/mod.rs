@@ -32,6 +32,7 @@ pub use compare::{differing, same};
 pub use describe::shortened;
 pub use hash::sha256;
 pub use href::{href, href_prefix, is_made_by_us};
+pub use identity::substitute_uid;
 pub use occurrence::{End, end_of_last_occurrence};
 pub use write::{Attendees, Form};
 

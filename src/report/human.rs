@@ -167,6 +167,7 @@ fn step(step: &Step) -> String {
         Op::Delete { .. } => ("-", String::new()),
         Op::Note { adopted: true, .. } => ("=", "stands there already".to_owned()),
         Op::Note { .. } => ("=", "only the record changes".to_owned()),
+        Op::Rename { from, to } if from.uid == to.uid => ("=", format!("was a {} before", from.component.as_str())),
         Op::Rename { from, .. } => ("=", format!("came as UID {} before", shortened(&from.uid))),
         Op::Keep { .. } => ("=", "left the feed after it had ended, and stays".to_owned()),
         Op::Hold { .. } => ("=", "left the feed; its deletion is held".to_owned()),

@@ -12,8 +12,8 @@ use crate::error::{Kind, fault, kind_of};
 use crate::execute::{Executor, stopped};
 use crate::ics::{self, Feed, Form};
 use crate::memory::Memory;
-use crate::model::{Etag, Href, Mark, Precondition, Record, Standing, Written};
-use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, RETRY_REJECTED, Wanted, plan};
+use crate::model::{Etag, Href, Mark, Precondition, Record, Written};
+use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, RETRY_REJECTED, plan};
 use crate::state::{ForeignObject, Id, Intent};
 use crate::time::Timestamp;
 
@@ -159,7 +159,7 @@ impl Run<'_, '_> {
         plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
         stage.put(puts, &mut recorder)?;
         if recorder.stale.is_empty() {
-            stage.delete(puts, deletes, on_drift, &mut recorder)?;
+            stage.delete(deletes, on_drift, puts.len(), &mut recorder)?;
         }
         let mut mark = settle(self.pass.collection, look, &mut recorder)?;
         if plan.hold.is_some() && !seen.unrecorded.is_empty() {
@@ -276,24 +276,6 @@ impl Stage<'_> {
         faulted.iter().try_for_each(|(op, reason)| op.key().map_or(Ok(()), |key| recorder.reject(key, reason)))
     }
 
-    /// Whether the server takes a write at this moment: of an object that it took in this pass, else of one that stands
-    /// there unchanged.
-    fn still_works(&self, puts: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
-        if self.still_writes(puts, recorder)? {
-            return Ok(true);
-        }
-        let as_it_is = |record: &&Record| {
-            let is_plain = record.standing == Standing::Mirrored && record.server_hash.is_none();
-            is_plain && !recorder.written.contains_key(&record.href)
-        };
-        let untouched = self.matched.wanted.iter().find_map(|wanted| {
-            let record = wanted.record.filter(as_it_is).filter(|record| record.sent_hash == wanted.sent_hash)?;
-            Some((wanted, record.href.clone(), record.etag.clone()?))
-        });
-        let Some((wanted, href, etag)) = untouched else { return Ok(false) };
-        self.put_again(wanted, &href, etag, recorder)
-    }
-
     /// Whether the server takes an object once more that it took in this pass. A server that began to fail midway would
     /// otherwise get all later objects rejected.
     fn still_writes(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
@@ -305,16 +287,6 @@ impl Stage<'_> {
             _ => None,
         });
         let Some((wanted, href, etag)) = taken else { return Ok(false) };
-        self.put_again(wanted, href, etag, recorder)
-    }
-
-    fn put_again(
-        &self,
-        wanted: &Wanted<'_>,
-        href: &Href,
-        etag: Etag,
-        recorder: &mut Recorder<'_>,
-    ) -> anyhow::Result<bool> {
         match self.executor.collection.put(href, &self.matched.text(wanted), &Precondition::Unchanged(etag))? {
             Written::Done { etag } => recorder.put(wanted.key, href, etag.as_ref(), |_| {}).map(|()| true),
             _ => Ok(false),
@@ -322,16 +294,9 @@ impl Stage<'_> {
     }
 
     /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the
-    /// same, otherwise it is released to whoever changed it. What the server refuses to delete while it works otherwise
+    /// same, otherwise it is released to whoever changed it. What the server does not delete although it deletes others
     /// is left there and named.
-    fn delete(
-        &self,
-        puts: &[&Op],
-        ops: &[&Op],
-        on_drift: OnDrift,
-        recorder: &mut Recorder<'_>,
-    ) -> anyhow::Result<()> {
-        let done = puts.len();
+    fn delete(&self, ops: &[&Op], on_drift: OnDrift, done: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
         self.send(ops, done, recorder)?;
         let stale: HashSet<Href> = recorder.stale.drain(..).collect();
         let mut again: Vec<Op> = recorder.faulted.drain(..).map(|(op, _)| op).collect();
@@ -350,12 +315,28 @@ impl Stage<'_> {
                 (None, None) => {}
             }
         }
-        self.send(&again.iter().collect::<Vec<_>>(), done + ops.len() - again.len(), recorder)?;
+        let done = done + ops.len();
+        self.send(&again.iter().collect::<Vec<_>>(), done - again.len(), recorder)?;
         let faulted = std::mem::take(&mut recorder.faulted);
-        if let Some((_, reason)) = faulted.first().filter(|_| !self.still_works(puts, recorder).unwrap_or(false)) {
+        if let Some((_, reason)) = faulted.first().filter(|_| !self.still_deletes(ops, recorder).unwrap_or(false)) {
             return Err(fault(Kind::Unavailable, reason.clone()));
         }
+        let again: Vec<&Op> = faulted.iter().map(|(op, _)| op).collect();
+        self.send(&again, done - again.len(), recorder)?;
+        let faulted = std::mem::take(&mut recorder.faulted);
         faulted.iter().try_for_each(|(op, reason)| recorder.cannot_delete(op, reason))
+    }
+
+    /// Whether the server deletes things at this moment: it did so in this pass, and still does not stumble over what is
+    /// gone since.
+    fn still_deletes(&self, ops: &[&Op], recorder: &Recorder<'_>) -> anyhow::Result<bool> {
+        let is_gone = |href: &Href| recorder.written.get(href) == Some(&Left::Nothing);
+        let gone = ops.iter().find_map(|op| match op {
+            Op::Delete { href, etag, .. } if is_gone(href) => Some((href, etag)),
+            _ => None,
+        });
+        let Some((href, etag)) = gone else { return Ok(false) };
+        Ok(!matches!(self.executor.collection.delete(href, etag)?, Written::Faulted { .. }))
     }
 
     fn send(&self, ops: &[&Op], before: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {

@@ -73,7 +73,7 @@ impl<'a> Recorder<'a> {
     pub(super) fn note(&mut self, op: &Op) -> anyhow::Result<()> {
         match op {
             Op::Rename { from, .. } => {
-                self.report.renamed += 1;
+                self.report.renamed += u64::from(op.key().is_some_and(|to| to.uid != from.uid));
                 self.rename(op, from)
             }
             Op::Note { key, href, etag, server_hash, adopted } => {

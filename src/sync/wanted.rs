@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::ics::{self, Feed, Form, Object};
-use crate::model::{Etag, Hash, Href, Key, Record, Standing};
+use crate::model::{ComponentType, Etag, Hash, Href, Key, Record, Standing};
 use crate::plan::{Wanted, renames};
 
 /// A feed matched with the records of its subscription.
@@ -15,6 +15,8 @@ pub(super) struct Matched<'a> {
     pub(super) wanted: Vec<Wanted<'a>>,
     /// The records that no object of the feed has.
     pub(super) orphans: Vec<&'a Record>,
+    /// The UIDs under which new objects are written whose own ones stand for other objects.
+    substitutes: HashMap<&'a Key, String>,
     by_key: HashMap<&'a Key, usize>,
     by_record: HashMap<&'a Key, usize>,
 }
@@ -48,15 +50,26 @@ impl<'a> Matched<'a> {
             form,
             wanted: Vec::with_capacity(feed.objects().len()),
             orphans: vanished,
+            substitutes: HashMap::new(),
             by_key,
             by_record: HashMap::new(),
         };
+        let taken = Taken::by(records);
         for (place, object) in feed.objects().iter().enumerate() {
             let record = records.get(&object.key).or_else(|| renamed.get(&object.key).copied());
             if let Some(record) = record {
                 matched.by_record.insert(&record.key, place);
             }
-            let href = record.map_or_else(|| ics::href(name, source, &object.key), |record| record.href.clone());
+            let href = match record {
+                Some(record) => record.href.clone(),
+                None => {
+                    let free = taken.free(&object.key, |key| ics::href(name, source, key));
+                    if free != object.key {
+                        matched.substitutes.insert(&object.key, free.uid.clone());
+                    }
+                    ics::href(name, source, &free)
+                }
+            };
             let sent_hash = matched.sent_hash(object, record);
             matched.wanted.push(Wanted {
                 key: &object.key,
@@ -97,7 +110,7 @@ impl<'a> Matched<'a> {
         let content_hash = self.object(wanted.key).map_or(wanted.source_hash, |object| self.feed.content_hash(object));
         Record {
             key: wanted.key.clone(),
-            target_uid: target_uid(wanted.record, wanted.key),
+            target_uid: self.target_uid(wanted.record, wanted.key),
             href,
             etag,
             source_hash: wanted.source_hash,
@@ -116,7 +129,7 @@ impl<'a> Matched<'a> {
     }
 
     fn form(&self, record: Option<&Record>, key: &Key) -> Form {
-        Form { target_uid: target_uid(record, key), ..self.form.clone() }
+        Form { target_uid: self.target_uid(record, key), ..self.form.clone() }
     }
 
     /// What is sent has the hash of the source, unless the form changes it.
@@ -127,11 +140,36 @@ impl<'a> Matched<'a> {
         }
         ics::identify(&self.feed.write(object, &form)).map_or(object.hash, |identified| identified.hash)
     }
+
+    /// The UID that stands on the target when it is not the feed's: that of the record's first name.
+    fn target_uid(&self, record: Option<&Record>, key: &Key) -> Option<String> {
+        let Some(record) = record else { return self.substitutes.get(key).cloned() };
+        let standing = record.target_uid.as_ref().unwrap_or(&record.key.uid);
+        (*standing != key.uid).then(|| standing.clone())
+    }
 }
 
-/// The UID that stands on the target when it is not the feed's: that of the record's first name.
-fn target_uid(record: Option<&Record>, key: &Key) -> Option<String> {
-    let record = record?;
-    let standing = record.target_uid.as_ref().unwrap_or(&record.key.uid);
-    (*standing != key.uid).then(|| standing.clone())
+/// What the records have taken: an object that came under another UID keeps href and UID of its first name, and the feed
+/// may issue that name again, to another object.
+struct Taken<'a> {
+    hrefs: HashSet<&'a Href>,
+    uids: HashSet<(ComponentType, &'a str)>,
+}
+
+impl<'a> Taken<'a> {
+    fn by(records: &'a HashMap<Key, Record>) -> Taken<'a> {
+        let uid = |record: &'a Record| Some((record.key.component, record.target_uid.as_deref()?));
+        Taken {
+            hrefs: records.values().map(|record| &record.href).collect(),
+            uids: records.values().filter_map(uid).collect(),
+        }
+    }
+
+    /// The key under which a new object can be written: its own if that is free.
+    fn free(&self, key: &Key, href: impl Fn(&Key) -> Href) -> Key {
+        let substitute = |ordinal| Key { uid: ics::substitute_uid(&key.uid, ordinal), ..key.clone() };
+        let is_free = |key: &Key| !self.uids.contains(&(key.component, &key.uid)) && !self.hrefs.contains(&href(key));
+        let mut candidates = std::iter::once(key.clone()).chain((0..).map(substitute));
+        candidates.find(is_free).unwrap_or_else(|| key.clone())
+    }
 }
