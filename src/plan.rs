@@ -378,8 +378,7 @@ fn decide_drifted(wanted: &Wanted<'_>, record: &Record, found: &Found, changed: 
         let server_hash = (found.hash != wanted.sent_hash).then_some(found.hash);
         return Op::Note { key, href, etag, server_hash, adopted: false };
     }
-    let as_we_left_it =
-        found.intended || found.hash == record.sent_hash || Some(found.hash) == record.server_hash;
+    let as_we_left_it = found.intended || found.hash == record.sent_hash || Some(found.hash) == record.server_hash;
     if changed || found.intended {
         return Op::Update { key, href, etag, restores: (!as_we_left_it).then_some(found.hash) };
     }

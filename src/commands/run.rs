@@ -1,23 +1,20 @@
 //! `run`: a pass over each subscription that is asked for, several side by side.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::Context;
 
 use super::ends::Ends;
+use super::locks::Locks;
 use super::output::Output;
 use super::progress::Progress;
 use crate::cli;
 use crate::config::{Config, Subscription};
 use crate::error::{Fault, Kind, fault, kind_of, sentence};
 use crate::exit::{self, Standing};
-use crate::files::{self, Lock};
-use crate::ics;
 use crate::report::{Outcome, PassReport, human, json};
 use crate::signal::Stop;
 use crate::state::{Handle, Owner, State};
@@ -36,8 +33,7 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
         ends: Ends::new(stop.clone(), handle.clone()),
         state: handle,
         stop: stop.clone(),
-        locks: config.state.with_extension("locks"),
-        wait: arguments.wait,
+        locks: Locks::new(config.state.with_extension("locks"), arguments.wait, stop.clone()),
         options: Options {
             force: arguments.force,
             full: arguments.full,
@@ -46,11 +42,10 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
             asked: ad_hoc || !arguments.names.is_empty(),
         },
         progress: Progress::new(output.shows_progress()),
-        claimed: Mutex::default(),
     };
     let jobs = config.jobs;
     if !arguments.dry_run {
-        files::make_private_folder(&runner.locks)?;
+        runner.locks.prepare()?;
     }
     // This thread owns the state; the other one ends with the last handle to it.
     let (reports, served) = thread::scope(|scope| {
@@ -76,46 +71,9 @@ struct Runner {
     state: Handle,
     stop: Stop,
     zone: Zone,
-    locks: PathBuf,
-    wait: bool,
+    locks: Locks,
     options: Options,
     progress: Progress,
-    /// The addresses of calendars whose locks this run has.
-    claimed: Mutex<HashSet<String>>,
-}
-
-/// The lock of the calendar that a pass found: one writer per calendar (`reference/servers.md` §0 rule 4), however the
-/// configuration writes it. It is the last lock that a pass takes, and it has one at a time, so that no two passes can
-/// wait for each other.
-struct Claim<'a> {
-    runner: &'a Runner,
-    held: Mutex<Option<(String, Lock)>>,
-}
-
-impl Claim<'_> {
-    fn take(&self, address: &str) -> anyhow::Result<()> {
-        if unpoisoned(&self.held).as_ref().is_some_and(|(held, _)| held == address) {
-            return Ok(());
-        }
-        self.give_back();
-        let lock = self.runner.claim(address)?;
-        *unpoisoned(&self.held) = Some((address.to_owned(), lock));
-        Ok(())
-    }
-
-    fn give_back(&self) {
-        if let Some((address, lock)) = unpoisoned(&self.held).take() {
-            let mut claimed = unpoisoned(&self.runner.claimed);
-            drop(lock);
-            claimed.remove(&address);
-        }
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.give_back();
-    }
 }
 
 impl Runner {
@@ -164,8 +122,8 @@ impl Runner {
     }
 
     fn locked(&self, subscription: &Subscription) -> anyhow::Result<PassReport> {
-        let locks = if self.options.dry_run { None } else { Some(self.lock(subscription)?) };
-        let claim = Claim { runner: self, held: Mutex::default() };
+        let locks = if self.options.dry_run { None } else { Some(self.locks.of(subscription)?) };
+        let claim = self.locks.claim();
         let pair = self.ends.pair(subscription)?;
         let bar = self.progress.of(&subscription.name);
         let mut report = sync::pass(&Pass {
@@ -189,55 +147,6 @@ impl Runner {
         report.bytes_received = traffic.bytes_received;
         Ok(report)
     }
-
-    /// Locks the subscription, and its target as it is written in the configuration. The locks hold among the runs that
-    /// share a state folder, and only there.
-    fn lock(&self, subscription: &Subscription) -> anyhow::Result<[Lock; 2]> {
-        Ok([
-            self.lock_one(&format!("subscription {}", subscription.name))?,
-            self.lock_one(&format!("target {}", subscription.target.canonical()))?,
-        ])
-    }
-
-    fn lock_one(&self, what: &str) -> anyhow::Result<Lock> {
-        let path = self.lock_file(what);
-        if self.wait {
-            return files::wait_for_lock(&path, &self.stop);
-        }
-        files::lock(&path)?.ok_or_else(|| in_use(what.split(' ').next().unwrap_or_default()))
-    }
-
-    fn lock_file(&self, what: &str) -> PathBuf {
-        let name = ics::sha256(&[what.as_bytes()]).to_string();
-        self.locks.join(name.get(..16).unwrap_or_default())
-    }
-
-    /// Locks the calendar at an address. A pass of this very run that has it will be done soon, and is waited for.
-    fn claim(&self, address: &str) -> anyhow::Result<Lock> {
-        let path = self.lock_file(&format!("address {address}"));
-        loop {
-            let mut claimed = unpoisoned(&self.claimed);
-            if !claimed.contains(address) {
-                if let Some(lock) = files::lock(&path)? {
-                    claimed.insert(address.to_owned());
-                    return Ok(lock);
-                }
-                if !self.wait {
-                    return Err(in_use("target"));
-                }
-            }
-            drop(claimed);
-            files::pause_for_lock(&self.stop)?;
-        }
-    }
-}
-
-fn in_use(thing: &str) -> anyhow::Error {
-    fault(Kind::Locked, format!("another run is working on the same {thing}; --wait waits for it"))
-}
-
-fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The subscriptions with their places, those of one target behind each other: it takes one writer at a time.

@@ -35,6 +35,19 @@ mod tests {
     }
 
     #[test]
+    fn a_subscription_of_an_older_file_is_where_its_target_was_found() {
+        let connection = Connection::open_in_memory().unwrap();
+        let old = format!("{} PRAGMA user_version = 1;", MIGRATIONS[0]);
+        let rows = "INSERT INTO subscription (name, target) VALUES ('a', 'http://h/ c'), ('b', 'dir:/d');
+             INSERT INTO calendar VALUES ('http://h/ c', 'http://h/c/', 'sabre', 1, 0, '')";
+        connection.execute_batch(&format!("{old} {rows}")).unwrap();
+        migrate(&connection).unwrap();
+        let mut statement = connection.prepare("SELECT address FROM subscription ORDER BY name").unwrap();
+        let addresses = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<Vec<String>, _>>().unwrap();
+        assert_eq!(addresses, ["http://h/c/", "dir:/d"]);
+    }
+
+    #[test]
     fn migrating_twice_changes_nothing() {
         let connection = Connection::open_in_memory().unwrap();
         migrate(&connection).unwrap();

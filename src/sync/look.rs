@@ -252,7 +252,8 @@ pub(super) fn read(
     to_read.sort();
     let mut is_borne_out = look.canary.is_none();
     seen.remote.present.clone_from(&look.present);
-    seen.remote.taken_away = known.intents.iter().filter(|(_, hash)| hash.is_none()).map(|(href, _)| href.clone()).collect();
+    seen.remote.taken_away =
+        known.intents.iter().filter(|(_, hash)| hash.is_none()).map(|(href, _)| href.clone()).collect();
     for portion in to_read.chunks(PORTION) {
         for stored in collection.read(portion)? {
             is_borne_out |= look.canary.as_ref().is_some_and(|canary| canary.is(&stored));

@@ -126,7 +126,9 @@ impl<'a> Recorder<'a> {
                 self.stale.extend(op.href().cloned());
                 Ok(())
             }
-            (Op::Create { key, .. } | Op::Update { key, .. }, Written::Rejected { reason }) => self.reject(key, &reason),
+            (Op::Create { key, .. } | Op::Update { key, .. }, Written::Rejected { reason }) => {
+                self.reject(key, &reason)
+            }
             (op, Written::Rejected { reason }) => self.cannot_delete(op, &reason),
             (op, Written::Faulted { reason }) => {
                 self.faulted.push((op.clone(), reason));
