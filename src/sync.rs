@@ -133,7 +133,6 @@ impl Pass<'_> {
         let mut run = Run { pass: self, id, started, memory, report, began: false, rounds: 0 };
         let result = run.mirror();
         let Run { memory: before, began, .. } = run;
-        let is_done = result.is_ok();
         let mut memory = match result {
             Ok(next) => {
                 report.say = said_when_settled(&before, &next);
@@ -163,11 +162,13 @@ impl Pass<'_> {
             return Ok(());
         }
         let me = identity(self.subscription);
+        // What is held or rejected is not as its record says, and an intent may say why.
+        let is_settled = !memory.pending && memory.failing.is_none() && memory.next_change_at.is_none();
+        let intends_nothing = is_settled && (began || before.pending);
         self.state.write(move |state| {
             let id = state.subscription(&me)?;
             state.remember(id, &memory)?;
-            // What was intended is recorded by now.
-            if is_done && (began || before.pending) { state.forget_intents(id) } else { Ok(()) }
+            if intends_nothing { state.forget_intents(id) } else { Ok(()) }
         })
     }
 

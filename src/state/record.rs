@@ -125,7 +125,7 @@ impl State {
         rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
     }
 
-    /// Remembers what a pass is about to do, until [`State::forget_intents`].
+    /// Remembers what a pass is about to do, until it is forgotten.
     pub fn add_intents(&self, id: Id, intents: &[Intent]) -> anyhow::Result<()> {
         intents.iter().try_for_each(|(href, hash)| {
             let hash: &[u8] = hash.as_ref().map_or(&[], |hash| &hash.0);
@@ -136,7 +136,12 @@ impl State {
         })
     }
 
-    /// Forgets what was intended: it is recorded by now.
+    /// Forgets what was intended at an href.
+    pub fn forget_intents_at(&self, id: Id, href: &Href) -> anyhow::Result<()> {
+        self.run("DELETE FROM intent WHERE subscription = ?1 AND href = ?2", params![id, href.as_str()])
+    }
+
+    /// Forgets all that was intended.
     pub fn forget_intents(&self, id: Id) -> anyhow::Result<()> {
         self.run("DELETE FROM intent WHERE subscription = ?1", [id])
     }

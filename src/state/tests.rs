@@ -118,6 +118,8 @@ fn intents_come_back_until_they_are_forgotten() {
     state.add_intents(id, &intents).unwrap();
     state.add_intents(id, &intents[1..]).unwrap();
     assert_eq!(state.intents(id).unwrap(), intents);
+    state.forget_intents_at(id, &intents[0].0).unwrap();
+    assert_eq!(state.intents(id).unwrap(), intents[2..]);
     state.forget_intents(id).unwrap();
     assert_eq!(state.intents(id).unwrap(), []);
 }

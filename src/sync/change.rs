@@ -153,9 +153,9 @@ impl Run<'_, '_> {
             progress: self.pass.progress,
         };
         let on_drift = self.pass.subscription.on_drift;
-        let (records, kept) = (&known.records, &seen.kept);
-        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, records, kept, self.report);
+        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, known, &seen.kept, self.report);
         recorder.is_last_round = self.rounds > 1;
+        recorder.intends = on_drift == OnDrift::Keep;
         plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
         stage.put(puts, &mut recorder)?;
         if recorder.stale.is_empty() {
@@ -307,7 +307,7 @@ impl Stage<'_> {
             }
             let standing = self.executor.collection.read(std::slice::from_ref(href))?.pop();
             match (standing, key) {
-                (Some(stored), _) if on_drift == OnDrift::Restore => {
+                (Some(stored), _) if on_drift == OnDrift::Restore || recorder.is_intended(&stored) => {
                     again.push(Op::Delete { key: key.clone(), href: href.clone(), etag: stored.etag });
                 }
                 (Some(stored), _) => recorder.release(key.as_ref(), &stored)?,

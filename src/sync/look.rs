@@ -6,7 +6,7 @@ use super::wanted::Matched;
 use crate::collection::Collection;
 use crate::ics::{self, Identified};
 use crate::memory::Memory;
-use crate::model::{Changes, Entry, Etag, Href, Key, Mark, Record, Standing, Stored};
+use crate::model::{Changes, Entry, Etag, Hash, Href, Key, Mark, Record, Standing, Stored};
 use crate::plan::{Found, Remote, is_judged};
 use crate::state::{ForeignObject, Intent, OthersObject};
 use crate::time::{DAY, Timestamp};
@@ -119,6 +119,11 @@ impl Known {
         let foreign = self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
         let others = self.others.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
         others.chain(foreign).chain(ours).collect()
+    }
+
+    /// Whether a pass that was cut off was about to leave just this.
+    pub(super) fn intends(&self, href: &Href, hash: Hash) -> bool {
+        self.intents.contains(&(href.clone(), Some(hash)))
     }
 
     /// An object of ours of which a delta says nothing, so that it must stand as the record says: the one written last,
@@ -297,7 +302,7 @@ impl Seen {
             Some(record) => matched.wanted_of(record),
             None => key.as_ref().and_then(|key| matched.wanted(key)),
         };
-        let hash = identified.as_ref().map_or_else(|| ics::sha256(&[&stored.text]), |identified| identified.hash);
+        let hash = hash_of(stored, identified.as_ref());
         let same =
             wanted.is_some_and(|wanted| hash == wanted.sent_hash || ics::same(&matched.text(wanted), &stored.text));
         let ended = wanted.is_none() && had_ended.is_some_and(|had_ended| had_ended(&stored.text));
@@ -309,7 +314,7 @@ impl Seen {
                 (stored.href.clone(), Record { etag, standing: Standing::Kept, ..record })
             }));
         }
-        let intended = known.intents.contains(&(stored.href.clone(), Some(hash)));
+        let intended = known.intends(&stored.href, hash);
         let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same, ended, intended };
         self.remote.present.insert(stored.href.clone(), stored.etag.clone());
         self.remote.found.insert(stored.href.clone(), found);
@@ -323,6 +328,11 @@ impl Seen {
         self.foreign.push((stored.href.clone(), stored.etag.clone(), key.clone()));
         self.remote.foreign.extend(key.map(|key| (key, stored.href.clone())));
     }
+}
+
+/// The stable hash of what was read; of what cannot be read as an object, that of its octets.
+pub(super) fn hash_of(stored: &Stored, identified: Option<&Identified>) -> Hash {
+    identified.map_or_else(|| ics::sha256(&[&stored.text]), |identified| identified.hash)
 }
 
 /// The record of an object of ours that had none.

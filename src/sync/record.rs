@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::look::{Known, hash_of};
 use super::wanted::Matched;
+use crate::ics;
 use crate::model::{Etag, Href, Key, Record, Standing, Stored, Written};
 use crate::plan::Op;
 use crate::report::{PassReport, Refused};
@@ -26,8 +28,8 @@ pub(super) struct Recorder<'a> {
     pub(super) id: Id,
     pub(super) now: Timestamp,
     pub(super) matched: &'a Matched<'a>,
-    /// What was recorded before.
-    pub(super) records: &'a HashMap<Key, Record>,
+    /// What was known before.
+    pub(super) known: &'a Known,
     /// What is recorded of objects that stay after they left the feed.
     pub(super) kept: &'a HashMap<Href, Record>,
     pub(super) report: &'a mut PassReport,
@@ -35,6 +37,8 @@ pub(super) struct Recorder<'a> {
     pub(super) written: HashMap<Href, Left>,
     /// Where the target has another version than we thought.
     pub(super) stale: Vec<Href>,
+    /// Whether the state has intents.
+    pub(super) intends: bool,
     /// No further round follows in this pass.
     pub(super) is_last_round: bool,
     /// Where the object stands that was written last.
@@ -49,7 +53,7 @@ impl<'a> Recorder<'a> {
         id: Id,
         now: Timestamp,
         matched: &'a Matched<'a>,
-        records: &'a HashMap<Key, Record>,
+        known: &'a Known,
         kept: &'a HashMap<Href, Record>,
         report: &'a mut PassReport,
     ) -> Recorder<'a> {
@@ -58,11 +62,12 @@ impl<'a> Recorder<'a> {
             id,
             now,
             matched,
-            records,
+            known,
             kept,
             report,
             written: HashMap::new(),
             stale: Vec::new(),
+            intends: false,
             is_last_round: false,
             last_written: None,
             faulted: Vec::new(),
@@ -82,7 +87,8 @@ impl<'a> Recorder<'a> {
             }
             Op::Keep { href, .. } => self.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
             Op::Hold { key, .. } => {
-                let held = self.records.get(key).map(|record| Record { standing: Standing::Doomed, ..record.clone() });
+                let held =
+                    self.known.records.get(key).map(|record| Record { standing: Standing::Doomed, ..record.clone() });
                 held.map_or(Ok(()), |record| self.write(record))
             }
             Op::Forget { key } => self.forget(key),
@@ -115,6 +121,7 @@ impl<'a> Recorder<'a> {
             (Op::Delete { key, href, .. }, Written::Done { .. }) => {
                 self.report.deleted += 1;
                 self.written.insert(href.clone(), Left::Nothing);
+                self.forget_intents(href)?;
                 key.as_ref().map_or(Ok(()), |key| self.forget(key))
             }
             // Steps that send nothing have no outcome.
@@ -147,7 +154,7 @@ impl<'a> Recorder<'a> {
     /// The server does not delete an object. It is remembered with the reason; what has no record is left for good.
     pub(super) fn cannot_delete(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
         let Op::Delete { key, href, etag } = op else { return Ok(()) };
-        let record = key.as_ref().and_then(|key| self.records.get(key));
+        let record = key.as_ref().and_then(|key| self.known.records.get(key));
         let reason = format!("it left the feed, but the server does not delete it: {reason}");
         let uid = key.as_ref().map_or(href.as_str(), |key| &key.uid).to_owned();
         let summary = record.map(|record| record.summary.clone()).unwrap_or_default();
@@ -193,6 +200,7 @@ impl<'a> Recorder<'a> {
         adjust(&mut record);
         let left = etag.map_or_else(|| Left::Untold(Box::new(record.clone())), |etag| Left::Version(etag.clone()));
         self.written.insert(href.clone(), left);
+        self.forget_intents(href)?;
         self.write(record)
     }
 
@@ -233,6 +241,21 @@ impl<'a> Recorder<'a> {
     fn write(&mut self, record: Record) -> anyhow::Result<()> {
         let id = self.id;
         self.state.write(move |state| state.put_record(id, &record))
+    }
+
+    /// Whether an object is as we wrote it, though no record says so.
+    pub(super) fn is_intended(&self, stored: &Stored) -> bool {
+        let identified = ics::identify(&stored.text);
+        self.known.intends(&stored.href, hash_of(stored, identified.as_ref()))
+    }
+
+    /// The record says by now what became of them.
+    fn forget_intents(&mut self, href: &Href) -> anyhow::Result<()> {
+        if !self.intends {
+            return Ok(());
+        }
+        let (id, href) = (self.id, href.clone());
+        self.state.write(move |state| state.forget_intents_at(id, &href))
     }
 
     fn forget(&mut self, key: &Key) -> anyhow::Result<()> {

@@ -110,6 +110,20 @@ fn a_write_whose_answer_was_lost_is_no_edit_of_somebody_else() {
 }
 
 #[test]
+fn a_write_whose_answer_was_lost_is_ours_too_after_its_deletion_was_held() {
+    let setting = Setting::new(&feed(&["a"]), "on_drift = \"keep\"").mirrored();
+    setting.feed.set(calendar(&event("a", "New")));
+    setting.dav.take();
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (Some(1), Some(2)));
+    setting.env.run(&["run"]).exits(75);
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (None, None));
+    setting.feed.set(feed(&[]));
+    setting.run(&["--force"]).exits(4);
+    setting.run(&["--allow-deletes"]).exits(0);
+    assert_eq!(setting.uids(), "");
+}
+
+#[test]
 fn an_edit_after_a_write_whose_answer_was_lost_is_kept() {
     let setting = Setting::new(&feed(&["a", "b"]), "on_drift = \"keep\"").mirrored();
     setting.feed.set(calendar(&(event("a", "New") + &event("b", "Event b"))));
