@@ -499,6 +499,26 @@ fn a_calendar_that_was_made_anew_is_noticed_by_a_pass_with_another_feed() {
 }
 
 #[test]
+fn a_calendar_that_was_made_anew_and_has_our_mark_is_noticed_by_an_update_or_within_a_week() {
+    for is_update in [true, false] {
+        let setting = watched("");
+        setting.dav.work(|work| *work = Calendar::default());
+        for name in ["m1", "m2"] {
+            setting.dav.work(|work| work.put(&format!("{name}.ics"), object(name, "Mine")));
+        }
+        setting.run(&[]).exits(0);
+        assert_eq!((setting.uids().as_str(), setting.methods()), ("m1 m2", vec!["PROPFIND".to_owned()]));
+        if is_update {
+            setting.feed.set(calendar(&(event("a", "New") + &event("b", "Event b"))));
+        } else {
+            setting.env.later(7 * 86_400);
+        }
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), "a b m1 m2");
+    }
+}
+
+#[test]
 fn a_calendar_that_came_back_from_a_backup_and_outgrew_itself_misses_what_was_written_last() {
     let setting = watched("");
     let backup = setting.dav.work(|work| work.clone());
