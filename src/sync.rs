@@ -4,9 +4,11 @@ mod change;
 mod gates;
 mod look;
 mod open;
+mod read;
 mod record;
 mod settle;
 mod show;
+mod stage;
 mod wanted;
 
 use std::time::{Instant, SystemTime};

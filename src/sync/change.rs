@@ -2,17 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::look::{Judge, Known, Look, Reading, Seen, look, look_at_all, read};
-use super::record::{Left, Recorder};
+use super::look::{Known, Look, look};
+use super::read::{Judge, Reading, Seen, read};
+use super::record::Recorder;
 use super::settle::settle;
+use super::stage::Stage;
 use super::wanted::Matched;
 use super::{FORM, Run, identity};
 use crate::collection::Abilities;
 use crate::error::{Kind, fault, kind_of};
-use crate::execute::{Executor, stopped};
+use crate::execute::Executor;
 use crate::ics::{self, Feed, Form};
 use crate::memory::Memory;
-use crate::model::{Etag, Href, Mark, Precondition, Record, Written};
+use crate::model::{Etag, Href, Mark, Record};
 use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, RETRY_REJECTED, plan};
 use crate::state::{ForeignObject, Id, Intent};
 use crate::time::Timestamp;
@@ -94,14 +96,7 @@ impl Run<'_, '_> {
             compare_all: distrusts_hashes,
             had_ended: judges.then_some(&judge as &Judge<'_>),
         };
-        let (look, seen) = match read(collection, &look, &known, &matched, &what)? {
-            Some(seen) => (look, seen),
-            None => {
-                let look = look_at_all(collection, look.mark)?;
-                let seen = read(collection, &look, &known, &matched, &what)?.unwrap_or_default();
-                (look, seen)
-            }
-        };
+        let (look, seen) = read(collection, look, &known, &matched, &what)?;
         let plan = self.plan(&matched, &seen);
         self.report.held.clone_from(&plan.hold);
         // What an earlier round wrote stands there unchanged for this one.
@@ -251,109 +246,4 @@ fn released<'a>(
 fn untouched(matched: &Matched<'_>, plan: &Plan) -> u64 {
     let touched: HashSet<_> = plan.ops.iter().filter_map(Op::key).collect();
     matched.wanted.iter().filter(|wanted| !touched.contains(wanted.key)).count() as u64
-}
-
-/// The writing half of a round.
-struct Stage<'a> {
-    executor: Executor<'a>,
-    matched: &'a Matched<'a>,
-    total: usize,
-    progress: &'a (dyn Fn(usize, usize) + Sync),
-}
-
-impl Stage<'_> {
-    /// Creates and updates. An object on which the server fails is tried once more; if it fails again while others
-    /// still succeed, the fault is its own.
-    fn put(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        self.send(ops, 0, recorder)?;
-        let faulted: Vec<Op> = recorder.faulted.drain(..).map(|(op, _)| op).collect();
-        let again: Vec<&Op> = faulted.iter().collect();
-        self.send(&again, ops.len().saturating_sub(again.len()), recorder)?;
-        let faulted = std::mem::take(&mut recorder.faulted);
-        if let Some((_, reason)) = faulted.first().filter(|_| !self.still_writes(ops, recorder).unwrap_or(false)) {
-            return Err(fault(Kind::Unavailable, reason.clone()));
-        }
-        faulted.iter().try_for_each(|(op, reason)| op.key().map_or(Ok(()), |key| recorder.reject(key, reason)))
-    }
-
-    /// Whether the server takes an object once more that it took in this pass. A server that began to fail midway would
-    /// otherwise get all later objects rejected.
-    fn still_writes(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
-        let taken = ops.iter().find_map(|op| match op {
-            Op::Create { key, href, .. } | Op::Update { key, href, restores: None, .. } => {
-                let Some(Left::Version(etag)) = recorder.written.get(href) else { return None };
-                Some((self.matched.wanted(key)?, href, etag.clone()))
-            }
-            _ => None,
-        });
-        let Some((wanted, href, etag)) = taken else { return Ok(false) };
-        match self.executor.collection.put(href, &self.matched.text(wanted), &Precondition::Unchanged(etag))? {
-            Written::Done { etag } => recorder.put(wanted.key, href, etag.as_ref(), |_| {}).map(|()| true),
-            _ => Ok(false),
-        }
-    }
-
-    /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the
-    /// same, otherwise it is released to whoever changed it. What the server does not delete although it deletes others
-    /// is left there and named.
-    fn delete(&self, ops: &[&Op], on_drift: OnDrift, done: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        self.send(ops, done, recorder)?;
-        let stale: HashSet<Href> = recorder.stale.drain(..).collect();
-        let mut again: Vec<Op> = recorder.faulted.drain(..).map(|(op, _)| op).collect();
-        for op in ops {
-            let Op::Delete { key, href, .. } = op else { continue };
-            if !stale.contains(href) {
-                continue;
-            }
-            let standing = self.executor.collection.read(std::slice::from_ref(href))?.pop();
-            match (standing, key) {
-                (Some(stored), _) if on_drift == OnDrift::Restore || recorder.is_intended(&stored) => {
-                    again.push(Op::Delete { key: key.clone(), href: href.clone(), etag: stored.etag });
-                }
-                (Some(stored), _) => recorder.release(key.as_ref(), &stored)?,
-                (None, Some(key)) => recorder.note(&Op::Forget { key: key.clone() })?,
-                (None, None) => {}
-            }
-        }
-        let done = done + ops.len();
-        self.send(&again.iter().collect::<Vec<_>>(), done - again.len(), recorder)?;
-        let faulted = std::mem::take(&mut recorder.faulted);
-        if let Some((_, reason)) = faulted.first().filter(|_| !self.still_deletes(ops, recorder).unwrap_or(false)) {
-            return Err(fault(Kind::Unavailable, reason.clone()));
-        }
-        let again: Vec<&Op> = faulted.iter().map(|(op, _)| op).collect();
-        self.send(&again, done - again.len(), recorder)?;
-        let faulted = std::mem::take(&mut recorder.faulted);
-        faulted.iter().try_for_each(|(op, reason)| recorder.cannot_delete(op, reason))
-    }
-
-    /// Whether the server deletes things at this moment: it did so in this pass, and still does not stumble over what is
-    /// gone since.
-    fn still_deletes(&self, ops: &[&Op], recorder: &Recorder<'_>) -> anyhow::Result<bool> {
-        let is_gone = |href: &Href| recorder.written.get(href) == Some(&Left::Nothing);
-        let gone = ops.iter().find_map(|op| match op {
-            Op::Delete { href, etag, .. } if is_gone(href) => Some((href, etag)),
-            _ => None,
-        });
-        let Some((href, etag)) = gone else { return Ok(false) };
-        Ok(!matches!(self.executor.collection.delete(href, etag)?, Written::Faulted { .. }))
-    }
-
-    fn send(&self, ops: &[&Op], before: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        let mut done = before;
-        let text = |op: &Op| op.key().and_then(|key| self.matched.wanted(key)).map(|wanted| self.matched.text(wanted));
-        self.executor.execute(
-            ops,
-            |op| text(op).unwrap_or_default(),
-            |op, written: Written| {
-                done += 1;
-                (self.progress)(done, self.total);
-                recorder.outcome(op, written)
-            },
-        )?;
-        match self.executor.stop.requested() {
-            Some(_) if done < before + ops.len() => Err(stopped()),
-            _ => Ok(()),
-        }
-    }
 }

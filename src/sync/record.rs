@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::look::{Known, hash_of};
+use super::look::Known;
+use super::read::hash_of;
 use super::wanted::Matched;
 use crate::ics;
 use crate::model::{Etag, Href, Key, Record, Standing, Stored, Written};

@@ -60,16 +60,16 @@ impl<'a> Matched<'a> {
             if let Some(record) = record {
                 matched.by_record.insert(&record.key, place);
             }
-            let href = match record {
-                Some(record) => record.href.clone(),
-                None => {
+            let href = record.map_or_else(
+                || {
                     let free = taken.free(&object.key, |key| ics::href(name, source, key));
                     if free != object.key {
                         matched.substitutes.insert(&object.key, free.uid.clone());
                     }
                     ics::href(name, source, &free)
-                }
-            };
+                },
+                |record| record.href.clone(),
+            );
             let sent_hash = matched.sent_hash(object, record);
             matched.wanted.push(Wanted {
                 key: &object.key,

@@ -87,7 +87,9 @@ pub(crate) fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_filled_at
     assert_eq!(mirror.writes(), ["PUT"; 14]);
     mirror.run(&[]).exits(0);
     assert_eq!(mirror.writes(), [""; 0]);
-    theirs.iter().for_each(|name| mirror.calendar.delete(name));
+    for name in &theirs {
+        mirror.calendar.delete(name);
+    }
     mirror.holds_the_feed();
 }
 
