@@ -239,6 +239,11 @@ pub enum Written {
         /// Why, in the server's words.
         reason: String,
     },
+    /// The server forbids it; whether for this object alone shows when others succeed.
+    Forbidden {
+        /// What it said.
+        reason: String,
+    },
     /// The server failed on this object; whether it is the object's fault shows when others succeed.
     Faulted {
         /// What it said.

@@ -90,9 +90,8 @@ fn refusal(method: &'static str, base: &Url, response: &Response) -> anyhow::Res
         412 => Ok(Written::Stale),
         // Radicale and Xandikos, where the calendar is missing (`reference/servers.md` §1).
         409 => Err(gone(base)),
-        // Of an object that is locked. Without the right to delete, no other deletion succeeds.
         403 if method == "DELETE" && !body.names(xml::NEED_PRIVILEGES) && !response.is_html() => {
-            Ok(Written::Faulted { reason: reason() })
+            Ok(Written::Forbidden { reason: reason() })
         }
         400 | 413 | 415 => Ok(Written::Rejected { reason: reason() }),
         // Between us and the server, nobody has judged the object: a stopped PHP, a database locked for a minute.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::look::Known;
 use super::read::hash_of;
 use super::wanted::Matched;
+use crate::error::{Fault, Kind};
 use crate::ics;
 use crate::model::{Etag, Href, Key, Record, Standing, Stored, Written};
 use crate::plan::Op;
@@ -44,8 +45,8 @@ pub(super) struct Recorder<'a> {
     pub(super) is_last_round: bool,
     /// Where the object stands that was written last.
     pub(super) last_written: Option<Href>,
-    /// Objects on which the server failed.
-    pub(super) faulted: Vec<(Op, String)>,
+    /// Objects on which the server failed, with what the trouble is when it fails on all.
+    pub(super) faulted: Vec<(Op, Fault)>,
 }
 
 impl<'a> Recorder<'a> {
@@ -107,26 +108,7 @@ impl<'a> Recorder<'a> {
     /// Takes in how a write ended.
     pub(super) fn outcome(&mut self, op: &Op, written: Written) -> anyhow::Result<()> {
         match (op, written) {
-            (Op::Create { key, href, restores }, Written::Done { etag }) => {
-                self.report.created += 1;
-                self.report.restored += u64::from(*restores);
-                self.last_written = Some(href.clone());
-                self.put(key, href, etag.as_ref(), |_| {})
-            }
-            (Op::Update { key, href, restores, .. }, Written::Done { etag }) => {
-                self.report.updated += 1;
-                self.report.restored += u64::from(restores.is_some());
-                self.last_written = Some(href.clone());
-                self.put(key, href, etag.as_ref(), |record| record.restored_hash = *restores)
-            }
-            (Op::Delete { key, href, .. }, Written::Done { .. }) => {
-                self.report.deleted += 1;
-                self.written.insert(href.clone(), Left::Nothing);
-                self.forget_intents(href)?;
-                key.as_ref().map_or(Ok(()), |key| self.forget(key))
-            }
-            // Steps that send nothing have no outcome.
-            (_, Written::Done { .. }) => Ok(()),
+            (op, Written::Done { etag }) => self.done(op, etag.as_ref()),
             (Op::Create { key, .. } | Op::Update { key, .. }, Written::UidTaken { .. }) if self.is_last_round => {
                 self.reject(key, "the server says that this UID stands in another object of the calendar")
             }
@@ -137,11 +119,45 @@ impl<'a> Recorder<'a> {
             (Op::Create { key, .. } | Op::Update { key, .. }, Written::Rejected { reason }) => {
                 self.reject(key, &reason)
             }
-            (op, Written::Rejected { reason }) => self.cannot_delete(op, &reason),
-            (op, Written::Faulted { reason }) => {
-                self.faulted.push((op.clone(), reason));
+            (op, Written::Rejected { reason }) => {
+                self.cannot_delete(op, &format!("the server refuses the deletion: {reason}"))
+            }
+            (op, Written::Forbidden { reason }) => {
+                let message = format!("the server forbids the deletion: {reason}");
+                self.faulted.push((op.clone(), Fault { kind: Kind::Refused, message, retry_after: None }));
                 Ok(())
             }
+            (op, Written::Faulted { reason }) => {
+                let is_delete = matches!(op, Op::Delete { .. });
+                let message = if is_delete { format!("the server fails on the deletion: {reason}") } else { reason };
+                self.faulted.push((op.clone(), Fault { kind: Kind::Unavailable, message, retry_after: None }));
+                Ok(())
+            }
+        }
+    }
+
+    fn done(&mut self, op: &Op, etag: Option<&Etag>) -> anyhow::Result<()> {
+        match op {
+            Op::Create { key, href, restores } => {
+                self.report.created += 1;
+                self.report.restored += u64::from(*restores);
+                self.last_written = Some(href.clone());
+                self.put(key, href, etag, |_| {})
+            }
+            Op::Update { key, href, restores, .. } => {
+                self.report.updated += 1;
+                self.report.restored += u64::from(restores.is_some());
+                self.last_written = Some(href.clone());
+                self.put(key, href, etag, |record| record.restored_hash = *restores)
+            }
+            Op::Delete { key, href, .. } => {
+                self.report.deleted += 1;
+                self.written.insert(href.clone(), Left::Nothing);
+                self.forget_intents(href)?;
+                key.as_ref().map_or(Ok(()), |key| self.forget(key))
+            }
+            // Steps that send nothing have no outcome.
+            _ => Ok(()),
         }
     }
 
@@ -156,7 +172,7 @@ impl<'a> Recorder<'a> {
     pub(super) fn cannot_delete(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
         let Op::Delete { key, href, etag } = op else { return Ok(()) };
         let record = key.as_ref().and_then(|key| self.known.records.get(key));
-        let reason = format!("it left the feed, but the server does not delete it: {reason}");
+        let reason = format!("it left the feed, but {reason}");
         let uid = key.as_ref().map_or(href.as_str(), |key| &key.uid).to_owned();
         let summary = record.map(|record| record.summary.clone()).unwrap_or_default();
         self.report.rejected.push(Refused { uid, summary, reason: reason.clone() });

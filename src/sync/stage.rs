@@ -4,10 +4,9 @@ use std::collections::HashSet;
 
 use super::record::{Left, Recorder};
 use super::wanted::Matched;
-use crate::error::{Kind, fault};
 use crate::execute::{Executor, stopped};
-use crate::model::{Href, Precondition, Written};
-use crate::plan::{OnDrift, Op};
+use crate::model::{Etag, Href, Key, Precondition, Standing, Written};
+use crate::plan::{OnDrift, Op, Wanted};
 
 /// The writing half of a round.
 pub(super) struct Stage<'a> {
@@ -26,14 +25,14 @@ impl Stage<'_> {
         let again: Vec<&Op> = faulted.iter().collect();
         self.send(&again, ops.len().saturating_sub(again.len()), recorder)?;
         let faulted = std::mem::take(&mut recorder.faulted);
-        if let Some((_, reason)) = faulted.first().filter(|_| !self.still_writes(ops, recorder).unwrap_or(false)) {
-            return Err(fault(Kind::Unavailable, reason.clone()));
+        if let Some((_, fault)) = faulted.first().filter(|_| !self.still_writes(ops, recorder).unwrap_or(false)) {
+            return Err(fault.clone().into());
         }
-        faulted.iter().try_for_each(|(op, reason)| op.key().map_or(Ok(()), |key| recorder.reject(key, reason)))
+        faulted.iter().try_for_each(|(op, fault)| op.key().map_or(Ok(()), |key| recorder.reject(key, &fault.message)))
     }
 
-    /// Whether the server takes an object once more that it took in this pass. A server that began to fail midway would
-    /// otherwise get all later objects rejected.
+    /// Whether the server takes an object once more that it has taken, in this pass or in an earlier one. A server that began
+    /// to fail midway would otherwise get all later objects rejected.
     fn still_writes(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
         let taken = ops.iter().find_map(|op| match op {
             Op::Create { key, href, .. } | Op::Update { key, href, restores: None, .. } => {
@@ -42,11 +41,22 @@ impl Stage<'_> {
             }
             _ => None,
         });
-        let Some((wanted, href, etag)) = taken else { return Ok(false) };
+        let Some((wanted, href, etag)) = taken.or_else(|| self.taken_before(ops)) else { return Ok(false) };
         match self.executor.collection.put(href, &self.matched.text(wanted), &Precondition::Unchanged(etag))? {
             Written::Done { etag } => recorder.put(wanted.key, href, etag.as_ref(), |_| {}).map(|()| true),
             _ => Ok(false),
         }
+    }
+
+    /// An object that stands there just as it would be written.
+    fn taken_before(&self, ops: &[&Op]) -> Option<(&Wanted<'_>, &Href, Etag)> {
+        let touched: HashSet<&Key> = ops.iter().filter_map(|op| op.key()).collect();
+        self.matched.wanted.iter().filter(|wanted| !touched.contains(wanted.key)).find_map(|wanted| {
+            let record = wanted.record?;
+            let is_ours = record.standing == Standing::Mirrored && record.server_hash.is_none();
+            (is_ours && record.sent_hash == wanted.sent_hash).then_some(())?;
+            Some((wanted, &record.href, record.etag.clone()?))
+        })
     }
 
     /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the
@@ -80,13 +90,13 @@ impl Stage<'_> {
         let done = done + ops.len();
         self.send(&again.iter().collect::<Vec<_>>(), done - again.len(), recorder)?;
         let faulted = std::mem::take(&mut recorder.faulted);
-        if let Some((_, reason)) = faulted.first().filter(|_| !self.still_deletes(ops, recorder).unwrap_or(false)) {
-            return Err(fault(Kind::Unavailable, reason.clone()));
+        if let Some((_, fault)) = faulted.first().filter(|_| !self.still_deletes(ops, recorder).unwrap_or(false)) {
+            return Err(fault.clone().into());
         }
         let again: Vec<&Op> = faulted.iter().map(|(op, _)| op).collect();
         self.send(&again, done - again.len(), recorder)?;
         let faulted = std::mem::take(&mut recorder.faulted);
-        faulted.iter().try_for_each(|(op, reason)| recorder.cannot_delete(op, reason))
+        faulted.iter().try_for_each(|(op, fault)| recorder.cannot_delete(op, &fault.message))
     }
 
     /// Whether the server deletes things at this moment: it did so in this pass, and still does not stumble over what is
@@ -98,7 +108,8 @@ impl Stage<'_> {
             _ => None,
         });
         let Some((href, etag)) = gone else { return Ok(false) };
-        Ok(!matches!(self.executor.collection.delete(href, etag)?, Written::Faulted { .. }))
+        let written = self.executor.collection.delete(href, etag)?;
+        Ok(!matches!(written, Written::Faulted { .. } | Written::Forbidden { .. }))
     }
 
     fn send(&self, ops: &[&Op], before: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! Sets the objects of the feed beside what is remembered of them.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use crate::ics::{self, Feed, Form, Object};
@@ -54,7 +55,8 @@ impl<'a> Matched<'a> {
             by_key,
             by_record: HashMap::new(),
         };
-        let taken = Taken::by(records);
+        // Most passes bring no new object.
+        let taken = LazyCell::new(|| Taken::by(records));
         for (place, object) in feed.objects().iter().enumerate() {
             let record = records.get(&object.key).or_else(|| renamed.get(&object.key).copied());
             if let Some(record) = record {

@@ -61,6 +61,18 @@ fn a_server_that_fails_twice_on_one_object_rejects_it() {
 }
 
 #[test]
+fn a_server_that_fails_on_the_only_object_that_changed_rejects_it() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    let answer = Answer::new(500).body("text/html", "<html>Oops</html>");
+    setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "SUMMARY:Worse", answer }]);
+    setting.feed.set(calendar(&(event("a", "Worse") + &event("b", "Event b"))));
+    setting.run(&[]).exits(3);
+    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.writes(), [""; 0]);
+}
+
+#[test]
 fn a_server_that_fails_on_every_object_fails_the_pass() {
     let setting = Setting::new(&feed(&["a", "b"]), "");
     let answer = Answer::new(500).body("text/html", "<html>Oops</html>");
@@ -348,6 +360,19 @@ fn a_server_that_deletes_nothing_fails_the_pass_and_is_asked_again() {
     setting.dav.switch(|switches| switches.fail_from_write = Some(1));
     setting.run(&[]).exits(75);
     setting.dav.switch(|switches| switches.fail_from_write = None);
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), "c");
+}
+
+#[test]
+fn a_server_that_forbids_every_deletion_is_77_and_nothing_is_given_up() {
+    let setting = Setting::new(&feed(&["a", "b", "c"]), "").mirrored();
+    let forbidden = Answer::new(403).body("text/plain", "Access to the requested resource forbidden.");
+    let refusal = Refusal { text: "BEGIN:VEVENT", answer: forbidden };
+    setting.dav.switch(|switches| switches.undeletable = vec![refusal]);
+    setting.feed.set(feed(&["c"]));
+    setting.run(&[]).exits(77);
+    setting.dav.switch(|switches| switches.undeletable = vec![]);
     setting.run(&["--force"]).exits(0);
     assert_eq!(setting.uids(), "c");
 }
