@@ -83,7 +83,7 @@ impl Run<'_, '_> {
         let known = self.known()?;
         let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
         let form = self.form(abilities.needs_schedule_agent);
-        let matched = Matched::new(feed, &known.records, name, &source, form);
+        let matched = Matched::new(feed, &known.records, name, &source, form.clone());
         let look = match seen {
             Some(look) => look,
             None => look(collection, collection.mark()?, &self.memory, &known, everything, self.started)?,
@@ -96,18 +96,33 @@ impl Run<'_, '_> {
             compare_all: distrusts_hashes,
             had_ended: judges.then_some(&judge as &Judge<'_>),
         };
-        let (look, seen) = read(collection, look, &known, &matched, &what)?;
-        let plan = self.plan(&matched, &seen);
+        let (look, mut seen) = read(collection, look, &known, &matched, &what)?;
+        let recognised = matched.recognised(&seen.nameless);
+        if recognised.is_empty() {
+            return self.act(&look, &seen, &known, &matched);
+        }
+        // The state was lost, and the feed issued new UIDs meanwhile.
+        let hrefs: HashSet<&Href> = recognised.iter().map(|record| &record.href).collect();
+        seen.unrecorded.retain(|href| !hrefs.contains(href));
+        let mut known = known.clone();
+        known.records.extend(recognised.iter().map(|record| (record.key.clone(), record.clone())));
+        let matched = Matched::new(feed, &known.records, name, &source, form);
+        self.act(&look, &seen, &known, &matched)
+    }
+
+    /// Plans, and does what is planned, or shows it.
+    fn act(&mut self, look: &Look, seen: &Seen, known: &Known, matched: &Matched<'_>) -> anyhow::Result<Round> {
+        let plan = self.plan(matched, seen);
         self.report.held.clone_from(&plan.hold);
         // What an earlier round wrote stands there unchanged for this one.
         let before = self.report.created + self.report.updated + self.report.adopted;
-        self.report.unchanged = untouched(&matched, &plan).saturating_sub(before);
+        self.report.unchanged = untouched(matched, &plan).saturating_sub(before);
         if self.pass.options.dry_run {
-            self.show(&plan, &matched, &known)?;
-            let Look { mark, listed, .. } = look;
+            self.show(&plan, matched, known)?;
+            let (mark, listed) = (look.mark.clone(), look.listed);
             return Ok(Round::Settled(Changes { mark, listed, last_written: None, retry_rejected_at: None }));
         }
-        self.carry_out(&plan, &look, &seen, &known, &matched)
+        self.carry_out(&plan, look, seen, known, matched)
     }
 
     /// How the objects are written for this target.

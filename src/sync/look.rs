@@ -15,7 +15,7 @@ use crate::time::{DAY, Timestamp};
 const LIST_EVERY: u64 = 7 * DAY;
 
 /// What the state says of the target.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     /// The records of this subscription.
     pub(super) records: HashMap<Key, Record>,

@@ -23,6 +23,8 @@ pub(super) struct Seen {
     pub(super) foreign: Vec<ForeignObject>,
     /// What is to be recorded of the objects that left the feed and had ended, should the plan keep them.
     pub(super) kept: HashMap<Href, Record>,
+    /// What the records would be of the objects under our prefix that have none, and that the feed does not know by name.
+    pub(super) nameless: Vec<Record>,
 }
 
 /// Tells whether a text is of something that had ended.
@@ -124,6 +126,10 @@ fn read_as_looked(
             let record = records.get(&stored.href).copied();
             let ours = is_ours(&stored.href);
             let key = seen.take(&stored, record, matched, known, what.had_ended.filter(|_| ours));
+            let is_known = |key: &Key| known.records.contains_key(key) || matched.wanted(key).is_some();
+            if ours && record.is_none() && !key.as_ref().is_some_and(is_known) {
+                seen.nameless.extend(recorded(&stored, Standing::Mirrored));
+            }
             if !ours {
                 seen.take_foreign(&stored, key, what.prefix);
             }
@@ -163,7 +169,7 @@ impl Seen {
             wanted.is_some_and(|wanted| hash == wanted.sent_hash || ics::same(&matched.text(wanted), &stored.text));
         let ended = wanted.is_none() && had_ended.is_some_and(|had_ended| had_ended(&stored.text));
         if ended {
-            let kept = record.cloned().or_else(|| identified.as_ref().map(|identified| recorded(stored, identified)));
+            let kept = record.cloned().or_else(|| recorded(stored, Standing::Kept));
             self.kept.extend(kept.map(|record| {
                 // An edit is still one when the feed has the object again.
                 let etag = record.etag.clone().or_else(|| Some(stored.etag.clone()));
@@ -191,10 +197,11 @@ pub(super) fn hash_of(stored: &Stored, identified: Option<&Identified>) -> Hash 
     identified.map_or_else(|| ics::sha256(&[&stored.text]), |identified| identified.hash)
 }
 
-/// The record of an object of ours that had none.
-fn recorded(stored: &Stored, identified: &Identified) -> Record {
-    Record {
-        key: identified.key.clone(),
+/// The record of an object of ours that had none; `None` when it cannot be read.
+fn recorded(stored: &Stored, standing: Standing) -> Option<Record> {
+    let identified = ics::identify(&stored.text)?;
+    Some(Record {
+        key: identified.key,
         target_uid: None,
         href: stored.href.clone(),
         etag: Some(stored.etag.clone()),
@@ -203,8 +210,8 @@ fn recorded(stored: &Stored, identified: &Identified) -> Record {
         server_hash: None,
         content_hash: identified.content_hash,
         restored_hash: None,
-        start: identified.start.clone(),
-        summary: identified.summary.clone(),
-        standing: Standing::Kept,
-    }
+        start: identified.start,
+        summary: identified.summary,
+        standing,
+    })
 }

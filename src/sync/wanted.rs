@@ -85,6 +85,16 @@ impl<'a> Matched<'a> {
         matched
     }
 
+    /// Those of the objects without a record that new objects of the feed say the same as, under other UIDs.
+    pub(super) fn recognised(&self, nameless: &[Record]) -> Vec<Record> {
+        let nameless: Vec<&Record> = nameless.iter().collect();
+        let new: Vec<&Key> =
+            self.wanted.iter().filter(|wanted| wanted.record.is_none()).map(|wanted| wanted.key).collect();
+        let content_hash = |key: &Key| self.object(key).map_or(Hash([0; 32]), |object| self.feed.content_hash(object));
+        let records = nameless.len() + self.wanted.len() - new.len();
+        renames(records, &nameless, &new, content_hash).into_values().cloned().collect()
+    }
+
     /// The object of the feed with this key.
     pub(super) fn wanted(&self, key: &Key) -> Option<&Wanted<'a>> {
         self.by_key.get(key).and_then(|place| self.wanted.get(*place))

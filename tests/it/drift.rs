@@ -560,3 +560,25 @@ fn a_feed_that_issues_new_uids_at_every_fetch_is_not_written_again() {
     let told = setting.run(&["--json"]).exits(0).json();
     assert_eq!((setting.writes(), &told["subscriptions"][0]["renamed"]), (vec![], &2.into()));
 }
+
+#[test]
+fn a_state_that_was_lost_costs_no_write_of_a_feed_that_issues_new_uids_at_every_fetch() {
+    let with = |mark: &str, events: usize| {
+        let events = (0..events).map(|number| event(&format!("{mark}-{number}"), &format!("Event {number}")));
+        calendar(&events.collect::<String>())
+    };
+    let setting = Setting::new(&with("1", 12), "").mirrored();
+    setting.env.forget_state();
+    setting.feed.set(with("2", 12));
+    let told = setting.run(&["--json"]).exits(0).json();
+    assert_eq!((setting.writes(), &told["subscriptions"][0]["renamed"]), (vec![], &12.into()));
+    setting.feed.set(with("3", 11));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.writes(), ["DELETE 204"]);
+    setting.env.forget_state();
+    setting.feed.set(with("4", 10));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.writes(), ["DELETE 204"]);
+    setting.run(&["--full"]).exits(0);
+    assert_eq!(setting.writes(), [""; 0]);
+}
