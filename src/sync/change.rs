@@ -84,9 +84,10 @@ impl Run<'_, '_> {
         let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
         let form = self.form(abilities.needs_schedule_agent);
         let matched = Matched::new(feed, &known.records, name, &source, form.clone());
+        let everything = everything || matched.has_doubtful_orphans();
         let look = match seen {
-            Some(look) => look,
-            None => look(collection, collection.mark()?, &self.memory, &known, everything, self.started)?,
+            Some(look) if look.listed || !everything => look,
+            _ => look(collection, collection.mark()?, &self.memory, &known, everything, self.started)?,
         };
         let distrusts_hashes = self.memory.form.is_some_and(|form| form != FORM);
         let judge = |text: &[u8]| ics::end_of_last_occurrence(text, self.pass.zone).had_ended(self.started);

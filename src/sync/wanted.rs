@@ -85,6 +85,14 @@ impl<'a> Matched<'a> {
         matched
     }
 
+    /// Whether something left the feed that a server refused: it may have stored it all the same, in a version that only a
+    /// listing tells.
+    pub(super) fn has_doubtful_orphans(&self) -> bool {
+        let is_doubtful =
+            |record: &Record| matches!(record.standing, Standing::Rejected { .. }) && record.etag.is_none();
+        self.orphans.iter().any(|record| is_doubtful(record))
+    }
+
     /// Those of the objects without a record that new objects of the feed say the same as, under other UIDs.
     pub(super) fn recognised(&self, nameless: &[Record]) -> Vec<Record> {
         let nameless: Vec<&Record> = nameless.iter().collect();

@@ -150,6 +150,24 @@ fn a_rejected_change_leaves_the_old_version_in_the_calendar() {
     assert_eq!(setting.uids(), "");
 }
 
+#[test]
+fn what_the_server_refused_and_stored_all_the_same_goes_with_its_event() {
+    for keys in ["", "verify = \"always\""] {
+        let setting = Setting::new(&feed(&["a", "bad", "c"]), keys);
+        setting.dav.switch(|switches| {
+            switches.refusals = vec![Refusal { text: "UID:bad", answer: bad() }];
+            switches.stores_refused = true;
+        });
+        setting.run(&[]).exits(3);
+        setting.run(&[]).exits(0);
+        setting.feed.set(feed(&["a", "bad", "c", "d"]));
+        setting.run(&[]).exits(0);
+        setting.feed.set(feed(&["a", "c", "d"]));
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), "a c d", "{keys}");
+    }
+}
+
 /// Fills a calendar anew while someone else puts an object where `b` is going to stand, after the look at the calendar.
 #[track_caller]
 fn check_taken_href(meddle: fn(String) -> String, expected: &[&str]) {

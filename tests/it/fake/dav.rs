@@ -55,6 +55,8 @@ pub(crate) struct Switches {
     pub poisoned: Vec<&'static str>,
     /// Objects that the server refuses.
     pub refusals: Vec<Refusal>,
+    /// It stores what it refuses.
+    pub stores_refused: bool,
     /// Objects that the server does not delete.
     pub undeletable: Vec<Refusal>,
     /// Each UID is taken once, as Radicale does.
@@ -114,6 +116,7 @@ impl Dav {
                 full: false,
                 poisoned: Vec::new(),
                 refusals: Vec::new(),
+                stores_refused: false,
                 undeletable: Vec::new(),
                 one_uid: false,
                 drop_before_write: None,

@@ -115,7 +115,13 @@ fn get(calendar: &Calendar, name: &str) -> Answer {
 
 fn put(calendar: &mut Calendar, switches: &Switches, asked: &Asked, name: &str) -> Answer {
     let is_new = !calendar.objects.contains_key(name);
-    if let Some(refusal) = hindrance(calendar, switches, asked, name).or_else(|| invalid(switches, asked)) {
+    if let Some(refusal) = hindrance(calendar, switches, asked, name) {
+        return refusal;
+    }
+    if let Some(refusal) = invalid(switches, asked) {
+        if switches.stores_refused {
+            calendar.put(name, asked.body.clone());
+        }
         return refusal;
     }
     if switches.one_uid && stands_elsewhere(calendar, &asked.text(), name) {
