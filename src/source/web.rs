@@ -7,7 +7,7 @@ use crate::dav::auth::Authenticator;
 use crate::error::{Fault, Kind, fault, kind_of};
 use crate::http::Client;
 use crate::model::Validators;
-use crate::secret::Secret;
+use crate::secret::LateSecret;
 use crate::time::{Timestamp, parse_retry_after};
 use crate::url::{PrivateUrl, Url};
 use crate::wire::{Request, Response};
@@ -33,7 +33,7 @@ pub struct Settings {
     /// For a feed that asks for a password.
     pub authenticator: Option<Arc<Authenticator>>,
     /// A header that goes to the feed's own origin only.
-    pub header: Option<(String, Secret)>,
+    pub header: Option<(String, LateSecret)>,
 }
 
 /// A feed over http(s).
@@ -59,7 +59,7 @@ impl Web {
         })
     }
 
-    fn request(&self, url: &Url, validators: &Validators) -> Request {
+    fn request(&self, url: &Url, validators: &Validators) -> anyhow::Result<Request> {
         let mut request = Request::new("GET", url.clone()).header("Accept", "text/calendar, */*;q=0.5");
         if let Some(agent) = user_agent(self.settings.user_agent.as_deref(), url.host()) {
             request = request.header("User-Agent", agent);
@@ -71,8 +71,10 @@ impl Web {
             request = request.header("If-Modified-Since", moment.as_str());
         }
         match &self.settings.header {
-            Some((name, value)) if url.origin() == self.url.0.origin() => request.header(name, value.reveal()),
-            _ => request,
+            Some((name, value)) if url.origin() == self.url.0.origin() => {
+                Ok(request.header(name, value.get()?.reveal()))
+            }
+            _ => Ok(request),
         }
     }
 
@@ -141,7 +143,7 @@ impl Source for Web {
         let mut url = self.url.0.clone();
         let conditional = *validators != Validators::default();
         for _ in 0..=REDIRECTS {
-            let response = self.send(&self.request(&url, validators))?;
+            let response = self.send(&self.request(&url, validators)?)?;
             match response.status {
                 200 => return self.document(response),
                 304 if conditional => return Ok(Fetched::NotModified),

@@ -4,7 +4,7 @@ use super::*;
 use crate::error::{kind_of, retry_after, sentence};
 use crate::http::Options;
 use crate::http::fake::{Answer, Server, answer};
-use crate::secret::Credentials;
+use crate::secret::{Credentials, Secret};
 use crate::signal::Stop;
 
 const PATH: &str = "/private-path/feed.ics?token=t0ken";
@@ -16,7 +16,7 @@ fn settings() -> Settings {
 
 fn web(server: &Server, settings: Settings) -> Web {
     let options = Options { retries: 0, ..Options::default() };
-    let client = Client::new(&options, Stop::default()).unwrap();
+    let client = Client::new(&options, Stop::default());
     Web::new(PrivateUrl(server.url(PATH)), settings, client)
 }
 
@@ -147,7 +147,7 @@ fn secrets_go_to_the_feeds_own_origin_only() {
     ]);
     let credentials = Credentials::Password { user: "alice".to_owned(), password: Secret::new("secret").into() };
     let authenticator = Some(Arc::new(Authenticator::new(server.url("").origin(), credentials, None)));
-    let header = Some(("X-Api-Key".to_owned(), Secret::new("k3y")));
+    let header = Some(("X-Api-Key".to_owned(), Secret::new("k3y").into()));
     let error =
         web(&server, Settings { authenticator, header, ..settings() }).fetch(&Validators::default()).unwrap_err();
     assert_eq!(kind_of(&error), Kind::Refused);
