@@ -101,6 +101,23 @@ fn three_hundred_megabytes_are_too_much() {
 }
 
 #[test]
+fn objects_that_are_too_much_at_once_are_read_in_portions_and_one_that_is_too_large_is_left_alone() {
+    let vast: Raw = |out| out.write_all(b"HTTP/1.1 207 X\r\nContent-Length: 300000000\r\n\r\n");
+    let setting = distorting(move |asked, answer| {
+        let reads = matches!(asked.method.as_str(), "GET" | "REPORT");
+        let names = asked.target.clone() + &asked.text();
+        if reads && names.contains("mine.ics") { Answer::raw(vast) } else { answer }
+    });
+    setting.edit("a", "Edited");
+    setting.dav.work(|work| work.put("mine.ics", object("mine", "Mine, with a film of it")));
+    let said = run(&setting, 100, 0);
+    assert!(said.contains("the object mine.ics in") && said.contains("too large to be read"), "{said}");
+    assert_eq!((setting.uids().as_str(), setting.text_of("a").contains("Edited")), ("a b mine", false));
+    let said = setting.run(&[]).exits(0).stderr;
+    assert_eq!((said.as_str(), setting.methods().contains(&"GET".to_owned())), ("", false));
+}
+
+#[test]
 fn what_is_listed_elsewhere_is_neither_read_nor_deleted() {
     let elsewhere = [
         "http://evil.example/dav.php/calendars/alice/work/1.ics",
