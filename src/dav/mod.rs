@@ -41,8 +41,9 @@ fn multistatus<T>(
 /// What a response that is no success says of the collection or the server as a whole.
 fn trouble(asked: &Request, response: &Response) -> anyhow::Error {
     let (kind, what) = judge(response);
+    // What is no refusal has no words about it.
     let reason = match sentence(response) {
-        Some(sentence) if !response.is_html() => format!(": {sentence}"),
+        Some(sentence) if !response.is_html() && response.status >= 400 => format!(": {sentence}"),
         _ => String::new(),
     };
     let message = format!("{what} ({} for {} {}){reason}", response.status, asked.method, asked.url);

@@ -148,7 +148,10 @@ impl Client {
                 Some(authenticator) => authenticator.header(request.method, &request.url, &retry::chance_text())?,
                 None => None,
             };
-            let outcome = self.exchange(request, authorization.as_ref(), limit);
+            let mut outcome = self.exchange(request, authorization.as_ref(), limit);
+            if let (Ok(response), Some(authenticator), Some(sent)) = (&mut outcome, authenticator, &authorization) {
+                authenticator.hide_in(response, sent);
+            }
             if let (Ok(response), Some(authenticator)) = (&outcome, authenticator)
                 && response.status == 401
                 && challenges < CHALLENGES
