@@ -1,5 +1,9 @@
 //! CalDAV servers.
 
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+
 use super::OVERHEAD;
 use crate::env::subscription;
 use crate::fake::dav::{HOME, Login};
@@ -118,6 +122,34 @@ fn objects_that_are_too_much_at_once_are_read_in_portions_and_one_that_is_too_la
 }
 
 #[test]
+fn a_compressed_gigabyte_is_too_much() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&vec![b' '; 1_000_000]).unwrap();
+    let bomb = encoder.finish().unwrap().repeat(1000);
+    let setting = distorting(move |asked, answer| match is_listing(asked) {
+        true => xml(bomb.clone()).header("Content-Encoding", "gzip"),
+        false => answer,
+    });
+    let said = run(&setting, 300, 75);
+    assert!(said.contains("larger than"), "{said}");
+}
+
+#[test]
+fn redirects_without_end_are_left() {
+    let setting = Setting::into("work", &feed(&["a"]), "");
+    let mut number = 0;
+    setting.dav.distort(move |asked, answer| match asked.method.as_str() {
+        "PROPFIND" => {
+            number += 1;
+            Answer::new(301).header("Location", format!("/{number}/"))
+        }
+        _ => answer,
+    });
+    let ran = setting.env.run_within(OVERHEAD + 50, &["run", "-v"]).exits(76);
+    assert!(ran.stderr.contains("redirects in circles") && setting.asked().len() < 50, "{ran}");
+}
+
+#[test]
 fn what_is_listed_elsewhere_is_neither_read_nor_deleted() {
     let elsewhere = [
         "http://evil.example/dav.php/calendars/alice/work/1.ics",
@@ -224,7 +256,19 @@ fn changes_that_never_end_are_given_up_for_a_listing() {
 
 #[test]
 fn an_answer_that_breaks_off_or_never_ends_fails_the_pass() {
-    let raws: [Raw; 4] = [
+    let raws: [Raw; 6] = [
+        |out| {
+            out.write_all(b"HTTP/1.1 207 X\r\n")?;
+            loop {
+                out.write_all(b"X-More: and more of it\r\n")?;
+            }
+        },
+        |out| {
+            out.write_all(b"HTTP/1.1 207 X\r\nETag: ")?;
+            loop {
+                out.write_all(&[b'x'; 1000])?;
+            }
+        },
         |out| write!(out, "HTTP/1.1 207 X\r\nContent-Length: 999\r\n\r\n<d:multistatus xmlns:d=\"DAV:\"/>"),
         |out| loop {
             out.write_all(b"HTTP/1.1 102 Processing\r\n\r\n")?;
