@@ -290,10 +290,13 @@ fn certificates(path: &Path, setting: &str) -> anyhow::Result<Vec<CertificateDer
 fn certified_key(chain: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
     let (chain_path, key_path) = (chain.display(), key.display());
     let chain = certificates(chain, "tls_cert")?;
-    let secret = read_secret_file(key, None)?;
-    let key = PrivateKeyDer::from_pem_slice(secret.reveal().as_bytes())
-        .or_fault(Kind::Configuration, || format!("{key_path} (`tls_key`) holds no private key in PEM form"))?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider()).or_fault(Kind::Configuration, || {
+    let text = std::fs::read(key).or_fault(Kind::Configuration, || format!("cannot read {key_path} (`tls_key`)"))?;
+    let Ok(parsed) = PrivateKeyDer::from_pem_slice(&text) else {
+        let message = format!("{key_path} holds no private key in PEM form; name its file in `tls_key`");
+        return Err(fault(Kind::Configuration, message));
+    };
+    read_secret_file(key, None)?;
+    CertifiedKey::from_der(chain, parsed, &ring::default_provider()).or_fault(Kind::Configuration, || {
         format!("the certificate in {chain_path} (`tls_cert`) does not go with the key in {key_path}")
     })
 }

@@ -108,7 +108,7 @@ fn what_a_feed_trusts_a_server_does_not() {
 
 #[test]
 fn a_certificate_for_another_name_is_refused_with_the_names_that_it_is_for() {
-    let words = "its certificate is for cal.example.org, *.example.net; is the address right?";
+    let words = "its certificate is for cal.example.org, *.example.net; check the address";
     check(&showing("elsewhere.pem"), |_| trusting("authority.pem"), 77, words);
 }
 
@@ -120,7 +120,7 @@ fn a_certificate_out_of_date_may_be_renewed_before_a_person_has_to_look() {
         75,
         "its certificate was good until 2021-03-14 15:09",
     );
-    check(&showing("future.pem"), |_| trusting("authority.pem"), 75, "is the clock of this machine right?");
+    check(&showing("future.pem"), |_| trusting("authority.pem"), 75, "check the clock of this machine");
     let setting = encrypted(&showing("expired.pem"), &trusting("authority.pem"));
     assert_eq!(setting.run(&[]).exits(75).stderr, "");
     setting.env.later(4 * 3600);

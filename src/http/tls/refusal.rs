@@ -20,7 +20,7 @@ pub(super) fn refusal(origin: &str, error: &Error, shows_certificate: bool) -> F
         Error::InvalidCertificate(certificate) => of_certificate(certificate),
         Error::AlertReceived(alert) => of_alert(*alert, shows_certificate),
         Error::InvalidMessage(_) => {
-            let why = "what answers there does not speak https; is the address one of plain http?";
+            let why = "what answers there does not speak https; perhaps the address is one of plain http";
             (Kind::Unavailable, why.to_owned())
         }
         other => (Kind::Unavailable, other.to_string()),
@@ -32,11 +32,14 @@ fn of_certificate(certificate: &Certificate) -> (Kind, String) {
     match certificate {
         Certificate::ExpiredContext { not_after, .. } => {
             let until = told(*not_after);
-            (Kind::Unavailable, format!("its certificate was good until {until}; whoever runs it must renew it"))
+            (
+                Kind::Unavailable,
+                format!("its certificate was good until {until}; whoever runs the server must renew it"),
+            )
         }
         Certificate::NotValidYetContext { not_before, .. } => {
             let from = told(*not_before);
-            (Kind::Unavailable, format!("its certificate is good from {from}; is the clock of this machine right?"))
+            (Kind::Unavailable, format!("its certificate is good from {from}; check the clock of this machine"))
         }
         Certificate::NotValidForNameContext { presented, .. } => (Kind::Refused, of_names(presented)),
         // What is no CA but calls itself one is an `Other`.
@@ -62,7 +65,7 @@ fn of_names(presented: &[String]) -> String {
     let bare = |name: &String| name.split(['(', ')']).nth(1).unwrap_or(name).trim_matches('"').to_owned();
     let names: Vec<String> = presented.iter().take(MOST_NAMES).map(bare).collect();
     let more = if presented.len() > MOST_NAMES { " and others" } else { "" };
-    format!("its certificate is for {}{more}; is the address right?", names.join(", "))
+    format!("its certificate is for {}{more}; check the address", names.join(", "))
 }
 
 /// What the server says of the certificate that we showed, or did not show.

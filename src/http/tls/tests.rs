@@ -90,7 +90,7 @@ fn a_certificate_that_nobody_vouches_for_is_for_a_person_to_judge() {
 
 #[test]
 fn a_certificate_is_good_for_its_own_names_only() {
-    let words = "its certificate is for cal.example.org, *.example.net; is the address right?";
+    let words = "its certificate is for cal.example.org, *.example.net; check the address";
     check("elsewhere.pem", "authority.pem", Kind::Refused, words);
     check("elsewhere.pem", "elsewhere.pem", Kind::Refused, words);
     let words = "its certificate names no host; it must be made anew, with a subjectAltName";
@@ -100,11 +100,11 @@ fn a_certificate_is_good_for_its_own_names_only() {
 #[test]
 fn a_certificate_out_of_date_is_mended_by_others() {
     let until = Timestamp(1_615_734_566).local();
-    let words = format!("its certificate was good until {until}; whoever runs it must renew it");
+    let words = format!("its certificate was good until {until}; whoever runs the server must renew it");
     check("expired.pem", "authority.pem", Kind::Unavailable, &words);
     check("expired.pem", "expired.pem", Kind::Unavailable, &words);
     let from = Timestamp(4_102_444_800).local();
-    let words = format!("its certificate is good from {from}; is the clock of this machine right?");
+    let words = format!("its certificate is good from {from}; check the clock of this machine");
     check("future.pem", "authority.pem", Kind::Unavailable, &words);
 }
 
@@ -118,7 +118,7 @@ fn a_server_that_speaks_plain_http_is_told_apart_from_an_unsafe_one() {
         let _ = stream.read(&mut [0; 4096]);
     });
     let error = sentence(&get(&client("own.pem"), port).unwrap_err());
-    assert!(error.ends_with("does not speak https; is the address one of plain http?"), "{error}");
+    assert!(error.ends_with("does not speak https; perhaps the address is one of plain http"), "{error}");
 }
 
 /// What is wrong with this certificate and a copy of this key, before anything is sent.
@@ -138,6 +138,14 @@ fn a_key_that_does_not_belong_to_the_certificate_is_a_mistake_in_the_configurati
         let (kind, said) = refused("client.pem", key, 0o600).unwrap();
         assert!(kind == Kind::Configuration && said.contains(words), "{said}");
     }
+    // A certificate is no secret, and a file with nothing else may be read by everybody.
+    let alone = Options { tls_cert: Some(fixture("client.pem")), ..Options::default() };
+    let error = alone.check_certificates().unwrap_err();
+    assert_eq!(kind_of(&error), Kind::Configuration);
+    assert!(
+        sentence(&error).ends_with("client.pem holds no private key in PEM form; name its file in `tls_key`"),
+        "{error:#}"
+    );
 }
 
 #[test]
