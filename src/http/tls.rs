@@ -79,7 +79,7 @@ impl Encrypting {
             .map_err(|error| as_ureq_error(refusal(&peer.origin, &error, peer.shows_certificate)))?;
         let mut stream = TransportAdapter::new(transport, Arc::clone(&details.current_time));
         stream.set_timeout(details.timeout);
-        session.complete_io(&mut stream).map_err(|error| peer.trouble(error))?;
+        session.complete_io(&mut stream).map_err(|error| peer.trouble(error, &mut session, &mut stream))?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Encrypted { buffers, stream: StreamOwned::new(session, stream), peer })
     }
@@ -112,7 +112,12 @@ struct Peer {
 }
 
 impl Peer {
-    fn trouble(&self, error: io::Error) -> ureq::Error {
+    /// What an error of a connection means. A server that dislikes our certificate says so and closes the connection, so
+    /// that we may notice by a write that fails, which a read may do first; what it said can still be read.
+    fn trouble(&self, error: io::Error, session: &mut ClientConnection, stream: &mut TransportAdapter) -> ureq::Error {
+        let read = if refused(&error).is_none() { session.read_tls(stream).unwrap_or(0) } else { 0 };
+        let said = if read > 0 { session.process_new_packets().err() } else { None };
+        let error = said.map_or(error, io::Error::other);
         match refused(&error) {
             Some(refused) => as_ureq_error(refusal(&self.origin, refused, self.shows_certificate)),
             None => ureq::Error::from(error),
@@ -125,13 +130,8 @@ impl Peer {
 }
 
 impl Encrypted {
-    /// A server that dislikes our certificate says so after the handshake (RFC 8446 §4.4.2.4) and closes the connection,
-    /// so that we may notice by a write that fails; what it said can still be read.
-    fn last_words(&mut self, error: io::Error) -> io::Error {
-        if refused(&error).is_some() || self.stream.conn.read_tls(&mut self.stream.sock).is_err() {
-            return error;
-        }
-        self.stream.conn.process_new_packets().err().map_or(error, io::Error::other)
+    fn trouble(&mut self, error: io::Error) -> ureq::Error {
+        self.peer.trouble(error, &mut self.stream.conn, &mut self.stream.sock)
     }
 }
 
@@ -154,17 +154,14 @@ impl Transport for Encrypted {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.stream.sock.set_timeout(timeout);
         let output = self.buffers.output().get(..amount).unwrap_or_default();
-        if let Err(error) = self.stream.write_all(output) {
-            let error = self.last_words(error);
-            return Err(self.peer.trouble(error));
-        }
-        Ok(())
+        let written = self.stream.write_all(output);
+        written.map_err(|error| self.trouble(error))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.stream.sock.set_timeout(timeout);
         let read = self.stream.read(self.buffers.input_append_buf());
-        let amount = read.map_err(|error| self.peer.trouble(error))?;
+        let amount = read.map_err(|error| self.trouble(error))?;
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }
