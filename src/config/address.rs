@@ -31,6 +31,7 @@ pub struct Tls {
 
 /// Where a feed comes from. It prints without anything secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each subscription, and most are of the large kind")]
 pub enum SourceAddress {
     /// An http or https address.
     Web {

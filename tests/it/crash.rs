@@ -133,7 +133,7 @@ fn a_folder_on_a_full_disk_is_74_and_the_next_run_goes_on() {
 fn objects_and_others(setting: &Setting) -> (usize, Vec<String>) {
     let names = std::fs::read_dir(setting.env.path("disk/events")).unwrap().map(|entry| entry.unwrap().file_name());
     let names = names.map(|name| name.into_string().unwrap());
-    let (objects, others): (Vec<_>, Vec<_>) = names.partition(|name| name.ends_with(".ics") && !name.starts_with('.'));
+    let (objects, others): (Vec<_>, Vec<_>) = names.partition(|name| !name.starts_with('.'));
     (objects.len(), others)
 }
 

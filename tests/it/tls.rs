@@ -46,10 +46,11 @@ fn showing_ours(setting: &Setting, certificate: &str, mode: u32) -> String {
 fn check(encryption: &Arc<ServerConfig>, keys: impl Fn(&Setting) -> String, code: i32, words: &str) {
     for at_feed in [true, false] {
         let setting = Setting::new(&feed(&["a"]), "");
+        let encryption = Arc::clone(encryption);
         if at_feed {
-            setting.feed.encrypt(Arc::clone(encryption))
+            setting.feed.encrypt(encryption);
         } else {
-            setting.dav.encrypt(Arc::clone(encryption))
+            setting.dav.encrypt(encryption);
         }
         let keys = keys(&setting);
         let (of_server, of_feed) = if at_feed { ("", keys.as_str()) } else { (keys.as_str(), "") };

@@ -53,12 +53,11 @@ impl<'a> Reading<'a> {
 
     fn get(&mut self, href: &Href) -> anyhow::Result<()> {
         let verb = Get { href };
-        let response = match self.exchange.try_send(&verb.request(self.calendar)?)? {
-            Some(response) => response,
-            None => {
-                log::warn!("the object {} in {} is too large to be read", href.as_str(), self.calendar);
-                self.exchange.send(&verb.head(self.calendar)?)?
-            }
+        let response = if let Some(response) = self.exchange.try_send(&verb.request(self.calendar)?)? {
+            response
+        } else {
+            log::warn!("the object {} in {} is too large to be read", href.as_str(), self.calendar);
+            self.exchange.send(&verb.head(self.calendar)?)?
         };
         self.stored.extend(verb.response(self.calendar, &response)?);
         Ok(())

@@ -51,12 +51,13 @@ fn what_costs_more_than_its_text_is_bounded_in_number() {
     let refused =
         |lines: &str| read(format!("BEGIN:VCALENDAR\n{lines}END:VCALENDAR\n").into_bytes(), None).unwrap_err();
     let many = 500_001;
-    let zoned = |event| (0..100_000).map(|zone| format!("A;TZID={event}-{zone}:\n")).collect::<String>();
+    let times = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let zoned = |event| times(100_000, &|zone| format!("A;TZID={event}-{zone}:\n"));
     for lines in [
         "BEGIN:VEVENT\nEND:VEVENT\n".repeat(many),
-        (0..many).map(|number| format!("BEGIN:VTIMEZONE\nTZID:{number}\nEND:VTIMEZONE\n")).collect(),
+        times(many, &|number| format!("BEGIN:VTIMEZONE\nTZID:{number}\nEND:VTIMEZONE\n")),
         format!("END:VCALENDAR\n{}BEGIN:VCALENDAR\n", "BEGIN:VCALENDAR\nEND:VCALENDAR\n".repeat(many)),
-        (0..6).map(|event| format!("BEGIN:VEVENT\n{}END:VEVENT\n", zoned(event))).collect(),
+        times(6, &|event| format!("BEGIN:VEVENT\n{}END:VEVENT\n", zoned(event))),
     ] {
         assert!(refused(&lines).contains("events or time zones"), "{}", &lines[..100]);
     }

@@ -126,10 +126,8 @@ fn a_compressed_gigabyte_is_too_much() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(&vec![b' '; 1_000_000]).unwrap();
     let bomb = encoder.finish().unwrap().repeat(1000);
-    let setting = distorting(move |asked, answer| match is_listing(asked) {
-        true => xml(bomb.clone()).header("Content-Encoding", "gzip"),
-        false => answer,
-    });
+    let bomb = xml(bomb).header("Content-Encoding", "gzip");
+    let setting = distorting(move |asked, answer| if is_listing(asked) { bomb.clone() } else { answer });
     let said = run(&setting, 300, 75);
     assert!(said.contains("larger than"), "{said}");
 }
