@@ -45,7 +45,7 @@ pub const TABLE: &[(u8, &str)] = &[
     (NOT_CALDAV, "the server is not CalDAV, or the calendar is not there"),
     (
         REFUSED,
-        "refused: authentication, rights, a certificate that is not trusted, or a secret file that others can read",
+        "refused: authentication, rights, an untrusted certificate, a secret file open to others",
     ),
     (CONFIGURATION, "configuration"),
     (INTERRUPTED, "stopped by SIGINT"),
