@@ -43,10 +43,7 @@ pub const TABLE: &[(u8, &str)] = &[
     (STATE, "state file or disk"),
     (TEMPORARY, "temporary failure or lock, or waiting one out"),
     (NOT_CALDAV, "the server is not CalDAV, or the calendar is not there"),
-    (
-        REFUSED,
-        "refused: authentication, rights, an untrusted certificate, a secret file open to others",
-    ),
+    (REFUSED, "refused: authentication, rights, an untrusted certificate, a secret file open to others"),
     (CONFIGURATION, "configuration"),
     (INTERRUPTED, "stopped by SIGINT"),
     (TERMINATED, "stopped by SIGTERM"),
