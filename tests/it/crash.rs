@@ -156,6 +156,17 @@ fn a_folder_on_a_read_only_disk_is_74_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn a_lock_that_cannot_be_taken_is_said_and_not_only_an_exit_code() {
+    let setting = Setting::new(&feed(&["a"]), "").mirrored();
+    for lock in std::fs::read_dir(setting.env.path("state/baikal-sync/state.locks")).unwrap() {
+        let path = lock.unwrap().path();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+    }
+    told(&setting.run(&[]), "cannot lock", "Is a directory");
+}
+
+#[test]
 fn what_a_killed_run_left_half_written_in_a_folder_is_removed_by_the_next_one() {
     let setting = Setting::new(&feed(&["a"]).replace("Event a", &"long ".repeat(200_000)), "");
     let target = format!("dir:{}", setting.env.path("disk/events").display());
