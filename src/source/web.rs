@@ -121,6 +121,12 @@ impl Web {
     fn failure(&self, response: &Response) -> anyhow::Error {
         let status = response.status;
         let (kind, words) = match status {
+            400 if response.wants_encryption() => {
+                (Kind::Missing, "which speaks https there: write https:// into `source`")
+            }
+            400 if response.wants_certificate() => {
+                (Kind::Refused, "which asks for a certificate of ours, or does not accept it: see `tls_cert`")
+            }
             401 if self.settings.authenticator.is_none() => (Kind::Refused, "which asks for a user and a password"),
             401 | 403 => (Kind::Refused, "which refuses access"),
             404 | 410 => (Kind::Missing, "where no feed is (any more)"),

@@ -81,6 +81,16 @@ fn each_status_that_is_no_document_has_its_kind() {
 }
 
 #[test]
+fn what_a_web_server_says_of_encryption_is_understood() {
+    let page = |words: &str| vec![answer("400 Bad Request", &["Content-Type: text/html"], words.as_bytes())];
+    let words = "status 400 from ORIGIN/…, which speaks https there: write https:// into `source`";
+    check(page("<html>The plain HTTP request was sent to HTTPS port</html>"), Kind::Missing, words);
+    let words = "status 400 from ORIGIN/…, which asks for a certificate of ours, or does not accept it: see `tls_cert`";
+    check(page("<html>No required SSL certificate was sent</html>"), Kind::Refused, words);
+    check(page("<html>Bad Request</html>"), Kind::Unavailable, "ORIGIN/… answers 400 with no document");
+}
+
+#[test]
 fn redirects_are_followed_relative_and_absolute_and_keep_the_query() {
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
         let end = Server::start(vec![answer("200 OK", &[], CALENDAR)]);
