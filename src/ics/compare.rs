@@ -6,10 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Entry, Name, entries};
 use super::hash::{is_volatile, sha256};
-use super::property::{self, Property, from_text};
-use super::span::Span;
+use super::property::from_text;
 use super::split::own;
+use super::timezone::Zones;
 use crate::model::Hash;
+use crate::time::Zone;
+use value::Context;
+
+mod value;
 
 /// Whether two resources say the same. Volatile properties do not count, and neither does a time zone that only one of
 /// them brings along.
@@ -58,38 +62,55 @@ struct Meaning {
 
 impl Meaning {
     fn of(text: &[u8]) -> Meaning {
+        let components = components(text);
+        // Times without a time zone are compared as they are written, so that of the machine does not matter.
+        let nowhere = Zone::UTC;
+        let zones = Zones::new(components.iter().filter(|lines| is_zone(lines)).cloned(), &nowhere);
         let mut meaning = Meaning::default();
-        let mut component: Vec<Entry<'_>> = Vec::new();
-        let mut depth = 0_usize;
-        for entry in entries(text) {
-            let name = entry.name;
-            depth += usize::from(name == Name::Begin);
-            if depth > 1 {
-                component.push(entry);
-            }
-            if name == Name::End {
-                depth = depth.saturating_sub(1);
-                if depth == 1 {
-                    meaning.add(&std::mem::take(&mut component));
-                }
-            }
+        for component in &components {
+            meaning.add(component, &zones);
         }
         meaning.components.values_mut().for_each(|sayings| sayings.sort_by_key(|saying| saying.hash));
         meaning
     }
 
-    fn add(&mut self, component: &[Entry<'_>]) {
-        let is_zone = component.first().is_some_and(|begin| begin.component().eq_ignore_ascii_case(b"VTIMEZONE"));
-        let saying = Saying::of(component);
-        if is_zone {
+    fn add(&mut self, component: &[Entry<'_>], zones: &Zones<'_>) {
+        let context = Context::of(component, zones);
+        let saying = Saying::of(component, &context);
+        if is_zone(component) {
             let name = own(component, Name::Tzid).map(|entry| from_text(&String::from_utf8_lossy(entry.value())));
             self.zones.entry(name.unwrap_or_default()).or_insert(saying.hash);
         } else {
-            let recurrence = own(component, Name::RecurrenceId).map(|entry| String::from_utf8_lossy(entry.value()));
+            let recurrence = own(component, Name::RecurrenceId).map(|entry| context.label(entry));
             let label = recurrence.map(|moment| format!("RECURRENCE-ID {moment}: ")).unwrap_or_default();
             self.components.entry(label).or_default().push(saying);
         }
     }
+}
+
+fn is_zone(component: &[Entry<'_>]) -> bool {
+    component.first().is_some_and(|begin| begin.component().eq_ignore_ascii_case(b"VTIMEZONE"))
+}
+
+/// The lines of each component in the calendar, from its BEGIN to its END.
+fn components(text: &[u8]) -> Vec<Vec<Entry<'_>>> {
+    let mut all = Vec::new();
+    let mut component = Vec::new();
+    let mut depth = 0_usize;
+    for entry in entries(text) {
+        let name = entry.name;
+        depth += usize::from(name == Name::Begin);
+        if depth > 1 {
+            component.push(entry);
+        }
+        if name == Name::End {
+            depth = depth.saturating_sub(1);
+            if depth == 1 {
+                all.push(std::mem::take(&mut component));
+            }
+        }
+    }
+    all
 }
 
 struct Frame {
@@ -98,11 +119,12 @@ struct Frame {
 }
 
 impl Saying {
-    fn of(component: &[Entry<'_>]) -> Saying {
+    fn of(component: &[Entry<'_>], context: &Context<'_>) -> Saying {
         let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut open: Vec<Frame> = Vec::new();
         let mut hash = sha256(&[]);
         for entry in component {
+            let depth = open.len();
             match (entry.name, open.last_mut()) {
                 (Name::Begin, parent) => {
                     let path = path_below(parent.as_deref(), entry);
@@ -116,9 +138,10 @@ impl Saying {
                     }
                 }
                 (name, Some(frame)) if !is_volatile(name) => {
-                    let said = meaning_of(entry);
-                    frame.facts.push(format!("{}={said}", entry.label()));
-                    values.entry(format!("{}{}", frame.path, entry.label())).or_default().push(said);
+                    for said in context.sayings(entry, depth > 1) {
+                        frame.facts.push(format!("{}={said}", entry.label()));
+                        values.entry(format!("{}{}", frame.path, entry.label())).or_default().push(said);
+                    }
                 }
                 _ => {}
             }
@@ -145,55 +168,6 @@ fn hash_of(mut facts: Vec<String>, end: &Entry<'_>) -> Hash {
     let name = end.component().to_ascii_uppercase();
     let facts = facts.join("\0");
     sha256(&[&name, b"\0", facts.as_bytes()])
-}
-
-/// A property without the liberties of writing: parameters decoded and sorted, defaults left out, escapes resolved.
-fn meaning_of(entry: &Entry<'_>) -> String {
-    let Some(property) = property::read(entry) else {
-        return String::from_utf8_lossy(&entry.text).into_owned();
-    };
-    let mut parameters: Vec<String> = property
-        .parameters
-        .iter()
-        .filter(|(name, values)| !is_default(entry.name, name, values))
-        .map(|(name, values)| format!(";{name}={}", values.join(",")))
-        .collect();
-    parameters.sort_unstable();
-    parameters.concat() + ":" + &value_of(entry.name, &property)
-}
-
-/// What servers add or leave out without changing the meaning: the type that the property has anyway, and what vobject
-/// (Radicale) notes for itself.
-fn is_default(name: Name, parameter: &str, values: &[String]) -> bool {
-    let value = values.first().map(|value| value.to_ascii_uppercase()).unwrap_or_default();
-    let default = match name {
-        Name::Dtstart | Name::Dtend | Name::Due | Name::RecurrenceId | Name::Exdate | Name::Rdate => "DATE-TIME",
-        Name::Trigger | Name::Duration => "DURATION",
-        Name::Attach | Name::Url => "URI",
-        Name::Attendee | Name::Organizer => "CAL-ADDRESS",
-        Name::Rrule => "RECUR",
-        _ => "TEXT",
-    };
-    // The form of a TRIGGER tells its type; Radicale adds it where a feed forgot it.
-    let told = value == default || (name == Name::Trigger && value == "DATE-TIME");
-    parameter.starts_with("X-VOBJ-") || (parameter == "VALUE" && told)
-}
-
-fn value_of(name: Name, property: &Property) -> String {
-    let value = property.value.trim_end();
-    match name {
-        Name::Rrule => {
-            let mut parts: Vec<String> =
-                value.split(';').filter(|part| !part.is_empty()).map(str::to_ascii_uppercase).collect();
-            parts.sort_unstable();
-            parts.join(";")
-        }
-        Name::Trigger | Name::Duration => {
-            let seconds = Span::parse(value).and_then(Span::in_seconds);
-            seconds.map_or_else(|| value.to_owned(), |seconds| format!("{seconds}s"))
-        }
-        _ => from_text(value).trim_end().to_owned(),
-    }
 }
 
 fn zones_agree(one: &Meaning, other: &Meaning) -> bool {
@@ -244,6 +218,65 @@ mod tests {
         check("TRIGGER:19980403T120000Z", "TRIGGER;VALUE=DATE-TIME:19980403T120000Z", &[]);
         check("DURATION:PT90M", "DURATION:+P0DT1H30M", &[]);
         check("ATTENDEE;CN=A;X=\"b\":m\nSEQUENCE:1\nLOCATION:", "LOCATION:\nSEQUENCE:2\nATTENDEE;X=b;CN=\"A\":m", &[]);
+        check("SUMMARY:\\\"a\\\"", "SUMMARY:\"a\"", &[]);
+        check("ORGANIZER;SENT-BY=;CN=A:m", "ORGANIZER;CN=A:m", &[]);
+        check("ATTENDEE;MEMBER=\"a:b\",c;MEMBER=d:m", "ATTENDEE;MEMBER=\"a:b\",c,d:m", &[]);
+    }
+
+    #[test]
+    fn the_times_that_radicale_converts_are_the_same() {
+        check("COMPLETED;TZID=Europe/Paris:20130920T180000", "COMPLETED;TZID=Europe/Paris:20130920T160000Z", &[]);
+        check("DTSTART;TZID=Etc/GMT:20120821T210000", "DTSTART;TZID=Etc/GMT:20120821T210000Z", &[]);
+        check("DTSTART;TZID=Mine :20120821T210000", "DTSTART;TZID=Mine:20120821T210000", &[]);
+        check("DTSTART;TZID=:20120821T210000", "DTSTART:20120821T210000", &[]);
+        check("COMPLETED;TZID=Europe/Paris:20130920T180000", "COMPLETED:20130920T180000Z", &["COMPLETED"]);
+        check("DUE;TZID=Europe/Paris:20131027T003000Z", "DUE;TZID=Europe/Paris:20131027T013000Z", &["DUE"]);
+        check("COMPLETED;TZID=Mine:20130920T180000", "COMPLETED;TZID=Mine:20130920T160000Z", &["COMPLETED"]);
+        let mine = |completed: &str| {
+            let zone = "BEGIN:STANDARD\nDTSTART:16010101T000000\nTZOFFSETFROM:-0500\nTZOFFSETTO:-0500\nEND:STANDARD\n";
+            event(completed)
+                .replace("BEGIN:VEVENT", &format!("BEGIN:VTIMEZONE\nTZID:Mine\n{zone}END:VTIMEZONE\nBEGIN:VEVENT"))
+        };
+        let (one, other) = (mine("COMPLETED;TZID=Mine:20130920T180000"), mine("COMPLETED;TZID=Mine:20130920T230000Z"));
+        assert!(same(one.as_bytes(), other.as_bytes()), "{one}\n{other}");
+    }
+
+    fn check_exdate(series: &str, one: &str, other: &str, equal: bool) {
+        let with = |exdate: &str| format!("{series}\nEXDATE{exdate}");
+        check(&with(one), &with(other), if equal { &[] } else { &["EXDATE"] });
+    }
+
+    #[test]
+    fn an_exception_is_the_same_in_the_form_of_its_series() {
+        let daily = "DTSTART;TZID=Europe/Paris:20130901T180000\nRRULE:FREQ=DAILY";
+        check_exdate(daily, ";VALUE=DATE:20130902", ";TZID=Europe/Paris:20130902T180000", true);
+        check_exdate(daily, ":20130902T180000", ";TZID=Europe/Paris:20130902T180000", true);
+        check_exdate(daily, ";VALUE=DATE:20130902,20130903", ":20130903T180000\nEXDATE:20130902T180000", true);
+        let days = "DTSTART;VALUE=DATE:20210401\nRRULE:FREQ=DAILY";
+        check_exdate(days, ";TZID=Europe/Paris:20210409T000000", ";TZID=Europe/Paris;VALUE=DATE:20210409", true);
+        check_exdate(days, ":20210409T000000Z", ";VALUE=DATE:20210409", true);
+    }
+
+    #[test]
+    fn an_exception_of_something_else_differs() {
+        let daily = "DTSTART;TZID=Europe/Paris:20130901T180000\nRRULE:FREQ=DAILY";
+        let often = &format!("{daily};BYHOUR=9,18");
+        let added = &format!("{daily}\nRDATE;TZID=Europe/Paris:20130902T090000");
+        let floating = "DTSTART:20120603T100000\nRRULE:FREQ=DAILY";
+        check_exdate(daily, ";VALUE=DATE:20130902", ";TZID=Europe/Paris:20130903T180000", false);
+        check_exdate(daily, ":20130902T180000Z", ";TZID=Europe/Paris:20130902T180000", false);
+        check_exdate(often, ";VALUE=DATE:20130902", ";TZID=Europe/Paris:20130902T180000", false);
+        check_exdate(added, ";VALUE=DATE:20130902", ";TZID=Europe/Paris:20130902T180000", false);
+        check_exdate(floating, ":20120603T080000Z", ":20120603T080000", false);
+        check_exdate("DTSTART;VALUE=DATE:20210401", ":20210408T220000Z", ";VALUE=DATE:20210408", false);
+    }
+
+    #[test]
+    fn a_length_of_nothing_counts_where_no_end_is_told() {
+        let of_nothing = "DURATION:PT0S";
+        check(&format!("DTEND:20191109T190000Z\n{of_nothing}"), "DTEND:20191109T190000Z", &[]);
+        check(of_nothing, "LOCATION:", &["DURATION", "LOCATION"]);
+        check(&format!("DTEND:20191109T190000Z\n{of_nothing}"), "DTEND:20191109T190000Z\nDURATION:PT1S", &["DURATION"]);
     }
 
     #[test]
@@ -251,6 +284,7 @@ mod tests {
         check("SUMMARY:a\nLOCATION:x", "SUMMARY:b\nURL:x", &["LOCATION", "SUMMARY", "URL"]);
         check("DTSTART;TZID=A:1", "DTSTART;TZID=B:1", &["DTSTART"]);
         check("SUMMARY:a\\\\n", "SUMMARY:a\\n", &["SUMMARY"]);
+        check("X-A;B=\"c:d\":e", "X-A;B=c:d:e", &["X-A"]);
         check("DURATION:PT1H", "DURATION:-PT1H", &["DURATION"]);
     }
 

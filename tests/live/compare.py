@@ -67,7 +67,8 @@ def meaning(name, value):
         except ValueError:
             return value
     if name in ("SUMMARY", "DESCRIPTION", "LOCATION", "COMMENT", "CONTACT", "X-ALT-DESC"):
-        return re.sub(r"\\([,;])", r"\1", value)
+        # Radicale resolves the escape of a quote, which RFC 5545 does not know.
+        return re.sub(r'\\([,;"])', r"\1", value)
     return value
 
 
