@@ -50,11 +50,11 @@ fn arrives(to: &Server, name: &str, storage: &Path, is_wanted: impl Fn(&str) -> 
     let env = Env::with_config(&format!("jobs = 8\n{server}{subscriptions}"));
     let ran = env.run(&["-v", "run", "--json"]).exits(3);
     let second: u64 = reports(&env.run(&["run", "--json"])).iter().map(written).sum();
+    assert_eq!(second, 0, "writes of the second run");
     env.forget_state();
     let without_state = env.run(&["run", "--json"]);
     read_back(&corpus);
     let calendar = |number: usize| storage.join(paths[number].trim_end_matches('/').rsplit('/').next().unwrap());
     let [whole, mended, refused] = corpus.judge([&ran, &without_state], name, calendar);
     eprintln!("{name}: {whole} feeds whole, {mended} with repairs, {refused} refused or not whole");
-    assert_eq!(second, 0, "writes of the second run");
 }
