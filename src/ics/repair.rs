@@ -402,7 +402,7 @@ impl<'a> Mender<'_, 'a> {
 
 fn uid_of(component: &[Entry<'_>]) -> String {
     let uid = component.iter().find(|entry| entry.name == Name::Uid).map(Entry::value);
-    uid.map(|uid| String::from_utf8_lossy(uid).trim().to_owned()).unwrap_or_default()
+    uid.map(|uid| String::from_utf8_lossy(uid).into_owned()).unwrap_or_default()
 }
 
 /// Whether the value is text, as far as that is known, and more of it stays there: a quote that is open among the
