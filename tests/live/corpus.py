@@ -95,6 +95,14 @@ def nameless(component):
     return kind, tuple(line for line in lines if line[0] != "UID"), inner
 
 
+def own_uid(component):
+    return "" if uid(component).startswith(DERIVED) else uid(component)
+
+
+def undated(component):
+    return tuple(line for line in component[1] if line[0] not in ("UID", "DTSTART", "DTEND", "DUE"))
+
+
 def of_kind(found, kinds):
     return [one for one in found if one[0] in kinds]
 
@@ -129,7 +137,7 @@ def take(wanted, found, key_of, tell):
 
 def mirrored(feed, folder):
     feed = components(feed)
-    files = [components(file) for file in Path(folder).glob("*.ics")]
+    files = [components(file) for file in sorted(Path(folder).glob("*.ics"))]
     wanted = Counter(of_kind(feed, OBJECTS))
     found = Counter(one for file in files for one in of_kind(file, OBJECTS))
     wanted, found = wanted - found, found - wanted
@@ -139,7 +147,8 @@ def mirrored(feed, folder):
         lambda one: (one[0], uid(one), value(one, "RECURRENCE-ID"), value(one, "DTSTART")),
         lambda one: (one[0], uid(one), value(one, "RECURRENCE-ID")),
         lambda one: (one[0], uid(one)),
-        lambda one: (one[0], "" if uid(one).startswith(DERIVED) else uid(one), value(one, "SUMMARY")),
+        lambda one: (one[0], own_uid(one), undated(one)),
+        lambda one: (one[0], own_uid(one), value(one, "SUMMARY")),
     ):
         yield from take(wanted, found, key, lambda one, other: [(uid(one), names(one, other))])
     yield from ((uid(one), "missing") for one in wanted.elements())
