@@ -97,6 +97,7 @@ impl Executor<'_> {
             Op::Rename { .. }
             | Op::Note { .. }
             | Op::Keep { .. }
+            | Op::Hold { .. }
             | Op::Forget { .. }
             | Op::Leave { .. }
             | Op::Reject { .. } => Err(fault(Kind::Internal, "a step that writes nothing was sent to the target")),
@@ -112,7 +113,8 @@ impl Op {
             | Op::Update { href, .. }
             | Op::Delete { href, .. }
             | Op::Note { href, .. }
-            | Op::Keep { href, .. } => Some(href),
+            | Op::Keep { href, .. }
+            | Op::Hold { href, .. } => Some(href),
             Op::Rename { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => None,
         }
     }

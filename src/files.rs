@@ -95,11 +95,17 @@ pub fn wait_for_lock(path: &Path, stop: &Stop) -> anyhow::Result<Lock> {
         if let Some(lock) = lock(path)? {
             return Ok(lock);
         }
-        if stop.requested().is_some() {
-            return Err(fault(Kind::Stopped, "stopped while waiting for another run to finish"));
-        }
-        stop.sleep(LOCK_INTERVAL);
+        pause_for_lock(stop)?;
     }
+}
+
+/// Waits before a lock is asked for again; [`Kind::Stopped`] when somebody asks to stop.
+pub fn pause_for_lock(stop: &Stop) -> anyhow::Result<()> {
+    if stop.requested().is_some() {
+        return Err(fault(Kind::Stopped, "stopped while waiting for another run to finish"));
+    }
+    stop.sleep(LOCK_INTERVAL);
+    Ok(())
 }
 
 /// Reads a password or token from a file, without its last line break.

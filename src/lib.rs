@@ -32,9 +32,10 @@
 //! gate 1  conditional GET answered 304           source/web              -> unchanged
 //! gate 2  the body has the recorded hash         sync/gates             -> unchanged
 //! gate 3  the objects have the recorded digest   sync/gates             -> unchanged
-//! look    mark, then what changed, or everything sync/look               -> Remote
+//! look    the target's lock; mark, then what changed, or everything; what must be read
+//!                                                sync/{open,look,read}   -> Remote
 //! plan    feed x records x target                plan, plan/guard        -> Plan, perhaps without its deletes
-//! act     creates and updates, then deletes      execute, sync/change
+//! act     creates and updates, then deletes      execute, sync/{change,stage}
 //! settle  ETags that are missing, the next mark  sync/settle
 //! ```
 //!
@@ -43,6 +44,9 @@
 //! * Only `plan` decides about a write; `execute` obeys; every write carries a precondition.
 //! * Deletes come last, and not at all when a create or update did not get through.
 //! * What is not in the records, and does not bear our href, is never changed or deleted.
+//! * A calendar is known by the address at which discovery found it, however the configuration writes it: its lock, and
+//!   whose its objects are, go by that.
+//! * A delta is believed only with an object of ours beside it that stands there as recorded.
 //! * Validators, body hash and mark are stored last, after everything that they stand for is on the target. Before the
 //!   first write of a pass the state says that something is pending.
 //! * The state is a cache. Losing it costs a slower pass: what stands at our hrefs is read and compared.

@@ -1,7 +1,7 @@
 //! What the state remembers of a subscription from one invocation to the next.
 
 use crate::error::Kind;
-use crate::model::{Hash, Mark, Validators};
+use crate::model::{Hash, Href, Mark, Validators};
 use crate::time::Timestamp;
 
 /// Everything but the records. A default one is that of a subscription that never ran.
@@ -13,8 +13,12 @@ pub struct Memory {
     pub form: Option<u32>,
     /// The feed as the last settled pass read it.
     pub feed: Option<FeedMemory>,
+    /// Where the target was found: one calendar can be written in many ways.
+    pub address: Option<String>,
     /// The target as the last pass left it; stored only when everything up to it is in the record.
     pub mark: Mark,
+    /// Where the object stands that was written last.
+    pub last_written: Option<Href>,
     /// When the target was last compared with its mark.
     pub looked_at: Option<Timestamp>,
     /// When every object of the target was last listed.

@@ -152,6 +152,13 @@ pub struct Entry {
     pub etag: Etag,
 }
 
+impl Entry {
+    /// Whether this is what was read.
+    pub fn is(&self, stored: &Stored) -> bool {
+        self.href == stored.href && self.etag == stored.etag
+    }
+}
+
 /// An object that was read from a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -236,6 +243,11 @@ pub enum Written {
         /// Why, in the server's words.
         reason: String,
     },
+    /// The server forbids it; whether for this object alone shows when others succeed.
+    Forbidden {
+        /// What it said.
+        reason: String,
+    },
     /// The server failed on this object; whether it is the object's fault shows when others succeed.
     Faulted {
         /// What it said.
@@ -257,6 +269,15 @@ pub enum Standing {
     },
     /// It had ended before it left the feed, and stays in the target as it is (`deletes = "future"`).
     Kept,
+    /// It left the feed before it had ended, and a guard holds its deletion.
+    Doomed,
+    /// It left the feed, but the server does not delete it.
+    Undeletable {
+        /// Why, in the server's words.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
     /// Its UID belongs to an object that is not ours; it is left alone.
     Foreign {
         /// Whose it is, for people.

@@ -48,6 +48,9 @@ pub struct Found {
     /// Whether its last occurrence is over, or nobody can tell. Known of what left the feed, and under
     /// [`Deletes::Future`] only.
     pub ended: bool,
+    /// Whether a pass that was cut off was about to write it like this: it is ours, though no record says so. Known
+    /// under [`OnDrift::Keep`] only.
+    pub intended: bool,
 }
 
 /// What is known of the target at this moment.
@@ -61,6 +64,8 @@ pub struct Remote {
     pub foreign: HashMap<Key, Href>,
     /// What belongs to other subscriptions, by record or by the shape of its href.
     pub others: HashSet<Href>,
+    /// Where a pass that was cut off was about to delete. Known under [`OnDrift::Keep`] only.
+    pub taken_away: HashSet<Href>,
 }
 
 /// The settings that shape a plan.
@@ -165,6 +170,13 @@ pub enum Op {
         /// Where.
         href: Href,
     },
+    /// The object left the feed before it had ended, and a guard holds its deletion. That is decided once.
+    Hold {
+        /// Which object.
+        key: Key,
+        /// Where.
+        href: Href,
+    },
     /// The record goes; nothing of it stands on the target.
     Forget {
         /// Which object.
@@ -237,7 +249,7 @@ pub fn plan(facts: &Facts<'_>, policy: &Policy) -> Plan {
     let mut ops: Vec<Op> = facts.wanted.iter().flat_map(|wanted| decide(wanted, facts, policy)).collect();
     let mut deletes = Vec::new();
     for record in facts.orphans {
-        deletes.extend(decide_orphan(record, facts.remote, policy));
+        deletes.extend(decide_orphan(record, facts, policy));
     }
     let claimed: HashSet<&Href> = facts.wanted.iter().map(|wanted| &wanted.href).collect();
     let known: HashSet<&Key> = known_keys(facts).collect();
@@ -253,7 +265,12 @@ impl Op {
     fn stage(&self) -> u8 {
         match self {
             Op::Rename { .. } => 0,
-            Op::Note { .. } | Op::Keep { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => 1,
+            Op::Note { .. }
+            | Op::Keep { .. }
+            | Op::Hold { .. }
+            | Op::Forget { .. }
+            | Op::Leave { .. }
+            | Op::Reject { .. } => 1,
             Op::Create { .. } | Op::Update { .. } => 2,
             Op::Delete { .. } => 3,
         }
@@ -270,6 +287,7 @@ impl Op {
             Op::Rename { to, .. } => Some(to),
             Op::Note { key, .. }
             | Op::Keep { key, .. }
+            | Op::Hold { key, .. }
             | Op::Forget { key }
             | Op::Leave { key, .. }
             | Op::Reject { key, .. }
@@ -320,7 +338,7 @@ fn decide_content(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Op
         return Some(Op::Update { key, href, etag, restores: None });
     }
     let server_hash = record.server_hash;
-    let is_back = record.standing == Standing::Kept;
+    let is_back = record.standing != Standing::Mirrored;
     (is_back || wanted.source_hash != record.source_hash).then_some(Op::Note {
         key,
         href,
@@ -343,7 +361,8 @@ fn is_still_rejected(record: &Record, wanted: &Wanted<'_>, facts: &Facts<'_>, po
 
 /// Someone deleted our object from the target, or put the event into it anew under an href of their own.
 fn decide_gone(wanted: &Wanted<'_>, changed: bool, remote: &Remote, policy: &Policy) -> Option<Op> {
-    if !changed && policy.on_drift == OnDrift::Keep {
+    let is_our_doing = remote.taken_away.contains(&wanted.href);
+    if !changed && policy.on_drift == OnDrift::Keep && !is_our_doing {
         return None;
     }
     match decide_new(wanted, remote, policy) {
@@ -359,8 +378,8 @@ fn decide_drifted(wanted: &Wanted<'_>, record: &Record, found: &Found, changed: 
         let server_hash = (found.hash != wanted.sent_hash).then_some(found.hash);
         return Op::Note { key, href, etag, server_hash, adopted: false };
     }
-    let as_we_left_it = found.hash == record.sent_hash || Some(found.hash) == record.server_hash;
-    if changed {
+    let as_we_left_it = found.intended || found.hash == record.sent_hash || Some(found.hash) == record.server_hash;
+    if changed || found.intended {
         return Op::Update { key, href, etag, restores: (!as_we_left_it).then_some(found.hash) };
     }
     // A form that comes back after it was overwritten once is the server's own.
@@ -413,16 +432,19 @@ fn adopt(wanted: &Wanted<'_>, href: Href, found: &Found) -> Op {
 }
 
 /// A record whose object left the feed.
-fn decide_orphan(record: &Record, remote: &Remote, policy: &Policy) -> Option<Op> {
-    let key = record.key.clone();
-    let had_ended = record.standing == Standing::Kept || had_ended(&record.href, remote);
+fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<Op> {
+    let (key, remote) = (record.key.clone(), facts.remote);
+    let had_ended = record.standing == Standing::Kept || (!is_judged(record) && had_ended(&record.href, remote));
     let stays = policy.deletes == Deletes::None || (policy.deletes == Deletes::Future && had_ended);
     match versions(record, remote) {
         // An edit of what stays makes it someone's own: should the feed have it again, it is read and compared.
         Some((recorded, now)) if stays && recorded != now => Some(Op::Forget { key }),
         Some(_) if policy.deletes == Deletes::None || (stays && record.standing == Standing::Kept) => None,
         Some(_) if stays => Some(Op::Keep { key, href: record.href.clone() }),
-        Some((recorded, now)) if recorded == now || policy.on_drift == OnDrift::Restore => {
+        Some((recorded, now)) if recorded == now && is_still_undeletable(record, facts, policy) => None,
+        Some((recorded, now))
+            if recorded == now || policy.on_drift == OnDrift::Restore || is_intended(&record.href, remote) =>
+        {
             Some(Op::Delete { key: Some(key), href: record.href.clone(), etag: now.clone() })
         }
         // It is gone, or someone made it their own: it is released.
@@ -438,9 +460,27 @@ fn versions<'a>(record: &'a Record, remote: &'a Remote) -> Option<(&'a Etag, &'a
     record.etag.as_ref().or(untold.then_some(now)).map(|recorded| (recorded, now))
 }
 
+/// Whether it is known of what left the feed that it had not ended by then.
+pub fn is_judged(record: &Record) -> bool {
+    matches!(record.standing, Standing::Doomed | Standing::Undeletable { .. })
+}
+
+/// A refusal to delete holds for a week, or until the settings change.
+fn is_still_undeletable(record: &Record, facts: &Facts<'_>, policy: &Policy) -> bool {
+    let Standing::Undeletable { at, .. } = &record.standing else {
+        return false;
+    };
+    !policy.retry_rejected && facts.now.since(*at) < RETRY_REJECTED
+}
+
 /// Whether an object that left the feed was over by then. What was not read is left alone.
 fn had_ended(href: &Href, remote: &Remote) -> bool {
     remote.found.get(href).is_none_or(|found| found.ended)
+}
+
+/// Whether a pass that was cut off was about to write just what stands there.
+fn is_intended(href: &Href, remote: &Remote) -> bool {
+    remote.found.get(href).is_some_and(|found| found.intended)
 }
 
 /// An object under our prefix that neither record nor feed knows: the state was lost and the object left the feed.
@@ -453,7 +493,7 @@ fn decide_unrecorded(href: &Href, remote: &Remote, known: &HashSet<&Key>, policy
         Deletes::None => None,
         Deletes::Future if is_left && had_ended(href, remote) => key.map(|key| Op::Keep { key, href: href.clone() }),
         // Someone may have edited it, and it was released to them.
-        Deletes::All | Deletes::Future if policy.on_drift == OnDrift::Keep => None,
+        Deletes::All | Deletes::Future if policy.on_drift == OnDrift::Keep && !is_intended(href, remote) => None,
         Deletes::All | Deletes::Future => Some(Op::Delete { key, href: href.clone(), etag }),
     }
 }

@@ -3,16 +3,19 @@
 mod change;
 mod gates;
 mod look;
+mod open;
+mod read;
 mod record;
 mod settle;
 mod show;
+mod stage;
 mod wanted;
 
 use std::time::{Instant, SystemTime};
 
 use crate::backoff::{self, Turn};
-use crate::collection::{Abilities, Collection};
-use crate::config::{Subscription, TargetAddress, Verify};
+use crate::collection::Collection;
+use crate::config::{Subscription, Verify};
 use crate::error::{Fault, Kind, kind_of, retry_after, sentence};
 use crate::ics;
 use crate::memory::{Failing, Memory};
@@ -24,7 +27,7 @@ use crate::state::{Handle, Id, Identity};
 use crate::time::{DAY, Timestamp, Zone};
 
 use gates::{Fresh, Gated};
-use look::{Known, Look, look, proves_nothing_changed};
+use look::{Known, Look, look, look_at_all, proves_nothing_changed};
 
 /// Changes whenever the hash of an object or the form in which we write it does. Records of another form are compared
 /// with the target anew; what is equal is not rewritten.
@@ -67,6 +70,9 @@ pub struct Pass<'a> {
     pub options: Options,
     /// Is told how many of how many writes are done.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
+    /// Takes the lock of the calendar at this address, before anything there is believed: one writer per calendar. Told
+    /// the same address again it does nothing.
+    pub claim: &'a (dyn Fn(&str) -> anyhow::Result<()> + Sync),
 }
 
 /// Runs a pass. Whatever happens is in the report, and in the state but for a dry run.
@@ -125,21 +131,27 @@ impl Pass<'_> {
                 return Ok(());
             }
         }
-        let mut memory = Memory { started_at: Some(started), ..memory };
-        let mut run = Run { pass: self, id, started, memory: &memory, report, began: false };
+        let memory = Memory { started_at: Some(started), ..memory };
+        let mut run = Run { pass: self, id, started, memory, report, began: false, rounds: 0 };
         let result = run.mirror();
-        let began = run.began;
-        match result {
+        let Run { memory: before, began, .. } = run;
+        let mut memory = match result {
             Ok(next) => {
-                report.say = said_when_settled(&memory, &next);
-                memory = next;
+                report.say = said_when_settled(&before, &next);
+                next
+            }
+            Err(error) if kind_of(&error) == Kind::Locked => {
+                report.outcome = Outcome::Locked;
+                report.error = Some(fault_of(&error));
+                return Ok(());
             }
             Err(error) => {
                 // Should the feed go back to its old form, its validators must not hide what was written of the new one.
-                memory.pending |= began;
+                let mut memory = Memory { pending: before.pending || began, ..before.clone() };
                 self.failed(&mut memory, report, &error, started);
+                memory
             }
-        }
+        };
         if let Some(held) = &mut memory.held {
             let told = held.said_at.is_some_and(|at| started.since(at) < SAY_EVERY);
             if !told {
@@ -152,9 +164,13 @@ impl Pass<'_> {
             return Ok(());
         }
         let me = identity(self.subscription);
+        // What is held or rejected is not as its record says, and an intent may say why.
+        let is_settled = !memory.pending && memory.failing.is_none() && memory.next_change_at.is_none();
+        let intends_nothing = is_settled && (began || before.pending);
         self.state.write(move |state| {
             let id = state.subscription(&me)?;
-            state.remember(id, &memory)
+            state.remember(id, &memory)?;
+            if intends_nothing { state.forget_intents(id) } else { Ok(()) }
         })
     }
 
@@ -163,7 +179,7 @@ impl Pass<'_> {
         report.outcome = Outcome::Failed;
         report.error = Some(fault_of(error));
         let kind = kind_of(error);
-        if matches!(kind, Kind::Stopped | Kind::Locked) {
+        if kind == Kind::Stopped {
             return;
         }
         let before = memory.failing.take();
@@ -198,10 +214,12 @@ struct Run<'a, 'r> {
     pass: &'a Pass<'a>,
     id: Option<Id>,
     started: Timestamp,
-    memory: &'a Memory,
+    memory: Memory,
     report: &'r mut PassReport,
     /// Whether something may have been written to the target.
     began: bool,
+    /// How many rounds of looking, planning and writing were begun.
+    rounds: u32,
 }
 
 impl Run<'_, '_> {
@@ -242,6 +260,7 @@ impl Run<'_, '_> {
             mark: changes.mark,
             looked_at: Some(self.started),
             listed_at: if changes.listed { Some(self.started) } else { self.memory.listed_at },
+            last_written: changes.last_written.or_else(|| self.memory.last_written.clone()),
             pending: self.report.held.is_some(),
             held: self.report.held.clone(),
             next_change_at: changes.retry_rejected_at,
@@ -286,35 +305,28 @@ impl Run<'_, '_> {
     fn look_for_drift(&mut self) -> anyhow::Result<(Look, bool)> {
         self.open()?;
         let mark = self.pass.collection.mark()?;
-        if proves_nothing_changed(&mark, self.memory, self.started) {
+        if proves_nothing_changed(&mark, &self.memory, self.started) {
             return Ok((Look { mark, ..Look::default() }, false));
         }
         let known = self.known()?;
-        let look = look(self.pass.collection, mark, self.memory, &known, false, self.started)?;
+        let mut look = look(self.pass.collection, mark, &self.memory, &known, false, self.started)?;
+        if !look.shows_drift(&known) && !look.is_borne_out(self.pass.collection)? {
+            look = look_at_all(self.pass.collection, look.mark)?;
+        }
         let drifted = look.shows_drift(&known);
         Ok((look, drifted))
     }
 
-    fn open(&self) -> anyhow::Result<Abilities> {
-        self.pass.collection.open(self.may_create() && !self.pass.options.dry_run)
-    }
-
-    /// Whether a missing target is made. A folder is made for the first pass; later its absence may be that of a disk.
-    fn may_create(&self) -> bool {
-        let subscription = self.pass.subscription;
-        let is_folder = matches!(subscription.target, TargetAddress::Folder(_));
-        subscription.create || (is_folder && self.memory.settled_at.is_none())
-    }
-
     fn known(&self) -> anyhow::Result<Known> {
-        let (id, target) = (self.id, self.pass.subscription.target.canonical());
+        let (id, address) = (self.id, self.memory.address.clone().unwrap_or_default());
         self.pass.state.read(move |state| {
-            let others = state.objects_of_others(id, &target)?;
+            let others = state.objects_of_others(id, &address)?;
             let Some(id) = id else {
                 return Ok(Known { others, ..Known::default() });
             };
             let records = state.records(id)?.into_iter().map(|record| (record.key.clone(), record)).collect();
-            Ok(Known { records, foreign: state.foreign_objects(id)?, others })
+            let intents = state.intents(id)?.into_iter().collect();
+            Ok(Known { records, foreign: state.foreign_objects(id)?, others, intents })
         })
     }
 

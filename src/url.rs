@@ -5,6 +5,9 @@ use std::fmt;
 
 use crate::error::{Kind, OrFault, fault};
 
+/// What may stand in a segment of a path without being percent-encoded, beside letters and digits (RFC 3986 §3.3).
+const HARMLESS: &str = "-._~!$&'()*+,;=:@";
+
 /// An absolute http or https address without credentials. It prints without query: `https://host/path`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Url(url::Url);
@@ -93,6 +96,22 @@ impl Url {
         self.0.query().map_or_else(|| self.0.path().to_owned(), |query| format!("{}?{query}", self.0.path()))
     }
 
+    /// The same text for every way of writing the address (RFC 3986 §6.2.2): what need not be percent-encoded is not, and
+    /// the rest in upper case. Scheme, host, port and dot segments were made alike when it was read.
+    pub fn canonical(&self) -> String {
+        let mut parts = self.0.as_str().split('%');
+        let mut canonical = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+            match u8::from_str_radix(digits, 16).map(char::from) {
+                Ok(letter) if letter.is_ascii_alphanumeric() || HARMLESS.contains(letter) => canonical.push(letter),
+                _ => canonical.extend(["%", &digits.to_ascii_uppercase()]),
+            }
+            canonical.push_str(rest);
+        }
+        canonical
+    }
+
     /// The whole address, for sending and for hashing, never for printing.
     pub fn reveal(&self) -> &str {
         self.0.as_str()
@@ -137,6 +156,16 @@ mod tests {
         assert_eq!(credentials, Some(("al@x".to_owned(), "p+w+".to_owned())));
         assert_eq!(format!("{url} {url:?} {}", PrivateUrl(url.clone())), "https://h:8/a https://h:8/a https://h:8/…");
         assert_eq!(url.request_target(), "/a?token=s");
+    }
+
+    #[test]
+    fn an_address_has_one_canonical_form() {
+        let canonical = |text: &str| Url::parse(text).unwrap().canonical();
+        for text in ["http://H:80/b%c3%bcro/%41@~/", "http://h/büro/x/../A%40%7e/", "http://h/b%C3%BCro/A@%7E/"] {
+            assert_eq!(canonical(text), "http://h/b%C3%BCro/A@~/");
+        }
+        assert_ne!(canonical("http://h/a%2Fb/"), canonical("http://h/a/b/"));
+        assert_eq!(canonical("http://h/100%/%zz"), "http://h/100%/%ZZ");
     }
 
     #[test]

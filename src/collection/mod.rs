@@ -24,6 +24,12 @@ pub trait Collection: Send + Sync {
     /// What the state remembers of an earlier run spares the requests.
     fn open(&self, create: bool) -> anyhow::Result<Abilities>;
 
+    /// Where an open collection really is, the same however it is written in the configuration: the address of the
+    /// calendar, or `dir:` and the path of the folder. `None` when it goes by what the configuration says.
+    fn address(&self) -> Option<String> {
+        None
+    }
+
     /// The state of the whole collection, in one request; empty when it has no such thing.
     fn mark(&self) -> anyhow::Result<Mark>;
 
@@ -33,7 +39,8 @@ pub trait Collection: Send + Sync {
     /// What changed since a sync-token.
     fn changes(&self, since: &str) -> anyhow::Result<Changes>;
 
-    /// Reads objects; those that are gone are left out of the answer.
+    /// Reads objects; those that are gone are left out of the answer. One that is too large to be read comes with an empty
+    /// text.
     fn read(&self, hrefs: &[Href]) -> anyhow::Result<Vec<Stored>>;
 
     /// Writes one object under a precondition.

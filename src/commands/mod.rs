@@ -4,6 +4,7 @@ mod calendars;
 mod check;
 mod completions;
 mod ends;
+mod locks;
 mod output;
 mod progress;
 mod run;

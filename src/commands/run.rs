@@ -1,7 +1,6 @@
 //! `run`: a pass over each subscription that is asked for, several side by side.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -9,15 +8,14 @@ use std::thread;
 use anyhow::Context;
 
 use super::ends::Ends;
+use super::locks::Locks;
 use super::output::Output;
 use super::progress::Progress;
 use crate::cli;
 use crate::config::{Config, Subscription};
 use crate::error::{Fault, Kind, fault, kind_of, sentence};
 use crate::exit::{self, Standing};
-use crate::files::{self, Lock};
-use crate::ics;
-use crate::report::{Outcome, PassReport, human, json};
+use crate::report::{Outcome, PassReport, Say, human, json};
 use crate::signal::Stop;
 use crate::state::{Handle, Owner, State};
 use crate::sync::{self, Options, Pass};
@@ -35,8 +33,7 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
         ends: Ends::new(stop.clone(), handle.clone()),
         state: handle,
         stop: stop.clone(),
-        locks: config.state.with_extension("locks"),
-        wait: arguments.wait,
+        locks: Locks::new(config.state.with_extension("locks"), arguments.wait, stop.clone()),
         options: Options {
             force: arguments.force,
             full: arguments.full,
@@ -48,7 +45,7 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
     };
     let jobs = config.jobs;
     if !arguments.dry_run {
-        files::make_private_folder(&runner.locks)?;
+        runner.locks.prepare()?;
     }
     // This thread owns the state; the other one ends with the last handle to it.
     let (reports, served) = thread::scope(|scope| {
@@ -74,8 +71,7 @@ struct Runner {
     state: Handle,
     stop: Stop,
     zone: Zone,
-    locks: PathBuf,
-    wait: bool,
+    locks: Locks,
     options: Options,
     progress: Progress,
 }
@@ -119,14 +115,16 @@ impl Runner {
             if self.stop.requested().is_some() { Err(crate::execute::stopped()) } else { self.locked(subscription) };
         result.unwrap_or_else(|error| {
             let fault = Fault { kind: kind_of(&error), message: sentence(&error), retry_after: None };
-            let locked = fault.kind == Kind::Locked;
-            let outcome = if locked { Outcome::Locked } else { Outcome::Failed };
-            PassReport { outcome, error: Some(fault), ..PassReport::new(&subscription.name) }
+            let outcome = if fault.kind == Kind::Locked { Outcome::Locked } else { Outcome::Failed };
+            // What did not get as far as the state is not remembered there as said.
+            let say = if matches!(fault.kind, Kind::Locked | Kind::Stopped) { Say::Nothing } else { Say::Trouble };
+            PassReport { outcome, say, error: Some(fault), ..PassReport::new(&subscription.name) }
         })
     }
 
     fn locked(&self, subscription: &Subscription) -> anyhow::Result<PassReport> {
-        let locks = if self.options.dry_run { None } else { Some(self.lock(subscription)?) };
+        let locks = if self.options.dry_run { None } else { Some(self.locks.of(subscription)?) };
+        let claim = self.locks.claim();
         let pair = self.ends.pair(subscription)?;
         let bar = self.progress.of(&subscription.name);
         let mut report = sync::pass(&Pass {
@@ -138,38 +136,17 @@ impl Runner {
             zone: &self.zone,
             options: self.options,
             progress: &|done, total| bar.show(done, total),
+            claim: &|address| claim.take(address),
         });
         if !self.options.dry_run {
             pair.remember(&self.state)?;
         }
-        drop(locks);
+        drop((claim, locks));
         let traffic = pair.traffic();
         report.requests = traffic.requests;
         report.bytes_sent = traffic.bytes_sent;
         report.bytes_received = traffic.bytes_received;
         Ok(report)
-    }
-
-    /// Locks the subscription and its target: one writer per calendar (`reference/servers.md` §0 rule 4). The locks hold
-    /// among the runs that share a state folder, and only there.
-    fn lock(&self, subscription: &Subscription) -> anyhow::Result<[Lock; 2]> {
-        Ok([
-            self.lock_one(&format!("subscription {}", subscription.name))?,
-            self.lock_one(&format!("target {}", subscription.target.canonical()))?,
-        ])
-    }
-
-    fn lock_one(&self, what: &str) -> anyhow::Result<Lock> {
-        let name = ics::sha256(&[what.as_bytes()]).to_string();
-        let path = self.locks.join(name.get(..16).unwrap_or_default());
-        if self.wait {
-            return files::wait_for_lock(&path, &self.stop);
-        }
-        files::lock(&path)?.ok_or_else(|| {
-            let thing = what.split(' ').next().unwrap_or_default();
-            let text = format!("another run is working on the same {thing}; --wait waits for it");
-            fault(Kind::Locked, text)
-        })
     }
 }
 

@@ -90,6 +90,9 @@ fn refusal(method: &'static str, base: &Url, response: &Response) -> anyhow::Res
         412 => Ok(Written::Stale),
         // Radicale and Xandikos, where the calendar is missing (`reference/servers.md` §1).
         409 => Err(gone(base)),
+        403 if method == "DELETE" && !body.names(xml::NEED_PRIVILEGES) && !response.is_html() => {
+            Ok(Written::Forbidden { reason: reason() })
+        }
         400 | 413 | 415 => Ok(Written::Rejected { reason: reason() }),
         // Between us and the server, nobody has judged the object: a stopped PHP, a database locked for a minute.
         501..=504 | 507 => Err(trouble(&Request::new(method, base.clone()), response)),

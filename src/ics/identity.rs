@@ -192,6 +192,11 @@ impl Builder<'_> {
     }
 }
 
+/// The n-th UID to write an object under whose own one stands for another object of the calendar.
+pub fn substitute_uid(uid: &str, ordinal: usize) -> String {
+    derived_uid(&[uid.as_bytes(), b"substitute", &ordinal.to_be_bytes()])
+}
+
 /// A UID that is the same at every fetch and unlike any other.
 fn derived_uid(about: &[&[u8]]) -> String {
     let hash = hash::sha256(&[&about.join(&b'\0')]).to_string();

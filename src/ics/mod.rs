@@ -32,6 +32,7 @@ pub use compare::{differing, same};
 pub use describe::shortened;
 pub use hash::sha256;
 pub use href::{href, href_prefix, is_made_by_us};
+pub use identity::substitute_uid;
 pub use occurrence::{End, end_of_last_occurrence};
 pub use write::{Attendees, Form};
 
@@ -57,7 +58,7 @@ pub struct Complaint {
 
 impl Complaint {
     fn new(uid: &str, property: &str, message: &str) -> Complaint {
-        let [uid, property] = [uid, property].map(|text| shortened(text).into_owned());
+        let [uid, property] = [uid.trim(), property].map(|text| shortened(text).into_owned());
         Complaint { uid, property, message: message.to_owned() }
     }
 

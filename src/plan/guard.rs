@@ -1,7 +1,10 @@
 //! Guards: checks that take deletions out of a plan (design §3, *Deletes*).
 
-use super::{Facts, OnEmpty, Op, Plan, Policy};
+use std::collections::HashSet;
+
+use super::{Deletes, Facts, OnEmpty, Op, Plan, Policy, is_judged};
 use crate::memory::Hold;
+use crate::model::Key;
 
 /// Up to this many deletions are never suspicious by their number.
 const ALWAYS_ALLOWED: u64 = 10;
@@ -28,7 +31,10 @@ pub fn guard(mut ops: Vec<Op>, facts: &Facts<'_>, policy: &Policy) -> Plan {
     let Some(reason) = reason else {
         return Plan { ops, hold: None };
     };
+    let held = if policy.deletes == Deletes::Future { judged(&ops, facts) } else { Vec::new() };
     ops.retain(|op| !matches!(op, Op::Delete { .. }));
+    ops.extend(held);
+    ops.sort_by_key(Op::stage);
     Plan { ops, hold: Some(Hold { deletes, reason, said_at: None }) }
 }
 
@@ -53,6 +59,19 @@ fn suspicion(deletes: u64, facts: &Facts<'_>, policy: &Policy) -> Option<String>
         };
         format!("{deletes} of {objects} objects would be deleted; max_delete is {allowed}")
     })
+}
+
+/// Deletions that rest on a judgement which a later pass must not make again: by then the object may have ended.
+fn judged(ops: &[Op], facts: &Facts<'_>) -> Vec<Op> {
+    let fresh = facts.orphans.iter().filter(|record| !is_judged(record));
+    let fresh: HashSet<&Key> = fresh.map(|record| &record.key).collect();
+    let hold = |op: &Op| match op {
+        Op::Delete { key: Some(key), href, .. } if fresh.contains(key) => {
+            Some(Op::Hold { key: key.clone(), href: href.clone() })
+        }
+        _ => None,
+    };
+    ops.iter().filter_map(hold).collect()
 }
 
 fn count(ops: &[Op]) -> u64 {

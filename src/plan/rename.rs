@@ -1,33 +1,46 @@
-//! Recognises feeds that issue new UIDs at every fetch, so that they cost a note in the record and no write (design §3,
-//! *Renames*; `reference/peers.md` F9).
+//! Recognises objects that come under another name: feeds that issue new UIDs at every fetch, so that they cost a note
+//! in the record and no write (design §3, *Renames*; `reference/peers.md` F9), and events that became tasks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::model::{Hash, Key, Record};
 
-/// Pairs records that vanished from the feed with objects that appeared and say the same apart from their UID. Only when
-/// at least half of the records vanished, for otherwise it is an ordinary change. `appeared` gives the content hash of a
-/// new object; it is asked only then. The result maps the new key to the record.
+/// Pairs records that vanished from the feed with objects that appeared: those of one UID and another component type, and
+/// those that say the same apart from their UID. The latter only when at least half of the records vanished, for otherwise
+/// it is an ordinary change. `appeared` gives the content hash of a new object; it is asked only then. The result maps the
+/// new key to the record.
 pub fn renames<'a>(
     records: usize,
     vanished: &[&'a Record],
     appeared: &[&'a Key],
     content_hash: impl Fn(&Key) -> Hash,
 ) -> HashMap<&'a Key, &'a Record> {
+    let mut pairs = changed_types(vanished, appeared);
     if vanished.is_empty() || vanished.len() * 2 < records {
-        return HashMap::new();
+        return pairs;
     }
+    let paired: HashSet<&Key> = pairs.values().map(|record| &record.key).collect();
     let mut by_content: HashMap<Hash, Vec<&Record>> = HashMap::new();
     // Reversed, so that `pop` hands equal objects out in their order.
-    for record in vanished.iter().rev() {
+    for record in vanished.iter().rev().filter(|record| !paired.contains(&record.key)) {
         by_content.entry(record.content_hash).or_default().push(record);
     }
-    let mut pairs = HashMap::new();
     for key in appeared {
+        if pairs.contains_key(key) {
+            continue;
+        }
         let candidates = by_content.get_mut(&content_hash(key));
         if let Some(record) = candidates.and_then(Vec::pop).filter(|record| record.key.component == key.component) {
             pairs.insert(*key, record);
         }
     }
     pairs
+}
+
+/// An event that became a task, or the other way round, takes the place of what it was: a calendar need take each UID only
+/// once (RFC 4791 §5.3.2.1), so that it could not be created before the other one is deleted.
+fn changed_types<'a>(vanished: &[&'a Record], appeared: &[&'a Key]) -> HashMap<&'a Key, &'a Record> {
+    let standing = vanished.iter().filter(|record| record.etag.is_some());
+    let mut by_uid: HashMap<&str, &Record> = standing.map(|record| (record.key.uid.as_str(), *record)).collect();
+    appeared.iter().filter_map(|key| Some((*key, by_uid.remove(key.uid.as_str())?))).collect()
 }

@@ -103,7 +103,14 @@ impl Case {
     }
 
     fn found(mut self, name: &str, version: &str, content: u8, same: bool) -> Case {
-        let found = Found { etag: etag(version), key: Some(key("u")), hash: hash(content), same, ended: false };
+        let found = Found {
+            etag: etag(version),
+            key: Some(key("u")),
+            hash: hash(content),
+            same,
+            ended: false,
+            intended: false,
+        };
         self.remote.found.insert(Href::new(name), found);
         self.standing(name, version)
     }
@@ -286,6 +293,45 @@ fn what_a_server_refused_and_stored_all_the_same_goes_with_its_event() {
 }
 
 #[test]
+fn what_a_pass_that_was_cut_off_was_about_to_write_is_no_edit() {
+    let intended = |case: Case, intended| {
+        let mut case = case.found("ours-u.ics", "2", 5, false).policy(|policy| policy.on_drift = OnDrift::Keep);
+        case.remote.found.get_mut(&href("u")).unwrap().intended = intended;
+        case
+    };
+    check(&intended(mirrored(), true), &[update("ours-u.ics", "2", None)]);
+    check(&intended(mirrored().feed(2), true), &[update("ours-u.ics", "2", None)]);
+    check(&intended(mirrored().feed(5), true), &[note("ours-u.ics", "2", None, false)]);
+    check(&intended(mirrored().without_feed(), true), &[delete("2")]);
+    check(&intended(new_object().unrecorded(), true), &[delete("2")]);
+    check(&intended(new_object().unrecorded(), false), &[]);
+}
+
+#[test]
+fn what_a_pass_that_was_cut_off_was_about_to_delete_was_deleted_by_us() {
+    let mut gone = mirrored().gone().policy(|policy| policy.on_drift = OnDrift::Keep);
+    gone.remote.taken_away.insert(href("u"));
+    check(&gone, &[create(true)]);
+}
+
+#[test]
+fn what_the_server_does_not_delete_rests_for_a_week_or_until_it_changes() {
+    let refused = |seconds_ago: u64| {
+        let at = Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap());
+        let standing = Standing::Undeletable { reason: "403".to_owned(), at };
+        mirrored().recorded(|record| record.standing = standing)
+    };
+    let orphan = |seconds_ago| refused(seconds_ago).without_feed();
+    check(&orphan(60), &[]);
+    check(&orphan(60).policy(|policy| policy.deletes = Deletes::Future), &[]);
+    check(&orphan(RETRY_REJECTED), &[delete("1")]);
+    check(&orphan(60).policy(|policy| policy.retry_rejected = true), &[delete("1")]);
+    check(&orphan(60).found("ours-u.ics", "2", 5, false), &[delete("2")]);
+    check(&orphan(60).gone(), &[Op::Forget { key: key("u") }]);
+    check(&refused(60), &[note("ours-u.ics", "1", None, false)]);
+}
+
+#[test]
 fn what_left_the_feed_after_someone_edited_it_is_deleted_or_released() {
     let edited = || mirrored().without_feed().found("ours-u.ics", "2", 5, false);
     check(&edited(), &[delete("2")]);
@@ -375,7 +421,7 @@ fn a_renamed_object_moves_its_record_and_is_not_written() {
     check(&case, &[Op::Rename { from: key("old"), to: key("u") }, note("ours-u.ics", "1", None, false)]);
 }
 
-/// So many objects in the last feed, if that is known, so many of them gone, so many left.
+/// So many objects in the last feed, so many of them gone, so many left.
 fn deletions(last: impl Into<Option<u64>>, gone: usize, left: usize, change: impl FnOnce(&mut Policy)) -> Plan {
     let uids: Vec<String> = (0..gone + left).map(|number| format!("u{number}")).collect();
     let records: Vec<Record> = uids.iter().map(|uid| record(uid)).collect();
@@ -446,6 +492,35 @@ fn an_empty_feed_deletes_nothing_unless_that_is_accepted_or_released() {
 }
 
 #[test]
+fn what_is_held_under_future_is_judged_once() {
+    let held = |standing: Standing| {
+        let future = |policy: &mut Policy| (policy.deletes, policy.max_delete) = (Deletes::Future, MaxDelete::Count(0));
+        let mut case = mirrored().recorded(|record| record.standing = standing).policy(future).judged("1", false);
+        (case.feed, case.policy.on_empty) = (None, OnEmpty::Hold);
+        case
+    };
+    let suspicious = |case: &Case| {
+        let record = case.record.clone().unwrap();
+        let facts = Facts {
+            wanted: &[],
+            orphans: &[&record],
+            unrecorded: &[],
+            remote: &case.remote,
+            last_objects: Some(1),
+            now: NOW,
+        };
+        plan(&facts, &case.policy)
+    };
+    let first = suspicious(&held(Standing::Mirrored));
+    assert_eq!((first.ops, first.hold.is_some()), (vec![Op::Hold { key: key("u"), href: href("u") }], true));
+    // By the next pass it may have ended.
+    let mut again = held(Standing::Doomed);
+    again.remote.found.get_mut(&href("u")).unwrap().ended = true;
+    let again = suspicious(&again);
+    assert_eq!((again.ops, again.hold.is_some()), (vec![], true));
+}
+
+#[test]
 fn deletes_come_last_and_bookkeeping_first() {
     let (a, b, c) = (key("a"), key("b"), key("c"));
     let (mirrored, left, noted) = (record("a"), record("b"), Record { source_hash: hash(9), ..record("c") });
@@ -468,9 +543,11 @@ fn deletes_come_last_and_bookkeeping_first() {
 }
 
 #[test]
-fn a_task_is_no_event_under_a_new_name() {
-    let (event, task) = (record("a"), Key { component: ComponentType::Todo, uid: "new".to_owned() });
-    assert_eq!(renames(1, &[&event], &[&task], |_| hash(1)), HashMap::new());
+fn an_event_that_became_a_task_takes_the_record_of_the_event() {
+    let [event, other] = ["u", "other"].map(record);
+    let task = Key { component: ComponentType::Todo, uid: "u".to_owned() };
+    let pairs = renames(9, &[&event, &other], &[&task], |_| hash(1));
+    assert_eq!(pairs.into_iter().map(|(key, record)| (key, &record.key)).collect::<Vec<_>>(), [(&task, &event.key)]);
 }
 
 #[test]

@@ -88,8 +88,10 @@ fn trouble(report: &PassReport, kind: Kind, message: &str) -> String {
         seconds => format!(" (for {})", in_words(seconds)),
     };
     let next = match report.retry_at {
+        // Who has mended it must not read this as the answer to that.
         Some(at) if report.outcome == Outcome::BackingOff => {
-            format!("; not tried again before {}, unless with --force", at.local())
+            let at = at.local();
+            return format!("{name}: not tried before {at}, unless with --force; the last time: {message}{standing}");
         }
         Some(at) if !matches!(kind, Kind::Stopped | Kind::Locked) => format!("; next try at {}", at.local()),
         _ => String::new(),
@@ -167,8 +169,10 @@ fn step(step: &Step) -> String {
         Op::Delete { .. } => ("-", String::new()),
         Op::Note { adopted: true, .. } => ("=", "stands there already".to_owned()),
         Op::Note { .. } => ("=", "only the record changes".to_owned()),
+        Op::Rename { from, to } if from.uid == to.uid => ("=", format!("was a {} before", from.component.as_str())),
         Op::Rename { from, .. } => ("=", format!("came as UID {} before", shortened(&from.uid))),
         Op::Keep { .. } => ("=", "left the feed after it had ended, and stays".to_owned()),
+        Op::Hold { .. } => ("=", "left the feed; its deletion is held".to_owned()),
         Op::Forget { .. } => ("=", "is gone from the target too".to_owned()),
         Op::Leave { reason, .. } | Op::Reject { reason, .. } => ("!", reason.clone()),
     };
@@ -230,8 +234,8 @@ mod tests {
     fn who_mended_a_trouble_by_hand_reads_how_to_try_at_once() {
         let waiting = PassReport { outcome: Outcome::BackingOff, ..failed(Kind::Refused, Say::Nothing) };
         let told = said(&waiting, Listener::Terminal);
-        assert!(told[0].starts_with("work: cannot connect; not tried again before 1970-01-01"), "{told:?}");
-        assert!(told[0].ends_with(", unless with --force"), "{told:?}");
+        assert!(told[0].starts_with("work: not tried before 1970-01-01"), "{told:?}");
+        assert!(told[0].ends_with(", unless with --force; the last time: cannot connect"), "{told:?}");
     }
 
     #[test]

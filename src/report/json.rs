@@ -91,6 +91,7 @@ fn step(step: &Step) -> Value {
         Op::Note { adopted: true, .. } => ("adopt", None),
         Op::Note { .. } => ("note", None),
         Op::Keep { .. } => ("keep", None),
+        Op::Hold { .. } => ("hold", None),
         Op::Forget { .. } => ("forget", None),
         Op::Leave { reason, .. } => ("leave", Some(reason)),
         Op::Reject { reason, .. } => ("reject", Some(reason)),

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 pub use owner::{Handle, Owner};
-pub use record::{ForeignObject, OthersObject};
+pub use record::{ForeignObject, Intent, OthersObject};
 pub use subscription::{Identity, Summary, Tally};
 
 use crate::error::{Kind, OrFault};

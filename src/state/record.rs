@@ -10,6 +10,9 @@ use crate::time::Timestamp;
 /// A foreign object: where, in which version, and its identity if it can be read.
 pub type ForeignObject = (Href, Etag, Option<Key>);
 
+/// What a pass was about to leave at an href when it was cut off: an object with this hash, or nothing.
+pub type Intent = (Href, Option<Hash>);
+
 /// An object of another subscription: where, in the version that it left, and the identity that stands there.
 pub type OthersObject = (Href, Etag, Key);
 
@@ -31,6 +34,8 @@ impl State {
             Standing::Mirrored => ("mirrored", None, None),
             Standing::Rejected { reason, at } => ("rejected", Some(reason), Some(at.0)),
             Standing::Kept => ("kept", None, None),
+            Standing::Doomed => ("doomed", None, None),
+            Standing::Undeletable { reason, at } => ("undeletable", Some(reason), Some(at.0)),
             Standing::Foreign { reason } => ("foreign", Some(reason), None),
         };
         self.run(
@@ -66,14 +71,14 @@ impl State {
         )
     }
 
-    /// What other subscriptions have put into this target.
-    pub fn objects_of_others(&self, id: Option<Id>, target: &str) -> anyhow::Result<Vec<OthersObject>> {
+    /// What other subscriptions have put into the target at this address.
+    pub fn objects_of_others(&self, id: Option<Id>, address: &str) -> anyhow::Result<Vec<OthersObject>> {
         let mut statement = self.statement(
             "SELECT href, etag, component, ifnull(target_uid, uid)
              FROM record JOIN subscription ON subscription.id = record.subscription
-             WHERE target = ?1 AND subscription.id IS NOT ?2 AND record.etag IS NOT NULL",
+             WHERE address = ?1 AND subscription.id IS NOT ?2 AND record.etag IS NOT NULL",
         )?;
-        let rows = statement.query_map(params![target, id], |row| {
+        let rows = statement.query_map(params![address, id], |row| {
             let component = component_of(&row.get::<_, String>(2)?)?;
             let etag = Etag::parse(&row.get::<_, String>(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
             Ok((Href::new(row.get::<_, String>(0)?), etag, Key { component, uid: row.get(3)? }))
@@ -110,10 +115,41 @@ impl State {
         )
     }
 
-    /// When the earliest rejection was that still stands.
+    /// What the passes since the last settled one were about to do.
+    pub fn intents(&self, id: Id) -> anyhow::Result<Vec<Intent>> {
+        let mut statement = self.statement("SELECT href, hash FROM intent WHERE subscription = ?1")?;
+        let rows = statement.query_map([id], |row| {
+            let hash = row.get::<_, Vec<u8>>(1)?.try_into().ok().map(Hash);
+            Ok((Href::new(row.get::<_, String>(0)?), hash))
+        });
+        rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
+    }
+
+    /// Remembers what a pass is about to do, until it is forgotten.
+    pub fn add_intents(&self, id: Id, intents: &[Intent]) -> anyhow::Result<()> {
+        intents.iter().try_for_each(|(href, hash)| {
+            let hash: &[u8] = hash.as_ref().map_or(&[], |hash| &hash.0);
+            self.run(
+                "INSERT OR IGNORE INTO intent (subscription, href, hash) VALUES (?1, ?2, ?3)",
+                params![id, href.as_str(), hash],
+            )
+        })
+    }
+
+    /// Forgets what was intended at an href.
+    pub fn forget_intents_at(&self, id: Id, href: &Href) -> anyhow::Result<()> {
+        self.run("DELETE FROM intent WHERE subscription = ?1 AND href = ?2", params![id, href.as_str()])
+    }
+
+    /// Forgets all that was intended.
+    pub fn forget_intents(&self, id: Id) -> anyhow::Result<()> {
+        self.run("DELETE FROM intent WHERE subscription = ?1", [id])
+    }
+
+    /// When the earliest refusal of the server was that still stands.
     pub fn earliest_rejection(&self, id: Id) -> anyhow::Result<Option<Timestamp>> {
         let mut statement =
-            self.statement("SELECT min(since) FROM record WHERE subscription = ?1 AND standing = 'rejected'")?;
+            self.statement("SELECT min(since) FROM record WHERE subscription = ?1 AND since IS NOT NULL")?;
         let earliest: Option<i64> = statement.query_row([id], |row| row.get(0)).or_fault(Kind::State, reading)?;
         Ok(earliest.map(Timestamp))
     }
@@ -126,13 +162,13 @@ impl State {
         tally.mirrored = mirrored.cast_unsigned();
         let mut statement = self.statement(
             "SELECT standing, uid, summary, reason FROM record
-             WHERE subscription = ?1 AND standing IN ('rejected', 'foreign') ORDER BY uid",
+             WHERE subscription = ?1 AND standing IN ('rejected', 'undeletable', 'foreign') ORDER BY uid",
         )?;
         let mut rows = statement.query([id]).or_fault(Kind::State, reading)?;
         while let Some(row) = rows.next().or_fault(Kind::State, reading)? {
             let entry = three_texts(row).or_fault(Kind::State, reading)?;
             let standing: String = row.get(0).or_fault(Kind::State, reading)?;
-            if standing == "rejected" { tally.rejected.push(entry) } else { tally.foreign.push(entry) }
+            if standing == "foreign" { tally.foreign.push(entry) } else { tally.rejected.push(entry) }
         }
         Ok(tally)
     }
@@ -151,8 +187,11 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
     let maybe_hash = |index: usize| row.get::<_, Option<[u8; 32]>>(index).map(|bytes| bytes.map(Hash));
     let component = component_of(&row.get::<_, String>(0)?)?;
     let reason = row.get::<_, Option<String>>(13)?.unwrap_or_default();
+    let at = Timestamp(row.get::<_, Option<i64>>(14)?.unwrap_or(0));
     let standing = match row.get::<_, String>(12)?.as_str() {
-        "rejected" => Standing::Rejected { reason, at: Timestamp(row.get::<_, Option<i64>>(14)?.unwrap_or(0)) },
+        "rejected" => Standing::Rejected { reason, at },
+        "undeletable" => Standing::Undeletable { reason, at },
+        "doomed" => Standing::Doomed,
         "kept" => Standing::Kept,
         "foreign" => Standing::Foreign { reason },
         _ => Standing::Mirrored,

@@ -6,7 +6,7 @@ use super::{Id, State, reading};
 use crate::dav::discover::{Remembered, Server};
 use crate::error::{Kind, OrFault};
 use crate::memory::{Failing, FeedMemory, Hold, Memory};
-use crate::model::{ComponentType, Hash, Mark, Validators};
+use crate::model::{ComponentType, Hash, Href, Mark, Validators};
 use crate::time::Timestamp;
 
 /// What tells a subscription from others.
@@ -29,6 +29,10 @@ impl Identity {
 /// The row of a subscription: that of its name, else that of its source.
 const IDENTIFIED: &str =
     "WHERE target = ?2 AND (name = ?1 OR source = ?3) ORDER BY name = ?1 DESC, settled_at DESC LIMIT 1";
+
+/// The same for a target that was found somewhere.
+const IDENTIFIED_AT: &str =
+    "WHERE address = ?2 AND (name = ?1 OR source = ?3) ORDER BY name = ?1 DESC, settled_at DESC LIMIT 1";
 
 /// A subscription of the state, for `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +61,7 @@ pub struct Tally {
 const COLUMNS: &str = "settings, feed_etag, feed_modified, feed_body, feed_digest, feed_objects, feed_read_at,
     ctag, sync_token, looked_at, listed_at, started_at, settled_at, pending, next_change_at,
     failures, failing_since, retry_at, failure_kind, failure_message, failure_said_at,
-    held_deletes, held_reason, held_said_at, form";
+    held_deletes, held_reason, held_said_at, form, last_written, address";
 
 impl State {
     /// The memory of a subscription; one that never ran has none yet and no id. One that was renamed has that of its
@@ -65,8 +69,28 @@ impl State {
     pub fn memory(&self, identity: &Identity) -> anyhow::Result<Option<(Id, Memory)>> {
         let sql = format!("SELECT {COLUMNS}, id FROM subscription {IDENTIFIED}");
         let mut statement = self.statement(&sql)?;
-        let found = statement.query_row(identity.parameters(), |row| Ok((row.get(25)?, memory_of(row)?)));
+        let found = statement.query_row(identity.parameters(), |row| Ok((row.get(27)?, memory_of(row)?)));
         found.optional().or_fault(Kind::State, reading)
+    }
+
+    /// The memory of a subscription whose target was found at this address when the configuration wrote it in another
+    /// way.
+    pub fn memory_at(&self, identity: &Identity, address: &str) -> anyhow::Result<Option<(Id, Memory)>> {
+        let sql = format!("SELECT {COLUMNS}, id FROM subscription {IDENTIFIED_AT}");
+        let mut statement = self.statement(&sql)?;
+        let parameters = params![identity.name, address, identity.source.0];
+        let found = statement.query_row(parameters, |row| Ok((row.get(27)?, memory_of(row)?)));
+        found.optional().or_fault(Kind::State, reading)
+    }
+
+    /// A subscription goes on under another name, or with its target written in another way. What was begun under those
+    /// is dropped.
+    pub fn respell(&self, id: Id, Identity { name, target, source }: &Identity) -> anyhow::Result<()> {
+        self.run("DELETE FROM subscription WHERE name = ?2 AND target = ?3 AND id != ?1", params![id, name, target])?;
+        self.run(
+            "UPDATE subscription SET name = ?2, target = ?3, source = ?4 WHERE id = ?1",
+            params![id, name, target, source.0],
+        )
     }
 
     /// The id of a subscription, made when it is new. A renamed one has its new name from then on.
@@ -100,7 +124,7 @@ impl State {
                 listed_at = ?12, started_at = ?13, settled_at = ?14, pending = ?15, next_change_at = ?16,
                 failures = ?17, failing_since = ?18, retry_at = ?19, failure_kind = ?20, failure_message = ?21,
                 failure_said_at = ?22, held_deletes = ?23, held_reason = ?24, held_said_at = ?25,
-                form = ?26
+                form = ?26, last_written = ?27, address = ?28
              WHERE id = ?1",
             params![
                 id,
@@ -129,6 +153,8 @@ impl State {
                 held.map(|held| &held.reason),
                 time(held.and_then(|held| held.said_at)),
                 memory.form,
+                memory.last_written.as_ref().map(Href::as_str),
+                memory.address,
             ],
         )
     }
@@ -138,7 +164,7 @@ impl State {
         let sql = format!("SELECT {COLUMNS}, id, name, target FROM subscription ORDER BY name, target");
         let mut statement = self.statement(&sql)?;
         let rows =
-            statement.query_map([], |row| Ok((row.get::<_, Id>(25)?, row.get(26)?, row.get(27)?, memory_of(row)?)));
+            statement.query_map([], |row| Ok((row.get::<_, Id>(27)?, row.get(28)?, row.get(29)?, memory_of(row)?)));
         let rows: Result<Vec<_>, _> = rows.or_fault(Kind::State, reading)?.collect();
         let rows = rows.or_fault(Kind::State, reading)?;
         rows.into_iter()
@@ -226,5 +252,7 @@ fn memory_of(row: &Row<'_>) -> rusqlite::Result<Memory> {
         next_change_at: time(14)?,
         failing,
         held,
+        last_written: row.get::<_, Option<String>>(25)?.map(Href::new),
+        address: row.get(26)?,
     })
 }

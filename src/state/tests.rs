@@ -37,6 +37,8 @@ fn memory() -> Memory {
             said_at: moment(9),
         }),
         held: Some(Hold { deletes: 4, reason: "r".to_owned(), said_at: moment(10) }),
+        last_written: Some(Href::new("a%40b.ics")),
+        address: text("http://h/c/"),
     }
 }
 
@@ -88,12 +90,53 @@ fn a_renamed_subscription_goes_on_and_one_with_another_source_is_another() {
 }
 
 #[test]
+fn a_subscription_whose_target_is_written_in_another_way_goes_on() {
+    let state = State::in_memory().unwrap();
+    let old = identity("work", "http://h/c/");
+    let id = state.subscription(&old).unwrap();
+    state.remember(id, &memory()).unwrap();
+    let new = Identity { target: "http://h/ c".to_owned(), ..old };
+    // A pass under the new spelling that failed before the calendar was found.
+    state.subscription(&new).unwrap();
+    assert_eq!(state.memory_at(&new, "http://h/d/").unwrap(), None);
+    assert_eq!(state.memory_at(&identity("other", "http://h/c/"), "http://h/c/").unwrap(), None);
+    assert_eq!(state.memory_at(&new, "http://h/c/").unwrap(), Some((id, memory())));
+    state.respell(id, &new).unwrap();
+    assert_eq!(state.memory(&new).unwrap(), Some((id, memory())));
+    assert_eq!(state.subscriptions().unwrap().len(), 1);
+}
+
+#[test]
+fn intents_come_back_until_they_are_forgotten() {
+    let state = State::in_memory().unwrap();
+    let id = state.subscription(&identity("work", "t")).unwrap();
+    let intents = [
+        (Href::new("a.ics"), None),
+        (Href::new("a.ics"), Some(Hash([1; 32]))),
+        (Href::new("b.ics"), Some(Hash([2; 32]))),
+    ];
+    state.add_intents(id, &intents).unwrap();
+    state.add_intents(id, &intents[1..]).unwrap();
+    assert_eq!(state.intents(id).unwrap(), intents);
+    state.forget_intents_at(id, &intents[0].0).unwrap();
+    assert_eq!(state.intents(id).unwrap(), intents[2..]);
+    state.forget_intents(id).unwrap();
+    assert_eq!(state.intents(id).unwrap(), []);
+}
+
+#[test]
 fn records_come_back_as_they_were_until_they_are_forgotten() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
     let rejected = Standing::Rejected { reason: "415".to_owned(), at: Timestamp(9) };
     let foreign = Standing::Foreign { reason: "theirs".to_owned() };
-    let records = [record("a", Standing::Mirrored), record("b", rejected), record("c", foreign)];
+    let undeletable = Standing::Undeletable { reason: "403".to_owned(), at: Timestamp(10) };
+    let standings = [Standing::Mirrored, rejected, foreign, Standing::Kept, Standing::Doomed, undeletable];
+    let records: Vec<Record> = ["a", "b", "c", "d", "e", "f"]
+        .into_iter()
+        .zip(standings)
+        .map(|(uid, standing)| record(uid, standing))
+        .collect();
     for record in &records {
         state.put_record(id, record).unwrap();
     }
@@ -107,8 +150,9 @@ fn records_come_back_as_they_were_until_they_are_forgotten() {
 fn what_other_subscriptions_have_in_the_same_target_is_told_with_the_uid_that_stands_there() {
     let state = State::in_memory().unwrap();
     let [mine, same, elsewhere] =
-        [("a", "t"), ("b", "t"), ("c", "u")].map(|(name, target)| state.subscription(&identity(name, target)).unwrap());
-    for id in [mine, same, elsewhere] {
+        ["a", "b", "c"].map(|name| state.subscription(&identity(name, &format!("{name}'s spelling"))).unwrap());
+    for (id, address) in [(mine, "t"), (same, "t"), (elsewhere, "u")] {
+        state.remember(id, &Memory { address: Some(address.to_owned()), ..Memory::default() }).unwrap();
         state.put_record(id, &record("a", Standing::Mirrored)).unwrap();
     }
     let key = Key { component: ComponentType::Todo, uid: "other".to_owned() };

@@ -2,19 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::look::{Judge, Known, Look, Reading, Seen, look, read};
-use super::record::{Left, Recorder};
+use super::look::{Known, Look, look};
+use super::read::{Judge, Reading, Seen, read};
+use super::record::Recorder;
 use super::settle::settle;
+use super::stage::Stage;
 use super::wanted::Matched;
 use super::{FORM, Run, identity};
 use crate::collection::Abilities;
 use crate::error::{Kind, fault, kind_of};
-use crate::execute::{Executor, stopped};
+use crate::execute::Executor;
 use crate::ics::{self, Feed, Form};
 use crate::memory::Memory;
-use crate::model::{Etag, Href, Mark, Precondition, Record, Standing, Written};
+use crate::model::{Etag, Href, Mark, Record};
 use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, RETRY_REJECTED, plan};
-use crate::state::{ForeignObject, Id};
+use crate::state::{ForeignObject, Id, Intent};
 use crate::time::Timestamp;
 
 /// What a settled pass leaves for the next one.
@@ -23,6 +25,8 @@ pub(super) struct Changes {
     pub(super) mark: Mark,
     /// Whether everything was listed.
     pub(super) listed: bool,
+    /// Where the object stands that was written last; `None` when nothing was.
+    pub(super) last_written: Option<Href>,
     /// When the earliest rejected object is tried again.
     pub(super) retry_rejected_at: Option<Timestamp>,
 }
@@ -64,7 +68,7 @@ impl Run<'_, '_> {
         let matched = Matched::new(feed, &known.records, name, &source, self.form(false));
         let plan = self.plan(&matched, &Seen::default());
         self.show(&plan, &matched, &known)?;
-        Ok(Changes { mark: Mark::default(), listed: false, retry_rejected_at: None })
+        Ok(Changes { mark: Mark::default(), listed: false, last_written: None, retry_rejected_at: None })
     }
 
     fn round(
@@ -74,16 +78,17 @@ impl Run<'_, '_> {
         seen: Option<Look>,
         everything: bool,
     ) -> anyhow::Result<Round> {
+        self.rounds += 1;
         let collection = self.pass.collection;
-        let mut known = self.known()?;
-        let look = match seen {
-            Some(look) => look,
-            None => look(collection, collection.mark()?, self.memory, &known, everything, self.started)?,
-        };
-        self.learn_of_refused(&mut known, &look)?;
+        let known = self.known()?;
         let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
         let form = self.form(abilities.needs_schedule_agent);
-        let matched = Matched::new(feed, &known.records, name, &source, form);
+        let matched = Matched::new(feed, &known.records, name, &source, form.clone());
+        let everything = everything || matched.has_doubtful_orphans();
+        let look = match seen {
+            Some(look) if look.listed || !everything => look,
+            _ => look(collection, collection.mark()?, &self.memory, &known, everything, self.started)?,
+        };
         let distrusts_hashes = self.memory.form.is_some_and(|form| form != FORM);
         let judge = |text: &[u8]| ics::end_of_last_occurrence(text, self.pass.zone).had_ended(self.started);
         let judges = self.pass.subscription.deletes == Deletes::Future;
@@ -92,33 +97,33 @@ impl Run<'_, '_> {
             compare_all: distrusts_hashes,
             had_ended: judges.then_some(&judge as &Judge<'_>),
         };
-        let seen = read(collection, &look, &known, &matched, &what)?;
-        let plan = self.plan(&matched, &seen);
+        let (look, mut seen) = read(collection, look, &known, &matched, &what)?;
+        let recognised = matched.recognised(&seen.nameless);
+        if recognised.is_empty() {
+            return self.act(&look, &seen, &known, &matched);
+        }
+        // The state was lost, and the feed issued new UIDs meanwhile.
+        let hrefs: HashSet<&Href> = recognised.iter().map(|record| &record.href).collect();
+        seen.unrecorded.retain(|href| !hrefs.contains(href));
+        let mut known = known.clone();
+        known.records.extend(recognised.iter().map(|record| (record.key.clone(), record.clone())));
+        let matched = Matched::new(feed, &known.records, name, &source, form);
+        self.act(&look, &seen, &known, &matched)
+    }
+
+    /// Plans, and does what is planned, or shows it.
+    fn act(&mut self, look: &Look, seen: &Seen, known: &Known, matched: &Matched<'_>) -> anyhow::Result<Round> {
+        let plan = self.plan(matched, seen);
         self.report.held.clone_from(&plan.hold);
         // What an earlier round wrote stands there unchanged for this one.
         let before = self.report.created + self.report.updated + self.report.adopted;
-        self.report.unchanged = untouched(&matched, &plan).saturating_sub(before);
+        self.report.unchanged = untouched(matched, &plan).saturating_sub(before);
         if self.pass.options.dry_run {
-            self.show(&plan, &matched, &known)?;
-            return Ok(Round::Settled(Changes { mark: look.mark, listed: look.listed, retry_rejected_at: None }));
+            self.show(&plan, matched, known)?;
+            let (mark, listed) = (look.mark.clone(), look.listed);
+            return Ok(Round::Settled(Changes { mark, listed, last_written: None, retry_rejected_at: None }));
         }
-        self.carry_out(&plan, &look, &seen, &known, &matched)
-    }
-
-    /// What the server refused and stored all the same gets the version that stands there into its record. A look that
-    /// asks only for changes tells of it once, and it is to be deleted when it leaves the feed.
-    fn learn_of_refused(&self, known: &mut Known, look: &Look) -> anyhow::Result<()> {
-        let is_refused =
-            |record: &Record| record.etag.is_none() && matches!(record.standing, Standing::Rejected { .. });
-        for record in known.records.values_mut().filter(|record| is_refused(record)) {
-            let Some(etag) = look.present.get(&record.href) else { continue };
-            record.etag = Some(etag.clone());
-            if let Some(id) = self.id.filter(|_| !self.pass.options.dry_run) {
-                let record = record.clone();
-                self.pass.state.write(move |state| state.put_record(id, &record))?;
-            }
-        }
-        Ok(())
+        self.carry_out(&plan, look, seen, known, matched)
     }
 
     /// How the objects are written for this target.
@@ -146,7 +151,7 @@ impl Run<'_, '_> {
         known: &Known,
         matched: &Matched<'_>,
     ) -> anyhow::Result<Round> {
-        let id = self.begin(plan, seen, known)?;
+        let id = self.begin(plan, seen, known, matched)?;
         // Asked again, without a request: by now the round trip is known, and with it how many connections help.
         let connections = self.open()?.connections;
         let writes: Vec<&Op> = plan.ops.iter().filter(|op| op.is_write()).collect();
@@ -159,7 +164,9 @@ impl Run<'_, '_> {
             progress: self.pass.progress,
         };
         let on_drift = self.pass.subscription.on_drift;
-        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, seen, self.report);
+        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, known, &seen.kept, self.report);
+        recorder.is_last_round = self.rounds > 1;
+        recorder.intends = on_drift == OnDrift::Keep;
         plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
         stage.put(puts, &mut recorder)?;
         if recorder.stale.is_empty() {
@@ -179,24 +186,30 @@ impl Run<'_, '_> {
         }
         let rejected = self.pass.state.read(move |state| state.earliest_rejection(id))?;
         let retry_rejected_at = rejected.map(|at| at.plus(RETRY_REJECTED));
-        Ok(Round::Settled(Changes { mark, listed: look.listed, retry_rejected_at }))
+        let last_written = recorder.last_written;
+        Ok(Round::Settled(Changes { mark, listed: look.listed, last_written, retry_rejected_at }))
     }
 
     /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
     /// settled one.
-    fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known) -> anyhow::Result<Id> {
+    fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known, matched: &Matched<'_>) -> anyhow::Result<Id> {
         let identity = identity(self.pass.subscription);
         let writes = plan.ops.iter().any(Op::is_write);
         self.began |= writes;
-        let foreign: Vec<ForeignObject> =
-            seen.foreign.iter().cloned().chain(released(plan, &seen.remote.present, known)).collect();
+        let released = released(plan, &seen.remote.present, known).chain(left_alone(plan, seen));
+        let foreign: Vec<ForeignObject> = seen.foreign.iter().cloned().chain(released).collect();
         let old: HashSet<_> = known.foreign.iter().collect();
         let foreign_changed = old.len() != foreign.len() || foreign.iter().any(|object| !old.contains(object));
         let foreign = foreign_changed.then_some(foreign);
         let memory = writes.then(|| Memory { pending: true, ..self.memory.clone() });
+        let intents = match self.pass.subscription.on_drift {
+            OnDrift::Keep => intents(plan, matched),
+            OnDrift::Restore => Vec::new(),
+        };
         let id = self.pass.state.write(move |state| {
             let id = state.subscription(&identity)?;
             memory.map_or(Ok(()), |memory| state.remember(id, &memory))?;
+            state.add_intents(id, &intents)?;
             foreign.map_or(Ok(()), |foreign| state.set_foreign_objects(id, &foreign))?;
             Ok(id)
         })?;
@@ -208,104 +221,49 @@ impl Run<'_, '_> {
     }
 }
 
+/// What the writes of a plan are to leave behind. An edit that is kept could not be told from a write of ours of which no
+/// answer came.
+fn intents(plan: &Plan, matched: &Matched<'_>) -> Vec<Intent> {
+    let intent = |op: &Op| match op {
+        Op::Create { key, href, .. } | Op::Update { key, href, .. } => {
+            Some((href.clone(), Some(matched.wanted(key)?.sent_hash)))
+        }
+        Op::Delete { href, .. } => Some((href.clone(), None)),
+        _ => None,
+    };
+    plan.ops.iter().filter_map(intent).collect()
+}
+
+/// Objects under our prefix that nothing tells us to touch. They need not be read again.
+fn left_alone<'a>(plan: &'a Plan, seen: &'a Seen) -> impl Iterator<Item = ForeignObject> + 'a {
+    let touched: HashSet<&Href> = plan.ops.iter().filter_map(Op::href).collect();
+    // What a guard holds back is to be found again.
+    let left = seen.unrecorded.iter().filter(move |href| plan.hold.is_none() && !touched.contains(href));
+    left.filter_map(|href| {
+        let found = seen.remote.found.get(href)?;
+        Some((href.clone(), found.etag.clone(), found.key.clone()))
+    })
+}
+
 /// Objects that the plan leaves to whoever edited them.
-fn released(plan: &Plan, present: &HashMap<Href, Etag>, known: &Known) -> Vec<ForeignObject> {
+fn released<'a>(
+    plan: &'a Plan,
+    present: &'a HashMap<Href, Etag>,
+    known: &'a Known,
+) -> impl Iterator<Item = ForeignObject> + 'a {
     let forgotten = plan.ops.iter().filter_map(|op| match op {
         Op::Forget { key } => known.records.get(key),
         _ => None,
     });
-    let standing = |record: &Record| {
+    let standing = |record: &'a Record| {
         let etag = present.get(&record.href)?.clone();
         Some((record.href.clone(), etag, Some(record.key.clone())))
     };
-    forgotten.filter_map(standing).collect()
+    forgotten.filter_map(standing)
 }
 
 /// Objects of the feed that no step is about.
 fn untouched(matched: &Matched<'_>, plan: &Plan) -> u64 {
     let touched: HashSet<_> = plan.ops.iter().filter_map(Op::key).collect();
     matched.wanted.iter().filter(|wanted| !touched.contains(wanted.key)).count() as u64
-}
-
-/// The writing half of a round.
-struct Stage<'a> {
-    executor: Executor<'a>,
-    matched: &'a Matched<'a>,
-    total: usize,
-    progress: &'a (dyn Fn(usize, usize) + Sync),
-}
-
-impl Stage<'_> {
-    /// Creates and updates. An object on which the server fails is tried once more; if it fails again while others
-    /// still succeed, the fault is its own.
-    fn put(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        self.send(ops, 0, recorder)?;
-        let faulted: Vec<Op> = recorder.faulted.drain(..).map(|(op, _)| op).collect();
-        let again: Vec<&Op> = faulted.iter().collect();
-        self.send(&again, ops.len().saturating_sub(again.len()), recorder)?;
-        let faulted = std::mem::take(&mut recorder.faulted);
-        if let Some((_, reason)) = faulted.first().filter(|_| !self.still_writes(ops, recorder).unwrap_or(false)) {
-            return Err(fault(Kind::Unavailable, reason.clone()));
-        }
-        faulted.iter().try_for_each(|(op, reason)| op.key().map_or(Ok(()), |key| recorder.reject(key, reason)))
-    }
-
-    /// Whether the server takes an object once more that it took in this pass. A server that began to fail midway would
-    /// otherwise get all later objects rejected.
-    fn still_writes(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
-        let taken = ops.iter().find_map(|op| match op {
-            Op::Create { key, href, .. } | Op::Update { key, href, restores: None, .. } => {
-                let Some(Left::Version(etag)) = recorder.written.get(href) else { return None };
-                Some((self.matched.wanted(key)?, href, etag.clone()))
-            }
-            _ => None,
-        });
-        let Some((wanted, href, etag)) = taken else { return Ok(false) };
-        match self.executor.collection.put(href, &self.matched.text(wanted), &Precondition::Unchanged(etag))? {
-            Written::Done { etag } => recorder.put(wanted.key, href, etag.as_ref(), |_| {}).map(|()| true),
-            _ => Ok(false),
-        }
-    }
-
-    /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the
-    /// same, otherwise it is released to whoever changed it.
-    fn delete(&self, ops: &[&Op], on_drift: OnDrift, done: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        self.send(ops, done, recorder)?;
-        if let Some((_, reason)) = recorder.faulted.pop() {
-            return Err(fault(Kind::Unavailable, reason));
-        }
-        let stale: HashSet<_> = recorder.stale.drain(..).collect();
-        let changed = ops.iter().filter(|op| op.key().is_some_and(|key| stale.contains(key)));
-        let mut again = Vec::new();
-        for op in changed {
-            let Op::Delete { key: Some(key), href, .. } = op else { continue };
-            let standing = self.executor.collection.read(std::slice::from_ref(href))?.pop();
-            match standing {
-                Some(stored) if on_drift == OnDrift::Restore => {
-                    again.push(Op::Delete { key: Some(key.clone()), href: href.clone(), etag: stored.etag });
-                }
-                Some(stored) => recorder.release(key, &stored)?,
-                None => recorder.note(&Op::Forget { key: key.clone() })?,
-            }
-        }
-        self.send(&again.iter().collect::<Vec<_>>(), done + ops.len(), recorder)
-    }
-
-    fn send(&self, ops: &[&Op], before: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        let mut done = before;
-        let text = |op: &Op| op.key().and_then(|key| self.matched.wanted(key)).map(|wanted| self.matched.text(wanted));
-        self.executor.execute(
-            ops,
-            |op| text(op).unwrap_or_default(),
-            |op, written: Written| {
-                done += 1;
-                (self.progress)(done, self.total);
-                recorder.outcome(op, written)
-            },
-        )?;
-        match self.executor.stop.requested() {
-            Some(_) if done < before + ops.len() => Err(stopped()),
-            _ => Ok(()),
-        }
-    }
 }

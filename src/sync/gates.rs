@@ -38,7 +38,7 @@ impl Run<'_, '_> {
 
     /// Whether gates 1 to 3 may be used at all.
     pub(super) fn trusts(&self, settings: Hash) -> bool {
-        let memory = self.memory;
+        let memory = &self.memory;
         let options = self.pass.options;
         let time_changes_it = memory.next_change_at.is_some_and(|at| at <= self.started);
         memory.settings == Some(settings) && !memory.pending && !time_changes_it && !options.full
@@ -46,24 +46,24 @@ impl Run<'_, '_> {
 
     /// Fetches the feed and finds out whether it changed.
     pub(super) fn gates(&mut self, trusts: bool) -> anyhow::Result<Gated> {
-        let known = self.memory.feed.as_ref().filter(|_| trusts);
+        let known = self.memory.feed.clone().filter(|_| trusts);
         // A moment of the future comes from a clock that jumped.
         let is_late = |read_at: Timestamp| read_at > self.started || self.started.since(read_at) >= TRUSTED;
-        let lately = known.filter(|feed| !is_late(feed.read_at));
-        let validators = lately.map(|feed| feed.validators.clone()).unwrap_or_default();
+        let lately = known.clone().filter(|feed| !is_late(feed.read_at));
+        let validators = lately.as_ref().map(|feed| feed.validators.clone()).unwrap_or_default();
         let (body, charset, validators) = match self.pass.source.fetch(&validators)? {
             Fetched::NotModified => {
                 let feed = lately.ok_or_else(|| fault(Kind::Unavailable, "the feed's server answered 304 unasked"))?;
                 self.report.feed.gate = Gate::Validator;
                 self.report.feed.status = self.status(304);
                 self.report.unchanged = feed.objects;
-                return Ok(Gated::Unchanged(feed.clone(), None));
+                return Ok(Gated::Unchanged(feed, None));
             }
             Fetched::Document { body, charset, validators } => (body, charset, validators),
         };
         let hash = ics::sha256(&[&body]);
         self.report.feed = FeedReport { status: self.status(200), bytes: body.len() as u64, gate: Gate::None };
-        if let Some(feed) = known.filter(|feed| feed.body == hash) {
+        if let Some(feed) = known.as_ref().filter(|feed| feed.body == hash) {
             self.report.feed.gate = Gate::Body;
             self.report.unchanged = feed.objects;
             let memory = FeedMemory { validators, read_at: self.started, ..feed.clone() };

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::look::Seen;
+use super::look::Known;
+use super::read::hash_of;
 use super::wanted::Matched;
+use crate::error::{Fault, Kind};
+use crate::ics;
 use crate::model::{Etag, Href, Key, Record, Standing, Stored, Written};
 use crate::plan::Op;
 use crate::report::{PassReport, Refused};
@@ -27,15 +30,23 @@ pub(super) struct Recorder<'a> {
     pub(super) id: Id,
     pub(super) now: Timestamp,
     pub(super) matched: &'a Matched<'a>,
-    /// What the look found, and what is recorded of objects that stay after they left the feed.
-    pub(super) seen: &'a Seen,
+    /// What was known before.
+    pub(super) known: &'a Known,
+    /// What is recorded of objects that stay after they left the feed.
+    pub(super) kept: &'a HashMap<Href, Record>,
     pub(super) report: &'a mut PassReport,
     /// What this pass left at each href that it wrote to: to recognise our own writes when settling.
     pub(super) written: HashMap<Href, Left>,
-    /// Objects of which the target has another version than we thought.
-    pub(super) stale: Vec<Key>,
-    /// Objects on which the server failed.
-    pub(super) faulted: Vec<(Op, String)>,
+    /// Where the target has another version than we thought.
+    pub(super) stale: Vec<Href>,
+    /// Whether the state has intents.
+    pub(super) intends: bool,
+    /// No further round follows in this pass.
+    pub(super) is_last_round: bool,
+    /// Where the object stands that was written last.
+    pub(super) last_written: Option<Href>,
+    /// Objects on which the server failed, with what the trouble is when it fails on all.
+    pub(super) faulted: Vec<(Op, Fault)>,
 }
 
 impl<'a> Recorder<'a> {
@@ -44,25 +55,44 @@ impl<'a> Recorder<'a> {
         id: Id,
         now: Timestamp,
         matched: &'a Matched<'a>,
-        seen: &'a Seen,
+        known: &'a Known,
+        kept: &'a HashMap<Href, Record>,
         report: &'a mut PassReport,
     ) -> Recorder<'a> {
-        let written = HashMap::new();
-        Recorder { state, id, now, matched, seen, report, written, stale: Vec::new(), faulted: Vec::new() }
+        Recorder {
+            state,
+            id,
+            now,
+            matched,
+            known,
+            kept,
+            report,
+            written: HashMap::new(),
+            stale: Vec::new(),
+            intends: false,
+            is_last_round: false,
+            last_written: None,
+            faulted: Vec::new(),
+        }
     }
 
     /// Carries out a step that sends nothing.
     pub(super) fn note(&mut self, op: &Op) -> anyhow::Result<()> {
         match op {
             Op::Rename { from, .. } => {
-                self.report.renamed += 1;
+                self.report.renamed += u64::from(op.key().is_some_and(|to| to.uid != from.uid));
                 self.rename(op, from)
             }
             Op::Note { key, href, etag, server_hash, adopted } => {
                 self.report.adopted += u64::from(*adopted);
                 self.put(key, href, Some(etag), |record| record.server_hash = *server_hash)
             }
-            Op::Keep { href, .. } => self.seen.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
+            Op::Keep { href, .. } => self.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
+            Op::Hold { key, .. } => {
+                let held =
+                    self.known.records.get(key).map(|record| Record { standing: Standing::Doomed, ..record.clone() });
+                held.map_or(Ok(()), |record| self.write(record))
+            }
             Op::Forget { key } => self.forget(key),
             Op::Leave { key, reason } => {
                 let refused = self.refused(key, reason);
@@ -78,38 +108,56 @@ impl<'a> Recorder<'a> {
     /// Takes in how a write ended.
     pub(super) fn outcome(&mut self, op: &Op, written: Written) -> anyhow::Result<()> {
         match (op, written) {
-            (Op::Create { key, href, restores }, Written::Done { etag }) => {
+            (op, Written::Done { etag }) => self.done(op, etag.as_ref()),
+            (Op::Create { key, .. } | Op::Update { key, .. }, Written::UidTaken { .. }) if self.is_last_round => {
+                self.reject(key, "the server says that this UID stands in another object of the calendar")
+            }
+            (op, Written::Stale | Written::UidTaken { .. }) => {
+                self.stale.extend(op.href().cloned());
+                Ok(())
+            }
+            (Op::Create { key, .. } | Op::Update { key, .. }, Written::Rejected { reason }) => {
+                self.reject(key, &reason)
+            }
+            (op, Written::Rejected { reason }) => {
+                self.cannot_delete(op, &format!("the server refuses the deletion: {reason}"))
+            }
+            (op, Written::Forbidden { reason }) => {
+                let message = format!("the server forbids the deletion: {reason}");
+                self.faulted.push((op.clone(), Fault { kind: Kind::Refused, message, retry_after: None }));
+                Ok(())
+            }
+            (op, Written::Faulted { reason }) => {
+                let is_delete = matches!(op, Op::Delete { .. });
+                let message = if is_delete { format!("the server fails on the deletion: {reason}") } else { reason };
+                self.faulted.push((op.clone(), Fault { kind: Kind::Unavailable, message, retry_after: None }));
+                Ok(())
+            }
+        }
+    }
+
+    fn done(&mut self, op: &Op, etag: Option<&Etag>) -> anyhow::Result<()> {
+        match op {
+            Op::Create { key, href, restores } => {
                 self.report.created += 1;
                 self.report.restored += u64::from(*restores);
-                self.put(key, href, etag.as_ref(), |_| {})
+                self.last_written = Some(href.clone());
+                self.put(key, href, etag, |_| {})
             }
-            (Op::Update { key, href, restores, .. }, Written::Done { etag }) => {
+            Op::Update { key, href, restores, .. } => {
                 self.report.updated += 1;
                 self.report.restored += u64::from(restores.is_some());
-                self.put(key, href, etag.as_ref(), |record| record.restored_hash = *restores)
+                self.last_written = Some(href.clone());
+                self.put(key, href, etag, |record| record.restored_hash = *restores)
             }
-            (Op::Delete { key, href, .. }, Written::Done { .. }) => {
+            Op::Delete { key, href, .. } => {
                 self.report.deleted += 1;
                 self.written.insert(href.clone(), Left::Nothing);
+                self.forget_intents(href)?;
                 key.as_ref().map_or(Ok(()), |key| self.forget(key))
             }
             // Steps that send nothing have no outcome.
-            (_, Written::Done { .. }) => Ok(()),
-            (op, Written::Stale | Written::UidTaken { .. }) => {
-                self.stale.extend(op.key().cloned());
-                Ok(())
-            }
-            (op, Written::Rejected { reason }) => match op.key() {
-                Some(key) if !matches!(op, Op::Delete { .. }) => self.reject(key, &reason),
-                _ => {
-                    self.faulted.push((op.clone(), reason));
-                    Ok(())
-                }
-            },
-            (op, Written::Faulted { reason }) => {
-                self.faulted.push((op.clone(), reason));
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 
@@ -120,11 +168,33 @@ impl<'a> Recorder<'a> {
         self.put_unwritten(key, Standing::Rejected { reason: reason.to_owned(), at: self.now })
     }
 
-    /// Leaves an object to whoever edited it. It keeps its href, so it is remembered as foreign.
-    pub(super) fn release(&mut self, key: &Key, stored: &Stored) -> anyhow::Result<()> {
-        let (id, object) = (self.id, (stored.href.clone(), stored.etag.clone(), Some(key.clone())));
-        self.state.write(move |state| state.add_foreign_object(id, &object))?;
-        self.forget(key)
+    /// The server does not delete an object. It is remembered with the reason; what has no record is left for good.
+    pub(super) fn cannot_delete(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
+        let Op::Delete { key, href, etag } = op else { return Ok(()) };
+        let record = key.as_ref().and_then(|key| self.known.records.get(key));
+        let reason = format!("it left the feed, but {reason}");
+        let uid = key.as_ref().map_or(href.as_str(), |key| &key.uid).to_owned();
+        let summary = record.map(|record| record.summary.clone()).unwrap_or_default();
+        self.report.rejected.push(Refused { uid, summary, reason: reason.clone() });
+        match record {
+            Some(record) => {
+                let standing = Standing::Undeletable { reason, at: self.now };
+                self.write(Record { etag: Some(etag.clone()), standing, ..record.clone() })
+            }
+            None => self.leave(href, etag, key.as_ref()),
+        }
+    }
+
+    /// Leaves an object to whoever edited it.
+    pub(super) fn release(&mut self, key: Option<&Key>, stored: &Stored) -> anyhow::Result<()> {
+        self.leave(&stored.href, &stored.etag, key)?;
+        key.map_or(Ok(()), |key| self.forget(key))
+    }
+
+    /// What is left alone keeps its href, so it is remembered as foreign.
+    fn leave(&mut self, href: &Href, etag: &Etag, key: Option<&Key>) -> anyhow::Result<()> {
+        let (id, object) = (self.id, (href.clone(), etag.clone(), key.cloned()));
+        self.state.write(move |state| state.add_foreign_object(id, &object))
     }
 
     fn refused(&self, key: &Key, reason: &str) -> Refused {
@@ -147,6 +217,7 @@ impl<'a> Recorder<'a> {
         adjust(&mut record);
         let left = etag.map_or_else(|| Left::Untold(Box::new(record.clone())), |etag| Left::Version(etag.clone()));
         self.written.insert(href.clone(), left);
+        self.forget_intents(href)?;
         self.write(record)
     }
 
@@ -155,9 +226,7 @@ impl<'a> Recorder<'a> {
         let Some(wanted) = self.matched.wanted(key) else {
             return Ok(());
         };
-        // Without a record, what stands there was found under our href.
-        let recorded = wanted.record.and_then(|record| record.etag.as_ref());
-        let standing_etag = recorded.or_else(|| self.seen.remote.present.get(&wanted.href)).cloned();
+        let standing_etag = wanted.record.and_then(|record| record.etag.clone());
         let etag = standing_etag.filter(|_| !matches!(standing, Standing::Foreign { .. }));
         let record = self.matched.record(wanted, wanted.href.clone(), etag, standing);
         self.write(record)
@@ -189,6 +258,21 @@ impl<'a> Recorder<'a> {
     fn write(&mut self, record: Record) -> anyhow::Result<()> {
         let id = self.id;
         self.state.write(move |state| state.put_record(id, &record))
+    }
+
+    /// Whether an object is as we wrote it, though no record says so.
+    pub(super) fn is_intended(&self, stored: &Stored) -> bool {
+        let identified = ics::identify(&stored.text);
+        self.known.intends(&stored.href, hash_of(stored, identified.as_ref()))
+    }
+
+    /// The record says by now what became of them.
+    fn forget_intents(&mut self, href: &Href) -> anyhow::Result<()> {
+        if !self.intends {
+            return Ok(());
+        }
+        let (id, href) = (self.id, href.clone());
+        self.state.write(move |state| state.forget_intents_at(id, &href))
     }
 
     fn forget(&mut self, key: &Key) -> anyhow::Result<()> {

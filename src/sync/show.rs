@@ -48,9 +48,9 @@ impl Run<'_, '_> {
                 report.restored += u64::from(restores.is_some());
             }
             Op::Delete { .. } => report.deleted += 1,
-            Op::Rename { .. } => report.renamed += 1,
+            Op::Rename { from, to } => report.renamed += u64::from(from.uid != to.uid),
             Op::Note { adopted, .. } => report.adopted += u64::from(*adopted),
-            Op::Keep { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => {}
+            Op::Keep { .. } | Op::Hold { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => {}
         }
     }
 }

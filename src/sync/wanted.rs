@@ -1,9 +1,10 @@
 //! Sets the objects of the feed beside what is remembered of them.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use crate::ics::{self, Feed, Form, Object};
-use crate::model::{Etag, Hash, Href, Key, Record, Standing};
+use crate::model::{ComponentType, Etag, Hash, Href, Key, Record, Standing};
 use crate::plan::{Wanted, renames};
 
 /// A feed matched with the records of its subscription.
@@ -15,6 +16,8 @@ pub(super) struct Matched<'a> {
     pub(super) wanted: Vec<Wanted<'a>>,
     /// The records that no object of the feed has.
     pub(super) orphans: Vec<&'a Record>,
+    /// The UIDs under which new objects are written whose own ones stand for other objects.
+    substitutes: HashMap<&'a Key, String>,
     by_key: HashMap<&'a Key, usize>,
     by_record: HashMap<&'a Key, usize>,
 }
@@ -48,15 +51,27 @@ impl<'a> Matched<'a> {
             form,
             wanted: Vec::with_capacity(feed.objects().len()),
             orphans: vanished,
+            substitutes: HashMap::new(),
             by_key,
             by_record: HashMap::new(),
         };
+        // Most passes bring no new object.
+        let taken = LazyCell::new(|| Taken::by(records));
         for (place, object) in feed.objects().iter().enumerate() {
             let record = records.get(&object.key).or_else(|| renamed.get(&object.key).copied());
             if let Some(record) = record {
                 matched.by_record.insert(&record.key, place);
             }
-            let href = record.map_or_else(|| ics::href(name, source, &object.key), |record| record.href.clone());
+            let href = record.map_or_else(
+                || {
+                    let free = taken.free(&object.key, |key| ics::href(name, source, key));
+                    if free != object.key {
+                        matched.substitutes.insert(&object.key, free.uid.clone());
+                    }
+                    ics::href(name, source, &free)
+                },
+                |record| record.href.clone(),
+            );
             let sent_hash = matched.sent_hash(object, record);
             matched.wanted.push(Wanted {
                 key: &object.key,
@@ -68,6 +83,24 @@ impl<'a> Matched<'a> {
             });
         }
         matched
+    }
+
+    /// Whether something left the feed that a server refused: it may have stored it all the same, in a version that only a
+    /// listing tells.
+    pub(super) fn has_doubtful_orphans(&self) -> bool {
+        let is_doubtful =
+            |record: &Record| matches!(record.standing, Standing::Rejected { .. }) && record.etag.is_none();
+        self.orphans.iter().any(|record| is_doubtful(record))
+    }
+
+    /// Those of the objects without a record that new objects of the feed say the same as, under other UIDs.
+    pub(super) fn recognised(&self, nameless: &[Record]) -> Vec<Record> {
+        let nameless: Vec<&Record> = nameless.iter().collect();
+        let new: Vec<&Key> =
+            self.wanted.iter().filter(|wanted| wanted.record.is_none()).map(|wanted| wanted.key).collect();
+        let content_hash = |key: &Key| self.object(key).map_or(Hash([0; 32]), |object| self.feed.content_hash(object));
+        let records = nameless.len() + self.wanted.len() - new.len();
+        renames(records, &nameless, &new, content_hash).into_values().cloned().collect()
     }
 
     /// The object of the feed with this key.
@@ -97,7 +130,7 @@ impl<'a> Matched<'a> {
         let content_hash = self.object(wanted.key).map_or(wanted.source_hash, |object| self.feed.content_hash(object));
         Record {
             key: wanted.key.clone(),
-            target_uid: target_uid(wanted.record, wanted.key),
+            target_uid: self.target_uid(wanted.record, wanted.key),
             href,
             etag,
             source_hash: wanted.source_hash,
@@ -116,7 +149,7 @@ impl<'a> Matched<'a> {
     }
 
     fn form(&self, record: Option<&Record>, key: &Key) -> Form {
-        Form { target_uid: target_uid(record, key), ..self.form.clone() }
+        Form { target_uid: self.target_uid(record, key), ..self.form.clone() }
     }
 
     /// What is sent has the hash of the source, unless the form changes it.
@@ -127,11 +160,36 @@ impl<'a> Matched<'a> {
         }
         ics::identify(&self.feed.write(object, &form)).map_or(object.hash, |identified| identified.hash)
     }
+
+    /// The UID that stands on the target when it is not the feed's: that of the record's first name.
+    fn target_uid(&self, record: Option<&Record>, key: &Key) -> Option<String> {
+        let Some(record) = record else { return self.substitutes.get(key).cloned() };
+        let standing = record.target_uid.as_ref().unwrap_or(&record.key.uid);
+        (*standing != key.uid).then(|| standing.clone())
+    }
 }
 
-/// The UID that stands on the target when it is not the feed's: that of the record's first name.
-fn target_uid(record: Option<&Record>, key: &Key) -> Option<String> {
-    let record = record?;
-    let standing = record.target_uid.as_ref().unwrap_or(&record.key.uid);
-    (*standing != key.uid).then(|| standing.clone())
+/// What the records have taken: an object that came under another UID keeps href and UID of its first name, and the feed
+/// may issue that name again, to another object.
+struct Taken<'a> {
+    hrefs: HashSet<&'a Href>,
+    uids: HashSet<(ComponentType, &'a str)>,
+}
+
+impl<'a> Taken<'a> {
+    fn by(records: &'a HashMap<Key, Record>) -> Taken<'a> {
+        let uid = |record: &'a Record| Some((record.key.component, record.target_uid.as_deref()?));
+        Taken {
+            hrefs: records.values().map(|record| &record.href).collect(),
+            uids: records.values().filter_map(uid).collect(),
+        }
+    }
+
+    /// The key under which a new object can be written: its own if that is free.
+    fn free(&self, key: &Key, href: impl Fn(&Key) -> Href) -> Key {
+        let substitute = |ordinal| Key { uid: ics::substitute_uid(&key.uid, ordinal), ..key.clone() };
+        let is_free = |key: &Key| !self.uids.contains(&(key.component, &key.uid)) && !self.hrefs.contains(&href(key));
+        let mut candidates = std::iter::once(key.clone()).chain((0..).map(substitute));
+        candidates.find(is_free).unwrap_or_else(|| key.clone())
+    }
 }

@@ -394,8 +394,9 @@ impl Story {
             if self.plot.keeps && (!mended || may.contains(&None)) {
                 may.extend(hands);
             }
-            // A write of ours whose answer was lost looks like an edit, and what left the feed is left to its editor.
-            if self.plot.keeps && may.contains(&None) {
+            // Where the server writes anew what it gets, a write of ours whose answer was lost looks like an edit, and what
+            // left the feed is left to its editor.
+            if self.plot.keeps && self.habits.rewrites && may.contains(&None) {
                 may.extend(said);
             }
         }

@@ -188,3 +188,20 @@ fn what_was_kept_is_deleted_when_everything_that_leaves_the_feed_shall_be() {
     setting.run(&[]).exits(0);
     assert_eq!(setting.uids(), "stays");
 }
+
+#[test]
+fn what_is_held_back_is_judged_once() {
+    let setting = mirrored("");
+    set(&setting, "");
+    setting.run(&[]).exits(4);
+    setting.run(&[]).exits(4);
+    assert_eq!(setting.methods(), ["PROPFIND"]);
+    // It had not ended when it left the feed, whatever the calendar says of it by now.
+    let told = setting.run(&["--dry-run"]).exits(4).stdout;
+    assert!(!told.contains("after it had ended"), "{told}");
+    set(&setting, &(ahead("b") + &ahead("stays")));
+    setting.run(&[]).exits(0);
+    set(&setting, &ahead("stays"));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "a stays");
+}

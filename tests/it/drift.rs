@@ -3,7 +3,7 @@
 use crate::env::subscription;
 use crate::fake::dav_store::Calendar;
 use crate::fake::feed::Feed;
-use crate::setting::{Setting, calendar, event, feed, object};
+use crate::setting::{Setting, calendar, event, feed, object, value};
 
 /// A mirrored calendar that every pass looks at.
 fn watched(keys: &str) -> Setting {
@@ -91,6 +91,63 @@ fn an_object_that_is_edited_just_before_its_deletion_is_deleted_or_released() {
         setting.run(&["--full"]).exits(0);
         assert_eq!(setting.uids(), uids, "{keys}");
     }
+}
+
+/// Mirrors `a` and `b` with kept edits, then runs with a feed on a server that takes the first write and is gone before it
+/// says so; then with another feed on the server that is back.
+#[track_caller]
+fn check_lost_answer(lost: String, next: String, uids: &str, title: &str) {
+    let setting = Setting::new(&feed(&["a", "b"]), "on_drift = \"keep\"").mirrored();
+    setting.feed.set(lost);
+    setting.dav.take();
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (Some(1), Some(2)));
+    setting.env.run(&["run"]).exits(75);
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (None, None));
+    assert_eq!(setting.dav.take_writes().len(), 3, "two of the first pass and the lost one");
+    setting.feed.set(next);
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), uids);
+    assert_eq!(value(&setting.text_of(&uids[..1]), "SUMMARY:"), title);
+    setting.run(&["--full"]).exits(0);
+    assert_eq!(setting.writes(), [""; 0]);
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_is_no_edit_of_somebody_else() {
+    let changed = || calendar(&(event("a", "New") + &event("b", "Event b")));
+    check_lost_answer(changed(), feed(&["b"]), "b", "Event b");
+    check_lost_answer(changed(), feed(&["a", "b"]), "a b", "Event a");
+    check_lost_answer(changed(), changed(), "a b", "New");
+    check_lost_answer(feed(&["a", "b", "c"]), feed(&["a", "b"]), "a b", "Event a");
+    check_lost_answer(feed(&["b"]), feed(&["a", "b"]), "a b", "Event a");
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_is_ours_too_after_its_deletion_was_held() {
+    let setting = Setting::new(&feed(&["a"]), "on_drift = \"keep\"").mirrored();
+    setting.feed.set(calendar(&event("a", "New")));
+    setting.dav.take();
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (Some(1), Some(2)));
+    setting.env.run(&["run"]).exits(75);
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (None, None));
+    setting.feed.set(feed(&[]));
+    setting.run(&["--force"]).exits(4);
+    setting.run(&["--allow-deletes"]).exits(0);
+    assert_eq!(setting.uids(), "");
+}
+
+#[test]
+fn an_edit_after_a_write_whose_answer_was_lost_is_kept() {
+    let setting = Setting::new(&feed(&["a", "b"]), "on_drift = \"keep\"").mirrored();
+    setting.feed.set(calendar(&(event("a", "New") + &event("b", "Event b"))));
+    setting.dav.take();
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (Some(1), Some(2)));
+    setting.env.run(&["run"]).exits(75);
+    setting.dav.switch(|switches| (switches.drop_after_write, switches.silent_after) = (None, None));
+    setting.edit("a", "Edited");
+    setting.feed.set(feed(&["b"]));
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), "a b");
 }
 
 #[test]
@@ -368,6 +425,24 @@ fn what_the_first_subscription_adopted_is_not_taken_over_by_the_second() {
 }
 
 #[test]
+fn of_two_subscriptions_that_write_one_calendar_in_two_ways_the_first_keeps_the_uid() {
+    for spelling in ["work", "/dav.php/calendars/alice/work", "calendars/alice/w%6frk/", "URL"] {
+        let setting = Setting::new(&feed(&["a"]), "");
+        let other = Feed::start(calendar(&(event("a", "Other's") + &event("b", "Event b"))));
+        setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
+        let spelling = spelling.replace("URL", setting.dav.calendar_url("work").trim_end_matches('/'));
+        let second = subscription(&other.url(), &spelling, "on_conflict = \"adopt\"");
+        let second = second.replace("\"work\"\nsource", "\"other\"\nsource");
+        setting.configure(&(subscription(&setting.feed.url(), "calendars/alice/work/", "") + &second));
+        setting.run(&["work"]).exits(0);
+        let ran = setting.run(&["other"]).exits(3);
+        assert!(ran.stderr.contains("another subscription has put this UID into the calendar"), "{spelling}: {ran}");
+        setting.run(&[]).exits(0);
+        assert!(setting.uids() == "a b" && setting.text_of("a").contains("SUMMARY:Event a"), "{spelling}");
+    }
+}
+
+#[test]
 fn two_feeds_in_one_calendar_delete_only_their_own() {
     let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["b"])));
     let second = subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
@@ -408,34 +483,89 @@ fn a_calendar_that_was_made_anew_is_filled_again() {
     }
 }
 
-/// A calendar that was made anew and in which more happened since than in the old one: its tokens look like ours.
-fn outgrown() -> Setting {
-    let setting = watched("");
+/// Makes the calendar anew; somebody puts objects of their own into it until it has seen more changes than the old one.
+fn make_anew(setting: &Setting) {
     setting.dav.work(|work| *work = Calendar::default());
     for number in 0..9 {
         setting.dav.work(|work| work.put(&format!("{number}.ics"), object(&format!("m{number}"), "Mine")));
     }
-    setting
 }
 
 #[test]
-fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_noticed_within_a_week() {
-    let setting = outgrown();
+fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_noticed_at_the_next_look() {
+    let setting = watched("");
+    make_anew(&setting);
     setting.run(&[]).exits(0);
-    setting.env.later(7 * 86_400);
-    setting.run(&[]).exits(0);
+    // The canary rides along in the first multiget.
+    assert_eq!(
+        setting.methods(),
+        ["PROPFIND", "REPORT", "REPORT", "PROPFIND", "REPORT", "PUT", "PUT", "REPORT"],
+        "look, changes, read; list, read, write, settle"
+    );
     assert!(setting.uids().starts_with("a b m0"), "{}", setting.uids());
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.methods(), ["PROPFIND"]);
 }
 
 #[test]
-fn passes_that_ask_for_changes_alone_do_not_put_that_off() {
-    let setting = outgrown();
-    setting.env.later(4 * 86_400);
+fn a_calendar_that_was_made_anew_is_noticed_too_when_nothing_in_it_is_new() {
+    let setting = watched("");
+    setting.dav.work(|work| work.put("mine.ics", object("m", "Mine")));
+    setting.run(&[]).exits(0);
+    setting.dav.work(|work| *work = Calendar::default());
+    (0..9).for_each(|_| drop(setting.dav.work(|work| work.put("mine.ics", object("m", "Mine")))));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.methods()[..4], ["PROPFIND", "REPORT", "GET", "PROPFIND"]);
+    assert_eq!(setting.uids(), "a b m");
+}
+
+#[test]
+fn a_calendar_that_was_made_anew_is_noticed_by_a_pass_with_another_feed() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    make_anew(&setting);
     setting.feed.set(feed(&["a", "b", "c"]));
     setting.run(&[]).exits(0);
-    setting.env.later(4 * 86_400);
-    setting.run(&[]).exits(0);
     assert!(setting.uids().starts_with("a b c m0"), "{}", setting.uids());
+}
+
+#[test]
+fn a_calendar_that_was_made_anew_and_has_our_mark_is_noticed_by_an_update_or_within_a_week() {
+    for is_update in [true, false] {
+        let setting = watched("");
+        setting.dav.work(|work| *work = Calendar::default());
+        for name in ["m1", "m2"] {
+            setting.dav.work(|work| work.put(&format!("{name}.ics"), object(name, "Mine")));
+        }
+        setting.run(&[]).exits(0);
+        assert_eq!((setting.uids().as_str(), setting.methods()), ("m1 m2", vec!["PROPFIND".to_owned()]));
+        if is_update {
+            setting.feed.set(calendar(&(event("a", "New") + &event("b", "Event b"))));
+        } else {
+            setting.env.later(7 * 86_400);
+        }
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), "a b m1 m2");
+    }
+}
+
+#[test]
+fn a_calendar_that_came_back_from_a_backup_and_outgrew_itself_misses_what_was_written_last() {
+    let setting = watched("");
+    let backup = setting.dav.work(|work| work.clone());
+    setting.feed.set(feed(&["a", "b", "c"]));
+    setting.run(&[]).exits(0);
+    setting.dav.work(|work| *work = backup);
+    (0..9).for_each(|_| drop(setting.dav.work(|work| work.put("mine.ics", object("m", "Mine")))));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "a b c m");
+}
+
+#[test]
+fn an_edit_costs_one_read_however_doubtful_the_changes_are() {
+    let setting = watched("");
+    setting.edit("a", "Edited");
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.methods(), ["PROPFIND", "REPORT", "REPORT", "PUT", "REPORT"]);
 }
 
 #[test]
@@ -462,14 +592,23 @@ fn a_feed_that_issues_new_uids_at_every_fetch_is_not_written_again() {
 }
 
 #[test]
-fn what_was_edited_while_its_event_was_out_of_the_feed_follows_the_event_when_that_comes_back() {
-    let setting = watched("deletes = \"none\"");
-    setting.feed.set(feed(&["b"]));
+fn a_state_that_was_lost_costs_no_write_of_a_feed_that_issues_new_uids_at_every_fetch() {
+    let with = |mark: &str, events: usize| {
+        let events = (0..events).map(|number| event(&format!("{mark}-{number}"), &format!("Event {number}")));
+        calendar(&events.collect::<String>())
+    };
+    let setting = Setting::new(&with("1", 12), "").mirrored();
+    setting.env.forget_state();
+    setting.feed.set(with("2", 12));
+    let told = setting.run(&["--json"]).exits(0).json();
+    assert_eq!((setting.writes(), &told["subscriptions"][0]["renamed"]), (vec![], &12.into()));
+    setting.feed.set(with("3", 11));
     setting.run(&[]).exits(0);
-    setting.edit("a", "Edited");
+    assert_eq!(setting.writes(), ["DELETE 204"]);
+    setting.env.forget_state();
+    setting.feed.set(with("4", 10));
     setting.run(&[]).exits(0);
-    assert!(setting.text_of("a").contains("SUMMARY:Edited"));
-    setting.feed.set(feed(&["a", "b"]));
-    setting.run(&[]).exits(0);
-    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+    assert_eq!(setting.writes(), ["DELETE 204"]);
+    setting.run(&["--full"]).exits(0);
+    assert_eq!(setting.writes(), [""; 0]);
 }

@@ -115,3 +115,31 @@ fn a_feed_file_that_is_gone_deletes_nothing() {
     assert!(ran.stderr.contains("feed.ics"), "{ran}");
     assert_eq!(held(&env), "a Event a");
 }
+
+#[test]
+fn a_file_that_bears_our_name_and_says_nothing_costs_no_second_look() {
+    for keys in ["deletes = \"none\"", "deletes = \"future\"", "on_drift = \"keep\""] {
+        let feed = crate::fake::feed::Feed::start(feed(&["a"])).with_etag();
+        let env = Env::new();
+        let target = format!("dir:{}", env.path("events").display());
+        env.set_config(&subscription(&feed.url(), &target, &format!("verify = \"always\"\n{keys}")));
+        env.run(&["run"]).exits(0);
+        let ours = name_of(&env, "a");
+        env.file(&format!("events/{}{:032}.ics", &ours[..9], 0), "not a calendar");
+        env.run(&["run"]).exits(0);
+        feed.take();
+        assert_eq!(report(&env)["outcome"], "unchanged", "{keys}");
+        assert_eq!((feed.take().len(), files(&env).len()), (1, 2), "{keys}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_written_in_another_way_goes_on_where_it_was() {
+    let env = mirrored(&["a", "b"], "");
+    std::os::unix::fs::symlink(env.path("events"), env.path("link")).unwrap();
+    let target = format!("dir:{}", env.path("link").display());
+    env.set_config(&subscription(env.path("feed.ics").to_str().unwrap(), &target, ""));
+    env.file("feed.ics", feed(&["b"]));
+    let told = report(&env);
+    assert_eq!((&told["deleted"], &told["adopted"]), (&1.into(), &0.into()), "{told:#}");
+}

@@ -1,6 +1,6 @@
 //! Deletions that look like an accident are held back until a person releases them.
 
-use crate::setting::{Setting, event, feed, feed_of};
+use crate::setting::{Setting, calendar, event, feed, feed_of};
 
 const DAY: i64 = 86_400;
 
@@ -140,4 +140,32 @@ fn an_edit_under_a_hold_is_restored_when_the_feed_comes_back() {
     setting.feed.set(feed_of(30));
     setting.run(&[]).exits(0);
     assert!(setting.text_of("e3").contains("SUMMARY:Event e3"));
+}
+
+#[test]
+fn a_hold_by_number_stands_though_the_state_was_lost() {
+    let setting = Setting::new(&feed_of(30), "").mirrored();
+    setting.feed.set(feed_of(5));
+    setting.run(&[]).exits(4);
+    setting.env.forget_state();
+    setting.run(&[]).exits(4);
+    assert_eq!((count(&setting), setting.writes()), (30, vec![]));
+    setting.run(&["--allow-deletes"]).exits(0);
+    assert_eq!(count(&setting), 5);
+}
+
+#[test]
+fn a_hold_of_a_feed_that_issues_new_uids_ends_when_the_events_are_back() {
+    let with = |mark: &str, events: usize| {
+        let events = (0..events).map(|number| event(&format!("{mark}-{number}"), &format!("Event {number}")));
+        calendar(&events.collect::<String>())
+    };
+    let setting = Setting::new(&with("a", 30), "").mirrored();
+    setting.feed.set(with("b", 5));
+    setting.run(&[]).exits(4);
+    setting.feed.set(with("c", 5));
+    setting.run(&[]).exits(4);
+    setting.feed.set(with("d", 30));
+    setting.run(&[]).exits(0);
+    assert_eq!((count(&setting), setting.writes()), (30, vec![]));
 }

@@ -62,6 +62,18 @@ fn a_server_that_fails_twice_on_one_object_rejects_it() {
 }
 
 #[test]
+fn a_server_that_fails_on_the_only_object_that_changed_rejects_it() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    let answer = Answer::new(500).body("text/html", "<html>Oops</html>");
+    setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "SUMMARY:Worse", answer }]);
+    setting.feed.set(calendar(&(event("a", "Worse") + &event("b", "Event b"))));
+    setting.run(&[]).exits(3);
+    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.writes(), [""; 0]);
+}
+
+#[test]
 fn a_server_that_fails_on_every_object_fails_the_pass() {
     let setting = Setting::new(&feed(&["a", "b"]), "");
     let answer = Answer::new(500).body("text/html", "<html>Oops</html>");
@@ -153,15 +165,20 @@ fn a_rejected_change_leaves_the_old_version_in_the_calendar() {
 
 #[test]
 fn what_the_server_refused_and_stored_all_the_same_goes_with_its_event() {
-    let setting = refusing(Answer::new(500).body("text/html", "<html>Oops</html>"));
-    setting.run(&[]).exits(3);
-    let refused = setting.asked().into_iter().rfind(|asked| asked.text().contains("UID:bad"));
-    let name = refused.unwrap().target.rsplit('/').next().unwrap().to_owned();
-    setting.dav.work(|work| work.put(&name, object("bad", "Event bad")));
-    setting.run(&["--force"]).exits(0);
-    setting.feed.set(feed(&["a", "c"]));
-    setting.run(&[]).exits(0);
-    assert_eq!(setting.uids(), "a c");
+    for keys in ["", "verify = \"always\""] {
+        let setting = Setting::new(&feed(&["a", "bad", "c"]), keys);
+        setting.dav.switch(|switches| {
+            switches.refusals = vec![Refusal { text: "UID:bad", answer: bad() }];
+            switches.stores_refused = true;
+        });
+        setting.run(&[]).exits(3);
+        setting.run(&[]).exits(0);
+        setting.feed.set(feed(&["a", "bad", "c", "d"]));
+        setting.run(&[]).exits(0);
+        setting.feed.set(feed(&["a", "c", "d"]));
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), "a c d", "{keys}");
+    }
 }
 
 #[test]
@@ -293,4 +310,112 @@ fn a_server_that_falls_silent_at_any_request_is_made_up_for_by_the_next_pass() {
     };
     // Side by side, for the program repeats lost requests patiently.
     std::thread::scope(|scope| (0..requests).for_each(|limit| drop(scope.spawn(move || check(limit)))));
+}
+
+#[test]
+fn an_event_that_becomes_a_task_takes_its_place() {
+    for one_uid in [false, true] {
+        let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+        setting.dav.switch(|switches| switches.one_uid = one_uid);
+        setting.feed.set(calendar(&(event("a", "Task").replace("VEVENT", "VTODO") + &event("b", "Event b"))));
+        setting.run(&[]).exits(0);
+        assert!(setting.uids() == "a b" && setting.text_of("a").contains("BEGIN:VTODO"), "{one_uid}");
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.writes(), [""; 0], "{one_uid}");
+    }
+}
+
+#[test]
+fn an_event_and_a_task_of_one_uid_do_not_keep_a_server_busy_that_takes_each_uid_once() {
+    let both = calendar(&(event("a", "Event a") + &event("a", "Task").replace("VEVENT", "VTODO") + &event("b", "b")));
+    let setting = Setting::new(&both, "");
+    setting.dav.switch(|switches| switches.one_uid = true);
+    let ran = setting.run(&[]).exits(3);
+    assert!(ran.stderr.contains("this UID stands in another object"), "{ran}");
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b", vec![]));
+}
+
+#[test]
+fn a_uid_that_comes_back_after_it_was_changed_is_another_event() {
+    for one_uid in [false, true] {
+        let setting = Setting::new(&calendar(&event("old", "Event a")), "").mirrored();
+        setting.dav.switch(|switches| switches.one_uid = one_uid);
+        setting.feed.set(calendar(&event("new", "Event a")));
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.writes(), [""; 0]);
+        setting.feed.set(calendar(&(event("new", "Event a") + &event("old", "Event b"))));
+        setting.run(&[]).exits(0);
+        let titles = || setting.dav.work(|work| work.texts().join("").matches("SUMMARY:Event ").count());
+        assert_eq!((setting.writes(), titles()), (vec!["PUT 201".to_owned()], 2), "{one_uid}");
+        setting.run(&["--full"]).exits(0);
+        assert_eq!(setting.writes(), [""; 0], "{one_uid}");
+        setting.env.forget_state();
+        setting.run(&[]).exits(0);
+        setting.run(&["--full"]).exits(0);
+        assert_eq!((setting.writes(), titles()), (vec![], 2), "{one_uid}");
+    }
+}
+
+/// A server that does not delete the event `bad`, which has left the feed with others.
+fn not_deleting(answer: Answer, keys: &str) -> Setting {
+    let setting = Setting::new(&feed(&["a", "bad", "c", "d"]), keys).mirrored();
+    setting.dav.switch(|switches| switches.undeletable = vec![Refusal { text: "UID:bad", answer }]);
+    setting.feed.set(feed(&["d"]));
+    setting
+}
+
+#[test]
+fn an_event_that_the_server_does_not_delete_is_named_and_keeps_no_other() {
+    let forbidden = Answer { status: 403, ..error("DAV\\Exception\\Forbidden", "This event is locked", "") };
+    let broken = Answer::new(500).body("text/html", "<html>Oops</html>");
+    for (answer, reason) in [(forbidden, "This event is locked"), (broken, "answered 500"), (bad(), "Validation")] {
+        let setting = not_deleting(answer, "");
+        let ran = setting.run(&[]).exits(3);
+        assert!(ran.stderr.contains("“Event bad” (UID bad)") && ran.stderr.contains(reason), "{ran}");
+        assert_eq!(setting.uids(), "bad d");
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.writes(), [""; 0]);
+        let status = setting.env.run(&["status"]).exits(0).stdout;
+        assert!(status.contains(reason), "{status}");
+        setting.env.later(WEEK + 60);
+        setting.dav.switch(|switches| switches.undeletable = vec![]);
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), "d");
+    }
+}
+
+#[test]
+fn an_event_that_the_server_did_not_delete_is_mirrored_again_when_it_comes_back() {
+    let setting = not_deleting(bad(), "");
+    setting.run(&[]).exits(3);
+    setting.feed.set(calendar(&(event("bad", "New") + &event("d", "Event d"))));
+    setting.run(&[]).exits(0);
+    assert!(setting.uids() == "bad d" && setting.text_of("bad").contains("SUMMARY:New"));
+    let status = setting.env.run(&["status"]).exits(0).stdout;
+    assert!(status.starts_with("work: in order\n"), "{status}");
+}
+
+#[test]
+fn a_server_that_deletes_nothing_fails_the_pass_and_is_asked_again() {
+    let setting = Setting::new(&feed(&["a", "b", "c"]), "").mirrored();
+    setting.feed.set(feed(&["c"]));
+    setting.dav.switch(|switches| switches.fail_from_write = Some(1));
+    setting.run(&[]).exits(75);
+    setting.dav.switch(|switches| switches.fail_from_write = None);
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), "c");
+}
+
+#[test]
+fn a_server_that_forbids_every_deletion_is_77_and_nothing_is_given_up() {
+    let setting = Setting::new(&feed(&["a", "b", "c"]), "").mirrored();
+    let forbidden = Answer::new(403).body("text/plain", "Access to the requested resource forbidden.");
+    let refusal = Refusal { text: "BEGIN:VEVENT", answer: forbidden };
+    setting.dav.switch(|switches| switches.undeletable = vec![refusal]);
+    setting.feed.set(feed(&["c"]));
+    setting.run(&[]).exits(77);
+    setting.dav.switch(|switches| switches.undeletable = vec![]);
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), "c");
 }

@@ -129,3 +129,42 @@ fn a_state_of_another_form_of_ours_is_compared_with_the_calendar_once() {
         assert_eq!(setting.asked().iter().any(|asked| asked.text().contains("multiget")), compares);
     }
 }
+
+#[test]
+fn a_calendar_that_is_written_in_another_way_goes_on_where_it_was() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    let url = setting.dav.calendar_url("work");
+    let paths = ["work", "/dav.php/calendars/alice/work", url.trim_end_matches('/'), "calendars/%61lice/work/"];
+    for (number, spelling) in paths.into_iter().enumerate() {
+        setting.configure(&subscription(&setting.feed.url(), spelling, "max_delete = 0"));
+        setting.feed.set(feed(&["b", &format!("x{number}")]));
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.writes(), ["PUT 201", "DELETE 204"], "{spelling}");
+        let status = setting.env.run(&["status", "--json"]).exits(0).json();
+        assert_eq!(status["subscriptions"].as_array().map(Vec::len), Some(1), "{spelling}: {status:#}");
+    }
+    assert_eq!(setting.uids(), "b x3");
+}
+
+#[test]
+fn a_failure_under_a_new_spelling_does_not_hide_what_was_known() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    setting.configure(&subscription(&setting.feed.url(), "work", ""));
+    setting.dav.switch(|switches| switches.broken_database = true);
+    setting.run(&[]).exits(75);
+    setting.dav.switch(|switches| switches.broken_database = false);
+    setting.feed.set(feed(&["b"]));
+    let told = setting.run(&["--force", "--json"]).exits(0).json();
+    assert_eq!((setting.uids().as_str(), &told["subscriptions"][0]["adopted"]), ("b", &0.into()));
+}
+
+#[test]
+fn a_dry_run_knows_a_calendar_that_is_written_in_another_way() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    setting.configure(&subscription(&setting.feed.url(), "work", ""));
+    setting.feed.set(feed(&["b"]));
+    let told = setting.run(&["--dry-run", "--json"]).exits(0).json();
+    assert_eq!(told["subscriptions"][0]["plan"].as_array().map(Vec::len), Some(1), "{told:#}");
+    let status = setting.env.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["subscriptions"].as_array().map(Vec::len), Some(2), "the state is as it was: {status:#}");
+}

@@ -79,6 +79,42 @@ fn two_subscriptions_of_one_calendar_do_not_write_at_once() {
     assert_eq!(setting.uids(), "a b c");
 }
 
+/// Two feeds into one calendar, which the second subscription calls by its name alone.
+fn two_spellings() -> (Setting, Feed) {
+    let (setting, other) = (Setting::new(&feed(&["a", "b"]), ""), Feed::start(feed(&["c"])));
+    let tables = subscription(&setting.feed.url(), "calendars/alice/work/", "")
+        + &subscription(&other.url(), "work", "").replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&tables);
+    (setting, other)
+}
+
+#[test]
+fn two_subscriptions_that_write_one_calendar_in_two_ways_do_not_write_at_once() {
+    let (setting, other) = two_spellings();
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["a", "b", "d"]));
+    other.set(feed(&["c", "e"]));
+    let gate = setting.gate_at(4);
+    let first = start(&setting, &["work"]);
+    gate.wait();
+    let second = setting.env.run(&["run", "other", "--json"]).exits(75);
+    assert!(second.json()["subscriptions"][0]["outcome"] == "locked", "{second}");
+    let third = start(&setting, &["other", "--wait"]);
+    gate.open();
+    end(&setting, first).exits(0);
+    end(&setting, third).exits(0);
+    assert_eq!(setting.uids(), "a b c d e");
+}
+
+#[test]
+fn two_subscriptions_that_write_one_calendar_in_two_ways_come_one_after_the_other_in_one_run() {
+    for _ in 0..5 {
+        let (setting, _other) = two_spellings();
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.uids(), "a b c");
+    }
+}
+
 #[test]
 fn a_run_that_is_asked_to_stop_finishes_the_object_in_hand_and_the_next_run_goes_on() {
     for (signal, code) in [("-TERM", 143), ("-INT", 130)] {

@@ -15,7 +15,7 @@
 
 /// Convergence under every fault, on real servers.
 mod converge;
-/// The corpus of real feeds on a real server.
+/// The corpus of real feeds on real servers.
 mod corpus;
 /// Killed at any moment.
 mod crash;
@@ -72,6 +72,8 @@ tests_on_all!(
     only_what_changed_is_written_and_deletions_come_last,
     what_others_put_there_stays,
     an_edit_by_hand_is_undone_and_what_was_deleted_comes_back,
+    a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_filled_at_the_next_look,
+    an_event_that_becomes_a_task_takes_its_place,
     a_lost_state_costs_no_write_and_no_duplicate,
     a_dry_run_writes_nothing,
     a_missing_calendar_is_told,

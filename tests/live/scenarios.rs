@@ -74,6 +74,38 @@ pub(crate) fn an_edit_by_hand_is_undone_and_what_was_deleted_comes_back(server: 
     assert_eq!(mirror.writes(), [""; 0]);
 }
 
+/// sabre takes the sync-token that we remember for one of the new calendar (`reference/servers.md` §5).
+pub(crate) fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_filled_at_the_next_look(server: &Server) {
+    let mirror = Mirror::new(server);
+    mirror.run(&[]).exits(0);
+    mirror.calendar.make_anew();
+    let theirs: Vec<String> = (0..20).map(|number| format!("foreign-{number}.ics")).collect();
+    for name in &theirs {
+        mirror.calendar.put(name, &FOREIGN.replace("foreign-1", name));
+    }
+    mirror.run(&[]).exits(0);
+    assert_eq!(mirror.writes(), ["PUT"; 14]);
+    mirror.run(&[]).exits(0);
+    assert_eq!(mirror.writes(), [""; 0]);
+    for name in &theirs {
+        mirror.calendar.delete(name);
+    }
+    mirror.holds_the_feed();
+}
+
+pub(crate) fn an_event_that_becomes_a_task_takes_its_place(server: &Server) {
+    let mirror = Mirror::new(server);
+    let event = FOREIGN.replace("DTEND:20261201T100000Z\r\n", "");
+    mirror.feed.set(event.as_bytes());
+    mirror.run(&[]).exits(0);
+    mirror.feed.set(event.replace("VEVENT", "VTODO").as_bytes());
+    mirror.run(&[]).exits(0);
+    assert_eq!(mirror.writes(), ["PUT"]);
+    assert!(mirror.calendar.objects().values().all(|text| text.contains("BEGIN:VTODO")));
+    mirror.run(&["--full"]).exits(0);
+    assert_eq!(mirror.writes(), [""; 0]);
+}
+
 pub(crate) fn a_lost_state_costs_no_write_and_no_duplicate(server: &Server) {
     let mirror = Mirror::new(server);
     mirror.run(&[]).exits(0);

@@ -110,6 +110,14 @@ fn fed(mut command: Command, input: &[u8]) -> Output {
 }
 
 impl Calendar {
+    /// Deletes the calendar and makes an empty one at the same address.
+    pub(crate) fn make_anew(&self) {
+        for (method, statuses) in [("DELETE", 200..=204), ("MKCALENDAR", 201..=201)] {
+            let (status, said) = self.server.ask(method, &self.path, &[], b"");
+            assert!(statuses.contains(&status), "{method} {}: {status} {said}", self.path);
+        }
+    }
+
     /// Everything that stands there: name and text.
     pub(crate) fn objects(&self) -> BTreeMap<String, String> {
         let body = b"<propfind xmlns=\"DAV:\"><prop><getetag/></prop></propfind>";

@@ -12,6 +12,7 @@ fn words(outcome: anyhow::Result<Written>) -> String {
         Ok(Written::Stale) => "stale".to_owned(),
         Ok(Written::UidTaken { href }) => format!("taken {}", href.as_ref().map_or("-", Href::as_str)),
         Ok(Written::Rejected { reason }) => format!("rejected {reason}"),
+        Ok(Written::Forbidden { reason }) => format!("forbidden {reason}"),
         Ok(Written::Faulted { reason }) => format!("faulted {reason}"),
     }
 }
@@ -160,12 +161,20 @@ fn missing_rights_and_busy_servers_concern_the_whole_calendar() {
         &sabre("DAVACL\\Exception\\NeedPrivileges", "User did not have the required privileges", rights),
         "Refused",
     );
-    check_delete(403, "Content-Type: text/plain", "Access to the requested resource forbidden.", "Refused");
+    check_put(403, "Content-Type: text/plain", "Access to the requested resource forbidden.", "Refused");
+    check_delete(403, XML, &sabre("DAVACL\\Exception\\NeedPrivileges", "", rights), "Refused");
+    check_delete(403, "Content-Type: text/html", "<html>", "Refused");
     check_put(401, "", "", "Refused");
     for status in [423, 429, 503, 507] {
         check_put(status, "", "", "Unavailable");
     }
     check_put(405, "Allow: GET", "", "NotCaldav");
+}
+
+#[test]
+fn a_deletion_may_be_forbidden_for_one_object_alone() {
+    let radicale = "Access to the requested resource forbidden.";
+    check_delete(403, "Content-Type: text/plain", radicale, &format!("forbidden {radicale}"));
 }
 
 #[test]

@@ -147,7 +147,8 @@ impl World {
             let pass = scope.spawn(move || {
                 let (state, stop) = (&handle, &stop);
                 let zone = &Zone::of_machine();
-                sync::pass(&Pass { subscription, source, collection, state, stop, options, zone, progress: &|_, _| {} })
+                let (progress, claim) = (&|_, _| {}, &|_: &str| Ok(()));
+                sync::pass(&Pass { subscription, source, collection, state, stop, options, zone, progress, claim })
             });
             (owner.serve().unwrap(), pass.join().unwrap())
         });

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use rustls::ServerConfig;
+
 use super::dav_answer;
 use super::dav_store::{Calendar, md5};
 use super::http::{Answer, Asked, Server};
@@ -23,7 +25,7 @@ pub(crate) enum Login {
     Nobody,
 }
 
-/// A body that the server refuses, if it holds the text.
+/// An object that the server refuses, if it holds the text.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub text: &'static str,
@@ -55,6 +57,12 @@ pub(crate) struct Switches {
     pub poisoned: Vec<&'static str>,
     /// Objects that the server refuses.
     pub refusals: Vec<Refusal>,
+    /// It stores what it refuses.
+    pub stores_refused: bool,
+    /// Objects that the server does not delete.
+    pub undeletable: Vec<Refusal>,
+    /// Each UID is taken once, as Radicale does.
+    pub one_uid: bool,
     /// The connection breaks at this write (the first is 1), before it is done.
     pub drop_before_write: Option<usize>,
     /// The connection breaks at this write, after it is done.
@@ -110,6 +118,9 @@ impl Dav {
                 full: false,
                 poisoned: Vec::new(),
                 refusals: Vec::new(),
+                stores_refused: false,
+                undeletable: Vec::new(),
+                one_uid: false,
                 drop_before_write: None,
                 drop_after_write: None,
                 fail_from_write: None,
@@ -174,6 +185,11 @@ impl Dav {
         let mut world = self.world();
         (world.requests, world.attempted_writes) = (0, 0);
         self.server.take()
+    }
+
+    /// Speaks https from now on, in this way.
+    pub(crate) fn encrypt(&self, encryption: Arc<ServerConfig>) {
+        self.server.encrypt(Some(encryption));
     }
 
     /// Refuses connections from now on.

@@ -49,7 +49,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Answer {
         ("MKCALENDAR", Place::Calendar(name)) => make_calendar(world, &name),
         (_, Place::Calendar(name) | Place::Object(name, _)) if !world.calendars.contains_key(&name) => not_found(&name),
         ("REPORT", Place::Calendar(name)) => report(&world.calendars[&name], &switches, asked, &name),
-        ("GET", Place::Object(calendar, name)) => get(&world.calendars[&calendar], &name),
+        ("GET" | "HEAD", Place::Object(calendar, name)) => get(&world.calendars[&calendar], &name),
         ("PUT", Place::Object(calendar, name)) => {
             put(world.calendars.get_mut(&calendar).expect("seen above"), &switches, asked, &name)
         }
@@ -60,7 +60,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Answer {
             world.calendars.remove(&name);
             Answer::new(204)
         }
-        ("GET" | "PUT" | "DELETE" | "REPORT" | "MKCALENDAR", _) => not_found(&asked.target),
+        ("GET" | "HEAD" | "PUT" | "DELETE" | "REPORT" | "MKCALENDAR", _) => not_found(&asked.target),
         _ => {
             with_status(501, error("DAV\\Exception\\NotImplemented", "There was no handler found for this method", ""))
         }
@@ -115,8 +115,17 @@ fn get(calendar: &Calendar, name: &str) -> Answer {
 
 fn put(calendar: &mut Calendar, switches: &Switches, asked: &Asked, name: &str) -> Answer {
     let is_new = !calendar.objects.contains_key(name);
-    if let Some(refusal) = hindrance(calendar, switches, asked, name).or_else(|| invalid(switches, asked)) {
+    if let Some(refusal) = hindrance(calendar, switches, asked, name) {
         return refusal;
+    }
+    if let Some(refusal) = invalid(switches, asked) {
+        if switches.stores_refused {
+            calendar.put(name, asked.body.clone());
+        }
+        return refusal;
+    }
+    if switches.one_uid && stands_elsewhere(calendar, &asked.text(), name) {
+        return with_status(409, error("DAV\\Exception\\Conflict", "", "<cal:no-uid-conflict/>"));
     }
     let answer = Answer::new(if is_new { 201 } else { 204 });
     let sent = asked.text();
@@ -135,7 +144,17 @@ fn delete(calendar: &mut Calendar, switches: &Switches, asked: &Asked, name: &st
     if let Some(refusal) = hindrance(calendar, switches, asked, name) {
         return refusal;
     }
+    let text = calendar.objects.get(name).map(|object| String::from_utf8_lossy(&object.text)).unwrap_or_default();
+    if let Some(refusal) = switches.undeletable.iter().find(|refusal| text.contains(refusal.text)) {
+        return refusal.answer.clone();
+    }
     if calendar.delete(name) { Answer::new(204) } else { not_found(name) }
+}
+
+fn stands_elsewhere(calendar: &Calendar, text: &str, name: &str) -> bool {
+    let uid = |text: &str| text.lines().find_map(|line| line.strip_prefix("UID:")).map(str::to_owned);
+    let mut others = calendar.objects.keys().filter(|other| *other != name);
+    others.any(|other| uid(&calendar.text(other)) == uid(text))
 }
 
 /// Why a write cannot be, whatever it writes.

@@ -1,0 +1,158 @@
+//! The locks of a run: one pass over a subscription at a time, and one writer per calendar (`reference/servers.md` §0 rule
+//! 4). They hold among the runs that share a state folder, and only there.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::config::Subscription;
+use crate::error::{Kind, fault};
+use crate::files::{self, Lock};
+use crate::ics;
+use crate::signal::Stop;
+
+/// Makes locks. A pass takes them in one order: its subscription, its target as the configuration writes it, and last the
+/// place where the target was found, of which it has one at a time. So no two passes wait for each other.
+pub(super) struct Locks {
+    folder: PathBuf,
+    wait: bool,
+    stop: Stop,
+    /// The addresses whose locks this run has.
+    claimed: Mutex<HashSet<String>>,
+}
+
+/// The lock of the place where a target was found: one calendar can be written in many ways. It goes with the value.
+pub(super) struct Claim<'a> {
+    locks: &'a Locks,
+    held: Mutex<Option<(String, Lock)>>,
+}
+
+impl Locks {
+    /// `wait`: a lock that another run has is waited for.
+    pub(super) fn new(folder: PathBuf, wait: bool, stop: Stop) -> Locks {
+        Locks { folder, wait, stop, claimed: Mutex::default() }
+    }
+
+    /// Makes the folder of the lock files.
+    pub(super) fn prepare(&self) -> anyhow::Result<()> {
+        files::make_private_folder(&self.folder)
+    }
+
+    /// Locks a subscription, and its target as the configuration writes it.
+    pub(super) fn of(&self, subscription: &Subscription) -> anyhow::Result<[Lock; 2]> {
+        Ok([self.lock("subscription", &subscription.name)?, self.lock("target", &subscription.target.canonical())?])
+    }
+
+    /// The lock of a place that a pass has yet to find.
+    pub(super) fn claim(&self) -> Claim<'_> {
+        Claim { locks: self, held: Mutex::default() }
+    }
+
+    fn lock(&self, thing: &str, name: &str) -> anyhow::Result<Lock> {
+        let path = self.file(thing, name);
+        if self.wait {
+            return files::wait_for_lock(&path, &self.stop);
+        }
+        files::lock(&path)?.ok_or_else(|| in_use(thing))
+    }
+
+    fn file(&self, thing: &str, name: &str) -> PathBuf {
+        let hash = ics::sha256(&[thing.as_bytes(), b" ", name.as_bytes()]).to_string();
+        self.folder.join(hash.get(..16).unwrap_or_default())
+    }
+
+    /// A pass of this very run that has the lock will be done soon, and is always waited for.
+    fn lock_place(&self, address: &str) -> anyhow::Result<Lock> {
+        let path = self.file("place", address);
+        loop {
+            let mut claimed = unpoisoned(&self.claimed);
+            if !claimed.contains(address) {
+                if let Some(lock) = files::lock(&path)? {
+                    claimed.insert(address.to_owned());
+                    return Ok(lock);
+                }
+                if !self.wait {
+                    return Err(in_use("target"));
+                }
+            }
+            drop(claimed);
+            files::pause_for_lock(&self.stop)?;
+        }
+    }
+}
+
+impl Claim<'_> {
+    /// Locks the place at this address; nothing happens when it is locked already.
+    pub(super) fn take(&self, address: &str) -> anyhow::Result<()> {
+        if unpoisoned(&self.held).as_ref().is_some_and(|(held, _)| held == address) {
+            return Ok(());
+        }
+        self.give_back();
+        let lock = self.locks.lock_place(address)?;
+        *unpoisoned(&self.held) = Some((address.to_owned(), lock));
+        Ok(())
+    }
+
+    fn give_back(&self) {
+        if let Some((address, lock)) = unpoisoned(&self.held).take() {
+            let mut claimed = unpoisoned(&self.locks.claimed);
+            drop(lock);
+            claimed.remove(&address);
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+fn in_use(thing: &str) -> anyhow::Error {
+    fault(Kind::Locked, format!("another run is working on the same {thing}; --wait waits for it"))
+}
+
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::kind_of;
+
+    fn locks(folder: &tempfile::TempDir) -> Locks {
+        Locks::new(folder.path().to_owned(), false, Stop::default())
+    }
+
+    #[test]
+    fn a_place_is_locked_against_other_runs_until_the_claim_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, theirs) = (locks(&folder), locks(&folder));
+        let (claim, other) = (ours.claim(), theirs.claim());
+        claim.take("http://h/c/").unwrap();
+        claim.take("http://h/c/").unwrap();
+        assert_eq!(kind_of(&other.take("http://h/c/").unwrap_err()), Kind::Locked);
+        claim.take("http://h/d/").unwrap();
+        other.take("http://h/c/").unwrap();
+        drop(claim);
+        other.take("http://h/d/").unwrap();
+    }
+
+    #[test]
+    fn a_pass_of_the_same_run_is_waited_for_until_somebody_asks_to_stop() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = locks(&folder);
+        let claim = locks.claim();
+        claim.take("http://h/c/").unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| locks.claim().take("http://h/c/"));
+            drop(claim);
+            second.join().unwrap().unwrap();
+        });
+        let claim = locks.claim();
+        claim.take("http://h/c/").unwrap();
+        locks.stop.request(15);
+        assert_eq!(kind_of(&locks.claim().take("http://h/c/").unwrap_err()), Kind::Stopped);
+    }
+}
