@@ -1,6 +1,8 @@
 //! `deletes = "future"`: what had ended before it left the feed stays. All dates are far in the past or far ahead.
 
-use crate::setting::{Setting, calendar};
+use crate::env::subscription;
+use crate::fake::feed::Feed;
+use crate::setting::{Setting, calendar, feed};
 
 const WINDOWS: &str = "BEGIN:VTIMEZONE\r\nTZID:W. Europe Standard Time\r\nBEGIN:STANDARD\r\nDTSTART:16010101T030000\r\n\
     TZOFFSETFROM:+0200\r\nTZOFFSETTO:+0100\r\nRRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=10\r\nEND:STANDARD\r\n\
@@ -183,7 +185,7 @@ fn what_was_kept_is_deleted_when_everything_that_leaves_the_feed_shall_be() {
     let setting = mirrored("");
     set(&setting, &ahead("stays"));
     setting.run(&[]).exits(0);
-    let config = crate::env::subscription(&setting.feed.url(), "calendars/alice/work/", "deletes = \"all\"");
+    let config = subscription(&setting.feed.url(), "calendars/alice/work/", "deletes = \"all\"");
     setting.configure(&config);
     setting.run(&[]).exits(0);
     assert_eq!(setting.uids(), "stays");
@@ -204,4 +206,35 @@ fn what_is_held_back_is_judged_once() {
     set(&setting, &ahead("stays"));
     setting.run(&[]).exits(0);
     assert_eq!(setting.uids(), "a stays");
+}
+
+#[test]
+fn what_was_edited_while_nothing_was_deleted_follows_its_event_when_that_comes_back() {
+    let keys = "deletes = \"none\"\nverify = \"always\"";
+    let setting = Setting::new(&feed(&["a", "b"]), keys).mirrored();
+    setting.feed.set(feed(&["b"]));
+    setting.run(&[]).exits(0);
+    setting.edit("a", "Edited");
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Edited"));
+    setting.feed.set(feed(&["a", "b"]));
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Event a"));
+}
+
+#[test]
+fn a_uid_that_another_subscription_released_is_not_doubled() {
+    let keys = "verify = \"always\"\non_drift = \"keep\"";
+    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["a", "b"])));
+    let second = subscription(&other.url(), "work", keys).replace("\"work\"\nsource", "\"other\"\nsource");
+    setting.configure(&(subscription(&setting.feed.url(), "work", keys) + &second));
+    setting.run(&["other"]).exits(0);
+    setting.run(&["work"]).exits(3);
+    setting.edit("a", "Edited");
+    setting.run(&["work"]).exits(0);
+    other.set(feed(&["b"]));
+    setting.run(&["other"]).exits(0);
+    setting.feed.set(feed(&["a", "c"]));
+    setting.run(&["work"]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b c", vec!["PUT 201".to_owned()]));
 }

@@ -250,23 +250,6 @@ fn two_feeds_in_one_calendar_do_not_disturb_each_other() {
     assert_eq!(setting.methods(), ["PROPFIND"; 2]);
 }
 
-#[test]
-fn a_uid_that_another_subscription_released_is_not_doubled() {
-    let keys = "verify = \"always\"\non_drift = \"keep\"";
-    let (setting, other) = (Setting::new(&feed(&["a"]), ""), Feed::start(feed(&["a", "b"])));
-    let second = subscription(&other.url(), "work", keys).replace("\"work\"\nsource", "\"other\"\nsource");
-    setting.configure(&(subscription(&setting.feed.url(), "work", keys) + &second));
-    setting.run(&["other"]).exits(0);
-    setting.run(&["work"]).exits(3);
-    setting.edit("a", "Edited");
-    setting.run(&["work"]).exits(0);
-    other.set(feed(&["b"]));
-    setting.run(&["other"]).exits(0);
-    setting.feed.set(feed(&["a", "c"]));
-    setting.run(&["work"]).exits(0);
-    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b c", vec!["PUT 201".to_owned()]));
-}
-
 /// Mirrors a feed into a calendar in which the UID `a` stands under a foreign name.
 #[track_caller]
 fn check_conflict(keys: &str, title: &str, code: i32, expected: &str) {
