@@ -563,6 +563,17 @@ fn a_feed_that_issues_new_uids_at_every_fetch_is_not_written_again() {
 }
 
 #[test]
+fn a_second_object_of_an_event_goes_and_the_first_stays_recorded() {
+    let setting = watched("");
+    let second = format!("{}-{:032}.ics", &setting.name_of("a")[..8], 0);
+    setting.dav.work(|work| work.put(&second, object("a", "Event a")));
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b", vec!["DELETE 204".to_owned()]));
+    let status = setting.env.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["subscriptions"][0]["objects"], 2);
+}
+
+#[test]
 fn a_state_that_was_lost_costs_no_write_of_a_feed_that_issues_new_uids_at_every_fetch() {
     let with = |mark: &str, events: usize| {
         let events = (0..events).map(|number| event(&format!("{mark}-{number}"), &format!("Event {number}")));
