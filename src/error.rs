@@ -13,7 +13,8 @@ pub enum Kind {
     Feed,
     /// A feed or a server did not answer, or answered that it cannot now.
     Unavailable,
-    /// Authentication failed, rights are missing, or a secret file is open to others.
+    /// Authentication failed, of us or of the server by its certificate, rights are missing, or a secret file is open to
+    /// others.
     Refused,
     /// The server does not speak CalDAV.
     NotCaldav,

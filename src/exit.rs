@@ -22,7 +22,7 @@ pub const STATE: u8 = 74;
 pub const TEMPORARY: u8 = 75;
 /// The server is not CalDAV, or the calendar is not there.
 pub const NOT_CALDAV: u8 = 76;
-/// Authentication, rights, or a secret file that others can read.
+/// Authentication, rights, a certificate that is not trusted, or a secret file that others can read.
 pub const REFUSED: u8 = 77;
 /// The configuration is wrong.
 pub const CONFIGURATION: u8 = 78;
@@ -43,7 +43,7 @@ pub const TABLE: &[(u8, &str)] = &[
     (STATE, "state file or disk"),
     (TEMPORARY, "temporary failure or lock, or waiting one out"),
     (NOT_CALDAV, "the server is not CalDAV, or the calendar is not there"),
-    (REFUSED, "refused: authentication, rights, or a secret file that others can read"),
+    (REFUSED, "refused: authentication, rights, an untrusted certificate, a secret file open to others"),
     (CONFIGURATION, "configuration"),
     (INTERRUPTED, "stopped by SIGINT"),
     (TERMINATED, "stopped by SIGTERM"),

@@ -100,4 +100,20 @@ impl Response {
         let begins = |tag: &str| start.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag.as_bytes()));
         begins("<!doctype html") || begins("<html") || (self.media_type() == "text/html" && !start.is_empty())
     }
+
+    /// Whether it is the page of nginx ("sent to HTTPS port") or Apache ("an SSL-enabled server port") for plain http
+    /// where they speak https.
+    pub fn wants_encryption(&self) -> bool {
+        self.is_page_about("HTTPS port") || self.is_page_about("SSL-enabled server port")
+    }
+
+    /// Whether it is the page of nginx for a client that has shown no certificate, or one that it does not accept
+    /// (`ssl_verify_client`; other servers break off the handshake).
+    pub fn wants_certificate(&self) -> bool {
+        self.is_page_about("SSL certificate")
+    }
+
+    fn is_page_about(&self, words: &str) -> bool {
+        self.is_html() && String::from_utf8_lossy(&self.body).contains(words)
+    }
 }

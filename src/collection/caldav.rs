@@ -68,7 +68,18 @@ impl fmt::Display for Address {
 
 /// What carries requests; the tests have one of their own.
 trait Exchange: Send + Sync {
-    fn send(&self, request: &Request) -> anyhow::Result<Response>;
+    /// The response; `None` when it is larger than [`LARGEST_ANSWER`].
+    fn try_send(&self, request: &Request) -> anyhow::Result<Option<Response>>;
+
+    /// The response; one that is too large is a trouble of the server.
+    fn send(&self, request: &Request) -> anyhow::Result<Response> {
+        self.try_send(request)?.ok_or_else(|| {
+            let origin = request.url.origin();
+            let text = format!("the answer of {origin} is larger than the limit of {LARGEST_ANSWER} octets");
+            fault(Kind::Unavailable, text)
+        })
+    }
+
     fn round_trip(&self) -> Option<Duration>;
 }
 
@@ -78,13 +89,11 @@ struct Connection {
 }
 
 impl Exchange for Connection {
-    fn send(&self, request: &Request) -> anyhow::Result<Response> {
-        let response = self.client.send(request, self.authenticator.as_deref(), LARGEST_ANSWER);
-        response.map_err(|error| match kind_of(&error) {
-            // Too large: that is no trouble of the feed here.
-            Kind::Feed => fault(Kind::Unavailable, error.to_string()),
-            _ => error,
-        })
+    fn try_send(&self, request: &Request) -> anyhow::Result<Option<Response>> {
+        match self.client.send(request, self.authenticator.as_deref(), LARGEST_ANSWER) {
+            Err(error) if kind_of(&error) == Kind::Feed => Ok(None),
+            response => response.map(Some),
+        }
     }
 
     fn round_trip(&self) -> Option<Duration> {

@@ -39,7 +39,8 @@ pub trait Collection: Send + Sync {
     /// What changed since a sync-token.
     fn changes(&self, since: &str) -> anyhow::Result<Changes>;
 
-    /// Reads objects; those that are gone are left out of the answer.
+    /// Reads objects; those that are gone are left out of the answer. One that is too large to be read comes with an empty
+    /// text.
     fn read(&self, hrefs: &[Href]) -> anyhow::Result<Vec<Stored>>;
 
     /// Writes one object under a precondition.

@@ -6,27 +6,50 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::error::{Kind, OrFault, fault};
-use crate::files::{temporary_name, write_and_sync};
+use crate::error::{Kind, fault};
+use crate::files::write_and_sync;
 use crate::model::{Changes, Entry, Etag, Href, Mark, Precondition, Stored, Written};
 
 use super::{Abilities, Collection};
 
 /// What the umask leaves of it: other programs of the user read the folder.
 const FILE_MODE: u32 = 0o644;
+/// How the hidden names begin and end under which the next content of an object is written. Between them stand the process
+/// and a number, so that nobody writes into the file of another, who may have come by a link or have another state.
+const TEMPORARY: (&str, &str) = (".baikal-sync.", ".tmp");
+/// How many folders this process has named so far.
+static FOLDERS: AtomicUsize = AtomicUsize::new(0);
 
 /// A folder of objects. Its ETags are made of modification time, size and inode, and its hrefs are percent-encoded
 /// file names.
 #[derive(Debug)]
 pub struct Vdir {
     path: PathBuf,
+    /// Where the next content of an object is written.
+    temporary: PathBuf,
+    swept: Once,
 }
 
 impl Vdir {
     /// The folder at this path, which need not exist before [`Collection::open`].
     pub fn new(path: PathBuf) -> Vdir {
-        Vdir { path }
+        let (start, end) = TEMPORARY;
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let temporary = path.join(format!("{start}{}.{number}{end}", std::process::id()));
+        Vdir { path, temporary, swept: Once::new() }
+    }
+
+    /// Removes what runs that were killed have left, once.
+    fn sweep(&self) {
+        self.swept.call_once(|| {
+            let names = fs::read_dir(&self.path).into_iter().flatten().flatten().map(|found| found.file_name());
+            for name in names.filter(|name| is_left(name)) {
+                let _ = fs::remove_file(self.path.join(name));
+            }
+        });
     }
 
     fn file(&self, href: &Href) -> anyhow::Result<PathBuf> {
@@ -48,11 +71,15 @@ impl Collection for Vdir {
             Ok(metadata) if !metadata.is_dir() => {
                 return Err(fault(Kind::Configuration, format!("{} is not a folder", self.path.display())));
             }
+            Err(error) if error.kind() == ErrorKind::NotFound && self.path.is_symlink() => {
+                let text = format!("the folder {} is a link to something that is not there", self.path.display());
+                return Err(fault(Kind::Missing, text));
+            }
             Err(error) if error.kind() == ErrorKind::NotFound && !create => {
                 let text = format!("the folder {} is not there; is a disk missing?", self.path.display());
                 return Err(fault(Kind::Missing, text));
             }
-            _ => fs::create_dir_all(&self.path).or_fault(Kind::State, || self.failed())?,
+            _ => told(fs::create_dir_all(&self.path), || self.failed())?,
         }
         Ok(Abilities { connections: 1, needs_schedule_agent: false, components: Vec::new() })
     }
@@ -67,10 +94,10 @@ impl Collection for Vdir {
 
     fn list(&self) -> anyhow::Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for found in fs::read_dir(&self.path).or_fault(Kind::State, || self.failed())? {
-            let name = found.or_fault(Kind::State, || self.failed())?.file_name();
+        for found in told(fs::read_dir(&self.path), || self.failed())? {
+            let name = told(found, || self.failed())?.file_name();
             if is_object_name(name.as_bytes())
-                && let Some(etag) = etag_at(&self.path.join(&name)).or_fault(Kind::State, || self.failed())?
+                && let Some(etag) = told(etag_at(&self.path.join(&name)), || self.failed())?
             {
                 entries.push(Entry { href: href_of(&name), etag });
             }
@@ -86,7 +113,7 @@ impl Collection for Vdir {
         let mut objects = Vec::new();
         for href in hrefs {
             let file = self.file(href)?;
-            let found = read(&file).or_fault(Kind::State, || format!("cannot read {}", file.display()))?;
+            let found = told(read(&file), || format!("cannot read {}", file.display()))?;
             objects.extend(found.map(|(etag, text)| Stored { href: href.clone(), etag, text }));
         }
         Ok(objects)
@@ -94,31 +121,40 @@ impl Collection for Vdir {
 
     fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
         let file = self.file(href)?;
-        replace(&file, text, precondition).or_fault(Kind::State, || format!("cannot write {}", file.display()))
+        self.sweep();
+        let written = replace(&file, &self.temporary, text, precondition);
+        told(written, || format!("cannot write {}", file.display()))
     }
 
     fn delete(&self, href: &Href, etag: &Etag) -> anyhow::Result<Written> {
         let file = self.file(href)?;
-        remove(&file, etag).or_fault(Kind::State, || format!("cannot delete {}", file.display()))
+        told(remove(&file, etag), || format!("cannot delete {}", file.display()))
     }
 }
 
-fn replace(file: &Path, text: &[u8], precondition: &Precondition) -> io::Result<Written> {
+/// Gives an error of the disk its kind: a folder that we may not use is refused, like a calendar.
+fn told<T>(result: io::Result<T>, what: impl FnOnce() -> String) -> anyhow::Result<T> {
+    result.map_err(|error| {
+        let kind = if error.kind() == ErrorKind::PermissionDenied { Kind::Refused } else { Kind::State };
+        fault(kind, format!("{}: {error}", what()))
+    })
+}
+
+fn replace(file: &Path, temporary: &Path, text: &[u8], precondition: &Precondition) -> io::Result<Written> {
     if let Precondition::Unchanged(etag) = precondition
         && etag_at(file)?.as_ref() != Some(etag)
     {
         return Ok(Written::Stale);
     }
-    let temporary = temporary_name(file, ".tmp");
     let written =
-        write_and_sync(&temporary, text, FILE_MODE).and_then(|new| Ok(etag_of(&new.metadata()?))).and_then(|etag| {
+        write_and_sync(temporary, text, FILE_MODE).and_then(|new| Ok(etag_of(&new.metadata()?))).and_then(|etag| {
             match precondition {
-                Precondition::Absent => create(&temporary, file, etag),
-                Precondition::Unchanged(_) => fs::rename(&temporary, file).map(|()| Written::Done { etag }),
+                Precondition::Absent => create(temporary, file, etag),
+                Precondition::Unchanged(_) => fs::rename(temporary, file).map(|()| Written::Done { etag }),
             }
         });
     if !matches!(written, Ok(Written::Done { .. })) {
-        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(temporary);
     }
     written
 }
@@ -129,6 +165,14 @@ fn remove(file: &Path, etag: &Etag) -> io::Result<Written> {
         Some(_) => fs::remove_file(file).map(|()| Written::Done { etag: None }),
         None => Ok(Written::Done { etag: None }),
     }
+}
+
+/// Whether a name is that of a temporary file whose process is gone.
+fn is_left(name: &OsStr) -> bool {
+    let (start, end) = TEMPORARY;
+    let between = name.to_str().and_then(|name| name.strip_prefix(start)?.strip_suffix(end));
+    let process = between.and_then(|between| between.split_once('.')?.0.parse::<u32>().ok());
+    process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists())
 }
 
 fn is_object_name(name: &[u8]) -> bool {
@@ -205,6 +249,13 @@ mod tests {
         }
     }
 
+    fn names(vdir: &Vdir) -> Vec<String> {
+        let found = vdir.path.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = found.collect();
+        names.sort();
+        names
+    }
+
     fn text_of(vdir: &Vdir, name: &str) -> Option<String> {
         let found = vdir.read(&[Href::new(name)]).unwrap();
         found.into_iter().next().map(|stored| String::from_utf8(stored.text).unwrap())
@@ -223,7 +274,7 @@ mod tests {
     #[test]
     fn only_visible_ics_files_are_objects() {
         let (_root, vdir) = folder();
-        for name in [".a.ics.tmp", ".hidden.ics", "color", "displayname", "b.ics~"] {
+        for name in [".baikal-sync.1.0.tmp", ".hidden.ics", "color", "displayname", "b.ics~"] {
             fs::write(vdir.path.join(name), "x").unwrap();
         }
         fs::create_dir(vdir.path.join("folder.ics")).unwrap();
@@ -233,11 +284,34 @@ mod tests {
     #[test]
     fn a_create_never_replaces_and_leaves_no_temporary_file() {
         let (_root, vdir) = folder();
-        fs::write(vdir.path.join(".a.ics.tmp"), "leftover of a killed run").unwrap();
         written(&vdir, "a.ics", "first");
         assert_eq!(vdir.put(&Href::new("a.ics"), b"second", &Precondition::Absent).unwrap(), Written::Stale);
         assert_eq!(text_of(&vdir, "a.ics").as_deref(), Some("first"));
-        assert_eq!(vdir.path.read_dir().unwrap().count(), 1);
+        assert_eq!(names(&vdir), ["a.ics"]);
+    }
+
+    #[test]
+    fn a_write_removes_what_killed_runs_left_and_nothing_else() {
+        let (_root, vdir) = folder();
+        let in_use = format!(".baikal-sync.{}.99.tmp", std::process::id());
+        let others = [".a.ics.tmp", ".baikal-sync.tmp", ".baikal-sync.x.1.tmp", &in_use, "b.ics"];
+        // No process has a number above 4194304.
+        for name in others.into_iter().chain([".baikal-sync.4194305.0.tmp", ".baikal-sync.4194306.12.tmp"]) {
+            fs::write(vdir.path.join(name), "x").unwrap();
+        }
+        written(&vdir, "a.ics", "first");
+        let mut expected = [&others[..], &["a.ics"]].concat();
+        expected.sort_unstable();
+        assert_eq!(names(&vdir), expected);
+    }
+
+    #[test]
+    fn a_long_name_leaves_room_for_that_of_its_next_content() {
+        let (_root, vdir) = folder();
+        let name = format!("{}.ics", "n".repeat(251));
+        let etag = written(&vdir, &name, "first");
+        let update = vdir.put(&Href::new(name), b"second", &Precondition::Unchanged(etag)).unwrap();
+        assert!(matches!(update, Written::Done { .. }));
     }
 
     #[test]
@@ -294,5 +368,16 @@ mod tests {
         let error = vdir.list().unwrap_err();
         assert_eq!(kind_of(&error), Kind::State);
         assert!(sentence(&error).contains("calendars/work"), "{error:#}");
+        std::os::unix::fs::symlink(root.path().join("gone"), &vdir.path).unwrap();
+        let error = vdir.open(true).unwrap_err();
+        assert_eq!(kind_of(&error), Kind::Missing);
+        assert!(sentence(&error).contains("is a link to something that is not there"), "{error:#}");
+    }
+
+    #[test]
+    fn a_folder_that_we_may_not_use_is_refused_and_one_on_a_full_disk_is_trouble_of_the_disk() {
+        let kind = |kind: ErrorKind| kind_of(&told::<()>(Err(kind.into()), String::new).unwrap_err());
+        assert_eq!(kind(ErrorKind::PermissionDenied), Kind::Refused);
+        assert_eq!([kind(ErrorKind::StorageFull), kind(ErrorKind::ReadOnlyFilesystem)], [Kind::State; 2]);
     }
 }

@@ -1,5 +1,5 @@
-//! `check`: reads the whole configuration and tries everything that can be tried without a network: secrets, feed files,
-//! folders, permissions. It leaves nothing behind.
+//! `check`: reads the whole configuration and tries everything that can be tried without a network: secrets,
+//! certificates, feed files, folders, permissions. It leaves nothing behind.
 
 use std::fmt::Write;
 use std::fs::{File, OpenOptions};
@@ -7,8 +7,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::ends::options;
 use crate::config::{
-    Config, Problem, SecretSource, Server, SourceAddress, SourceCredentials, Subscription, TargetAddress,
+    Config, Problem, SecretSource, Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Timeouts, Tls,
 };
 use crate::error::{Kind, kind_of, sentence};
 use crate::exit::{self, Standing};
@@ -133,9 +134,7 @@ fn server(server: &Server) -> Vec<Finding> {
     let mut findings = vec![Finding::Fact(words)];
     let thing = format!("server {}", server.name);
     findings.extend(server.secret.as_ref().and_then(|source| secret(&thing, source)));
-    for path in [&server.tls_ca, &server.tls_cert, &server.tls_key].into_iter().flatten() {
-        findings.extend(failure(File::open(path), || format!("{thing}: {} cannot be read", path.display())));
-    }
+    findings.extend(certificates(&thing, server.timeouts, &server.tls));
     if server.secret.is_some() && !server.url.is_https() && !is_this_machine(server.url.host()) {
         findings.push(Finding::Warning(format!("{thing}: what is sent to {} is not encrypted", server.url)));
     }
@@ -149,11 +148,14 @@ fn is_this_machine(host: &str) -> bool {
 fn subscription(subscription: &Subscription) -> Vec<Finding> {
     let thing = format!("subscription {}", subscription.name);
     let mut findings = vec![Finding::Fact(format!("{thing}: from {} to {}", subscription.source, subscription.target))];
-    findings.extend(match &subscription.source {
-        SourceAddress::File { path, .. } => try_feed(&thing, path),
-        SourceAddress::Web { credentials: Some(credentials), .. } => secret(&thing, source_secret(credentials)),
-        _ => None,
-    });
+    match &subscription.source {
+        SourceAddress::File { path, .. } => findings.extend(try_feed(&thing, path)),
+        SourceAddress::Web { credentials, timeouts, tls, .. } => {
+            findings.extend(credentials.as_ref().and_then(|credentials| secret(&thing, source_secret(credentials))));
+            findings.extend(certificates(&thing, *timeouts, tls));
+        }
+        SourceAddress::StandardInput { .. } => {}
+    }
     if let TargetAddress::Folder(path) = &subscription.target {
         findings.extend(try_folder(&format!("{thing}: the target"), path));
     }
@@ -170,8 +172,16 @@ fn source_secret(credentials: &SourceCredentials) -> &SecretSource {
 
 /// Fetches a secret and forgets it.
 fn secret(thing: &str, source: &SecretSource) -> Option<Finding> {
-    let error = source.fetch().err()?;
-    Some(Finding::Problem(kind_of(&error), format!("{thing}: {}", sentence(&error))))
+    source.fetch().err().map(|error| problem(thing, &error))
+}
+
+/// Reads the certificate files as a connection would.
+fn certificates(thing: &str, timeouts: Timeouts, tls: &Tls) -> Option<Finding> {
+    options(timeouts, tls).check_certificates().err().map(|error| problem(thing, &error))
+}
+
+fn problem(thing: &str, error: &anyhow::Error) -> Finding {
+    Finding::Problem(kind_of(error), format!("{thing}: {}", sentence(error)))
 }
 
 /// A pipe is not opened: that would wait for its writer.

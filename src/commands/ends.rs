@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::collection::Collection;
 use crate::collection::caldav::{Address, Caldav};
 use crate::collection::vdir::Vdir;
-use crate::config::{SecretSource, Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Timeouts};
+use crate::config::{
+    SecretSource, Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Timeouts, Tls,
+};
 use crate::dav::auth::Authenticator;
 use crate::dav::discover::Remembered;
 use crate::http::{Client, Options, Traffic};
@@ -21,7 +23,7 @@ use crate::state::Handle;
 pub(super) struct Ends {
     stop: Stop,
     state: Handle,
-    feeds: Mutex<HashMap<Timeouts, Client>>,
+    feeds: Mutex<HashMap<(Timeouts, Tls), Client>>,
     servers: Mutex<HashMap<String, Shared>>,
     logins: Mutex<HashMap<String, Login>>,
 }
@@ -93,20 +95,19 @@ impl Ends {
         address: &SourceAddress,
         clients: &mut Vec<Client>,
     ) -> anyhow::Result<Box<dyn Source>> {
-        let (url, user_agent, max_size, timeouts, credentials) = match address {
+        let (url, user_agent, max_size, client, credentials) = match address {
             SourceAddress::File { path, max_size } => return Ok(Box::new(File::new(path.clone(), *max_size))),
             SourceAddress::StandardInput { max_size } => return Ok(Box::new(File::new("-".into(), *max_size))),
-            SourceAddress::Web { url, user_agent, max_size, timeouts, credentials } => {
-                (url, user_agent, *max_size, *timeouts, credentials)
+            SourceAddress::Web { url, user_agent, max_size, timeouts, tls, credentials } => {
+                (url, user_agent, *max_size, self.feed_client(*timeouts, tls).counting_apart(), credentials)
             }
         };
-        let client = self.feed_client(timeouts)?.counting_apart();
         clients.push(client.clone());
         let mut settings = Settings { user_agent: user_agent.clone(), max_size, authenticator: None, header: None };
         let credentials = match credentials.clone() {
             None => None,
             Some(SourceCredentials::Header { name, value }) => {
-                settings.header = Some((name, value.fetch()?));
+                settings.header = Some((name, late(value)));
                 None
             }
             Some(SourceCredentials::Bearer(token)) => Some(Credentials::Bearer(late(token))),
@@ -121,20 +122,10 @@ impl Ends {
         Ok(Box::new(Web::new(url.clone(), settings, client)))
     }
 
-    fn feed_client(&self, timeouts: Timeouts) -> anyhow::Result<Client> {
+    fn feed_client(&self, timeouts: Timeouts, tls: &Tls) -> Client {
         let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = feeds.get(&timeouts) {
-            return Ok(client.clone());
-        }
-        let options = Options {
-            connect_timeout: timeouts.connect,
-            idle_timeout: timeouts.idle,
-            timeout: timeouts.total,
-            ..Options::default()
-        };
-        let client = Client::new(&options, self.stop.clone())?;
-        feeds.insert(timeouts, client.clone());
-        Ok(client)
+        let make = || Client::new(&options(timeouts, tls), self.stop.clone());
+        feeds.entry((timeouts, tls.clone())).or_insert_with(make).clone()
     }
 
     fn shared(&self, server: &Arc<Server>) -> anyhow::Result<Shared> {
@@ -143,16 +134,7 @@ impl Ends {
         if let Some(shared) = servers.get(&key) {
             return Ok(shared.clone());
         }
-        let options = Options {
-            connect_timeout: server.connect_timeout,
-            idle_timeout: server.idle_timeout,
-            timeout: server.timeout,
-            tls_ca: server.tls_ca.clone(),
-            tls_cert: server.tls_cert.clone(),
-            tls_key: server.tls_key.clone(),
-            ..Options::default()
-        };
-        let client = Client::new(&options, self.stop.clone())?;
+        let client = Client::new(&options(server.timeouts, &server.tls), self.stop.clone());
         let login = |credentials| self.login(key.clone(), server.url.origin(), credentials);
         let authenticator = credentials_of(server).map(login).transpose()?;
         let shared = Shared { client, authenticator };
@@ -181,6 +163,19 @@ impl Ends {
             }
         }
         Ok(())
+    }
+}
+
+/// What the configuration of a server or a feed means for connections.
+pub(super) fn options(timeouts: Timeouts, tls: &Tls) -> Options {
+    Options {
+        connect_timeout: timeouts.connect,
+        idle_timeout: timeouts.idle,
+        timeout: timeouts.total,
+        tls_ca: tls.ca.clone(),
+        tls_cert: tls.cert.clone(),
+        tls_key: tls.key.clone(),
+        ..Options::default()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::cli;
 use crate::config::{Config, Subscription};
 use crate::error::{Fault, Kind, fault, kind_of, sentence};
 use crate::exit::{self, Standing};
-use crate::report::{Outcome, PassReport, human, json};
+use crate::report::{Outcome, PassReport, Say, human, json};
 use crate::signal::Stop;
 use crate::state::{Handle, Owner, State};
 use crate::sync::{self, Options, Pass};
@@ -115,9 +115,10 @@ impl Runner {
             if self.stop.requested().is_some() { Err(crate::execute::stopped()) } else { self.locked(subscription) };
         result.unwrap_or_else(|error| {
             let fault = Fault { kind: kind_of(&error), message: sentence(&error), retry_after: None };
-            let locked = fault.kind == Kind::Locked;
-            let outcome = if locked { Outcome::Locked } else { Outcome::Failed };
-            PassReport { outcome, error: Some(fault), ..PassReport::new(&subscription.name) }
+            let outcome = if fault.kind == Kind::Locked { Outcome::Locked } else { Outcome::Failed };
+            // What did not get as far as the state is not remembered there as said.
+            let say = if matches!(fault.kind, Kind::Locked | Kind::Stopped) { Say::Nothing } else { Say::Trouble };
+            PassReport { outcome, say, error: Some(fault), ..PassReport::new(&subscription.name) }
         })
     }
 

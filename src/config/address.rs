@@ -18,8 +18,20 @@ pub struct Timeouts {
     pub total: u64,
 }
 
+/// Certificates that count beside those of the system, as PEM files with absolute paths.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Tls {
+    /// A CA, or the server's own certificate.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate with its chain, for a server that asks for one.
+    pub cert: Option<PathBuf>,
+    /// The key of `cert`; `None` when it stands in that file.
+    pub key: Option<PathBuf>,
+}
+
 /// Where a feed comes from. It prints without anything secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each subscription, and most are of the large kind")]
 pub enum SourceAddress {
     /// An http or https address.
     Web {
@@ -31,6 +43,8 @@ pub enum SourceAddress {
         max_size: u64,
         /// How long to wait.
         timeouts: Timeouts,
+        /// Whom to trust, and whom to be.
+        tls: Tls,
         /// For a feed that asks for them.
         credentials: Option<SourceCredentials>,
     },

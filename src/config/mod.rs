@@ -20,7 +20,7 @@ mod subscription;
 mod target;
 mod tree;
 
-pub use address::{SourceAddress, SourceCredentials, TargetAddress, Timeouts};
+pub use address::{SourceAddress, SourceCredentials, TargetAddress, Timeouts, Tls};
 pub use env::Environment;
 pub use load::load;
 pub use problem::Problem;
@@ -59,18 +59,10 @@ pub struct Server {
     pub secret: Option<SecretSource>,
     /// Whether the secret is a token for `Authorization: Bearer`.
     pub bearer: bool,
-    /// PEM file with a CA, or the server's own certificate, to trust beside those of the system.
-    pub tls_ca: Option<PathBuf>,
-    /// PEM file with the client's certificate chain.
-    pub tls_cert: Option<PathBuf>,
-    /// PEM file with the client's key; `None` when it stands in `tls_cert`.
-    pub tls_key: Option<PathBuf>,
-    /// Seconds until a connection must stand.
-    pub connect_timeout: u64,
-    /// Seconds in which at least one octet must arrive.
-    pub idle_timeout: u64,
-    /// Seconds for a whole request.
-    pub timeout: u64,
+    /// Whom to trust, and whom to be.
+    pub tls: Tls,
+    /// How long to wait.
+    pub timeouts: Timeouts,
 }
 
 /// One source mirrored into one target.

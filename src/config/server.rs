@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::reader::Reader;
 use crate::config::secret::{PASSWORD, TOKEN};
 use crate::config::tree::{Node, Place, Table, Value};
-use crate::config::{Environment, Problem, SecretSource, Server};
+use crate::config::{Environment, Problem, SecretSource, Server, Timeouts, Tls};
 use crate::error::sentence;
 use crate::time::MINUTE;
 use crate::url::Url;
@@ -35,12 +35,8 @@ pub(super) const KEYS: &[&str] = &[
 /// What somebody may write who wants to put a secret itself into the file; the environment may.
 const SECRETS: &[&str] = &["password", "token"];
 
-/// Seconds until a connection must stand.
-pub(super) const CONNECT_TIMEOUT: u64 = 10;
-/// Seconds in which at least one octet must arrive.
-pub(super) const IDLE_TIMEOUT: u64 = 30;
-/// Seconds for a whole request.
-pub(super) const TIMEOUT: u64 = 5 * MINUTE;
+/// How long to wait when nothing is said.
+const TIMEOUTS: Timeouts = Timeouts { connect: 10, idle: 30, total: 5 * MINUTE };
 
 /// Every configured server by name; `None` for one that has problems of its own, so that those who use it do not add to
 /// them.
@@ -136,24 +132,34 @@ fn read_one(name: &str, table: &Table, environment: &Environment, problems: &mut
         reader.required("url", "the http or https address of the server").and_then(|node| url(node, reader.problems));
     let user = reader.text("user").map(str::to_owned);
     let (secret, bearer) = secret(&mut reader, environment);
-    if let (Some(key), None) = (table.get("tls_key"), table.get("tls_cert")) {
-        reader.problems.push(key.problem("belongs to a certificate; add tls_cert"));
-    }
     let server = Server {
         name: name.to_owned(),
         user,
         secret,
         bearer,
-        tls_ca: reader.path("tls_ca"),
-        tls_cert: reader.path("tls_cert"),
-        tls_key: reader.path("tls_key"),
-        connect_timeout: reader.span("connect_timeout").unwrap_or(CONNECT_TIMEOUT),
-        idle_timeout: reader.span("idle_timeout").unwrap_or(IDLE_TIMEOUT),
-        timeout: reader.span("timeout").unwrap_or(TIMEOUT),
+        tls: tls(&mut reader),
+        timeouts: timeouts(&mut reader),
         // Last, so that a bad address does not keep other mistakes from being found.
         url: url?,
     };
     (problems.len() == before).then_some(server)
+}
+
+/// How long to wait for a server or a feed.
+pub(super) fn timeouts(reader: &mut Reader<'_>) -> Timeouts {
+    Timeouts {
+        connect: reader.span("connect_timeout").unwrap_or(TIMEOUTS.connect),
+        idle: reader.span("idle_timeout").unwrap_or(TIMEOUTS.idle),
+        total: reader.span("timeout").unwrap_or(TIMEOUTS.total),
+    }
+}
+
+/// The certificates for a server or a feed.
+pub(super) fn tls(reader: &mut Reader<'_>) -> Tls {
+    if let (Some(key), None) = (reader.table.get("tls_key"), reader.table.get("tls_cert")) {
+        reader.problems.push(key.problem("belongs to a certificate; add tls_cert"));
+    }
+    Tls { ca: reader.path("tls_ca"), cert: reader.path("tls_cert"), key: reader.path("tls_key") }
 }
 
 /// The address of a server; credentials in it would be secrets in a place that is printed.

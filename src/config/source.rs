@@ -2,9 +2,9 @@
 
 use crate::config::reader::{Expected, Reader};
 use crate::config::secret::{SOURCE_PASSWORD, SOURCE_TOKEN};
-use crate::config::server::{CONNECT_TIMEOUT, IDLE_TIMEOUT, TIMEOUT};
+use crate::config::server::{timeouts, tls};
 use crate::config::tree::{Node, Table};
-use crate::config::{Environment, SecretSource, SourceAddress, SourceCredentials, Timeouts};
+use crate::config::{Environment, SecretSource, SourceAddress, SourceCredentials};
 use crate::error::sentence;
 use crate::secret::Secret;
 use crate::url::{PrivateUrl, Url};
@@ -42,11 +42,7 @@ enum Written {
 
 /// Reads the source of a subscription.
 pub(super) fn read(reader: &mut Reader<'_>, environment: &Environment) -> Option<SourceAddress> {
-    let timeouts = Timeouts {
-        connect: reader.span("connect_timeout").unwrap_or(CONNECT_TIMEOUT),
-        idle: reader.span("idle_timeout").unwrap_or(IDLE_TIMEOUT),
-        total: reader.span("timeout").unwrap_or(TIMEOUT),
-    };
+    let (timeouts, tls) = (timeouts(reader), tls(reader));
     let max_size = reader.size("max_size").unwrap_or(MAX_SIZE);
     let user_agent = reader.text("user_agent").map(str::to_owned);
     let credentials = credentials(reader, environment);
@@ -61,7 +57,8 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: &Environment) -> Option
         Some(Written::Web(address)) => match Url::parse_with_credentials(&address) {
             Ok((url, own)) => {
                 let credentials = join(node, own, credentials, reader);
-                return Some(SourceAddress::Web { url: PrivateUrl(url), user_agent, max_size, timeouts, credentials });
+                let url = PrivateUrl(url);
+                return Some(SourceAddress::Web { url, user_agent, max_size, timeouts, tls, credentials });
             }
             Err(error) => format!("{}; allowed: {ALLOWED}", sentence(&error)),
         },

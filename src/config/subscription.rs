@@ -30,10 +30,16 @@ const RULE_KEYS: &[&str] = &[
     "alert_after",
     "user_agent",
     "max_size",
+    "tls_ca",
+    "tls_cert",
+    "tls_key",
     "connect_timeout",
     "idle_timeout",
     "timeout",
 ];
+
+/// The keys of a feed's client certificate.
+const CERTIFICATE_KEYS: &[&str] = &["tls_cert", "tls_key"];
 
 /// Every key of a subscription.
 pub(super) fn keys() -> Vec<&'static str> {
@@ -129,12 +135,15 @@ const ON_EMPTY: &[(&str, OnEmpty)] = &[("hold", OnEmpty::Hold), ("accept", OnEmp
 const ATTENDEES: &[(&str, Attendees)] = &[("keep", Attendees::Keep), ("strip", Attendees::Strip)];
 const DELETES: &[(&str, Deletes)] = &[("all", Deletes::All), ("future", Deletes::Future), ("none", Deletes::None)];
 
-/// A subscription's table over the defaults. Credentials are taken from one of them as a whole: halves do not match.
+/// A subscription's table over the defaults. Credentials are taken from one of them as a whole, and so is a certificate
+/// with its key: halves do not match.
 fn merged(own: &Table, defaults: Option<&Table>) -> Table {
     let Some(defaults) = defaults else { return own.clone() };
     let mut table = defaults.overlaid(own);
-    if CREDENTIAL_KEYS.iter().any(|key| own.get(key).is_some()) {
-        table.nodes.retain(|key, _| !CREDENTIAL_KEYS.contains(&key.as_str()) || own.get(key).is_some());
+    for keys in [CREDENTIAL_KEYS, CERTIFICATE_KEYS] {
+        if keys.iter().any(|key| own.get(key).is_some()) {
+            table.nodes.retain(|key, _| !keys.contains(&key.as_str()) || own.get(key).is_some());
+        }
     }
     // Mistakes of this kind are told of [defaults] itself.
     table.nodes.retain(|key, _| !OWN_KEYS.contains(&key.as_str()) || own.get(key).is_some());

@@ -13,6 +13,9 @@ use crate::wire::Response;
 /// Octets of a field of a challenge that is sent back; many servers refuse requests with more than 8 kB of header.
 const LONGEST_FIELD: usize = 2048;
 
+/// Octets of the shortest secret that is taken out of a server's words: without less they could not be understood.
+const SHORTEST_HIDDEN: usize = 4;
+
 /// The credentials for one origin, and how its server wants to have them. All connections share it, for the nonce
 /// count must never repeat (RFC 7616 §3.3).
 #[derive(Debug)]
@@ -101,6 +104,26 @@ impl Authenticator {
         }
         *known = Some(chosen);
         Ok(())
+    }
+
+    /// Takes out of a refusal what repeats our credentials, for its words are shown and kept; proxies and servers under
+    /// test do repeat them. `sent` is the Authorization value of the request.
+    pub fn hide_in(&self, response: &mut Response, sent: &Secret) {
+        if response.status < 400 {
+            return;
+        }
+        let secret = match &self.credentials {
+            Credentials::Password { password: secret, .. } | Credentials::Bearer(secret) => secret.get().ok(),
+        };
+        let (_, value) = sent.reveal().split_once(' ').unwrap_or_default();
+        let proof = value.split("response=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let hidden = [Some(value), proof, secret.as_ref().map(Secret::reveal)];
+        for hidden in hidden.into_iter().flatten().filter(|hidden| hidden.len() >= SHORTEST_HIDDEN) {
+            let body = String::from_utf8_lossy(&response.body);
+            if body.contains(hidden) {
+                response.body = body.replace(hidden, "…").into_bytes();
+            }
+        }
     }
 
     /// What the state keeps: the challenge and the nonce count, nothing secret.

@@ -41,8 +41,9 @@ fn multistatus<T>(
 /// What a response that is no success says of the collection or the server as a whole.
 fn trouble(asked: &Request, response: &Response) -> anyhow::Error {
     let (kind, what) = judge(response);
+    // What is no refusal has no words about it.
     let reason = match sentence(response) {
-        Some(sentence) if !response.is_html() => format!(": {sentence}"),
+        Some(sentence) if !response.is_html() && response.status >= 400 => format!(": {sentence}"),
         _ => String::new(),
     };
     let message = format!("{what} ({} for {} {}){reason}", response.status, asked.method, asked.url);
@@ -58,8 +59,11 @@ fn judge(response: &Response) -> (Kind, &'static str) {
         ),
         200..=299 => (Kind::NotCaldav, "the server did not answer as CalDAV does"),
         300..=399 => (Kind::NotCaldav, "the server sends us elsewhere: check the address in the configuration"),
-        400 if wants_encryption(response) => {
+        400 if response.wants_encryption() => {
             (Kind::NotCaldav, "the server speaks https there: write https:// into the configuration")
+        }
+        400 if response.wants_certificate() => {
+            (Kind::Refused, "the server asks for a certificate of ours, or does not accept it: see `tls_cert`")
         }
         401 => (Kind::Refused, "the server refuses the user or the password"),
         403 if body().names(xml::NEED_PRIVILEGES) => (Kind::Refused, "the user has no right to do that"),
@@ -70,12 +74,6 @@ fn judge(response: &Response) -> (Kind, &'static str) {
         500..=599 => (Kind::Unavailable, "the server has a trouble of its own"),
         _ => (Kind::NotCaldav, "the server does not take that CalDAV request"),
     }
-}
-
-/// How nginx ("sent to HTTPS port") and Apache ("an SSL-enabled server port") answer plain http where they speak https.
-fn wants_encryption(response: &Response) -> bool {
-    let page = String::from_utf8_lossy(&response.body);
-    response.is_html() && ["HTTPS port", "SSL-enabled server port"].iter().any(|words| page.contains(words))
 }
 
 /// A calendar that was there and is no more.
@@ -161,6 +159,14 @@ mod tests {
         let page = "<center>The plain HTTP request was sent to HTTPS port</center>";
         check(&answer(400, "Content-Type: text/html", page), Kind::NotCaldav, "write https:// into the configuration");
         check(&answer(400, "Content-Type: text/html", "<h1>Bad Request</h1>"), Kind::NotCaldav, "does not take that");
+    }
+
+    #[test]
+    fn a_server_that_asks_for_a_certificate_by_a_page_is_told() {
+        for words in ["No required SSL certificate was sent", "The SSL certificate error"] {
+            let page = format!("<html><head><title>400 {words}</title></head></html>");
+            check(&answer(400, "Content-Type: text/html", &page), Kind::Refused, "see `tls_cert`");
+        }
     }
 
     #[test]

@@ -92,6 +92,12 @@ impl Get<'_> {
         Ok(Request::new("GET", href::url(base, self.href)?).header("Accept", "text/calendar"))
     }
 
+    /// The request for its version alone, which is answered like the other one but for the text. Nothing must be said of
+    /// an encoding, or some would look for a compressed text that is not there.
+    pub fn head(&self, base: &Url) -> anyhow::Result<Request> {
+        Ok(Request { method: "HEAD", ..self.request(base)? }.header("Accept-Encoding", "identity"))
+    }
+
     /// The object; `None` when it is gone.
     pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Option<Stored>> {
         match response.status {

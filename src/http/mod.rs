@@ -45,6 +45,14 @@ pub struct Options {
     pub retries: u32,
 }
 
+impl Options {
+    /// Whether the certificate files can be used, before anything is sent. Errors are [`Kind::Configuration`], or
+    /// [`Kind::Refused`] for a key that others can read.
+    pub fn check_certificates(&self) -> anyhow::Result<()> {
+        tls::check(self)
+    }
+}
+
 impl Default for Options {
     fn default() -> Options {
         Options {
@@ -89,11 +97,11 @@ struct Counters {
 }
 
 impl Client {
-    /// A client without connections. Reads the certificate files that the options name, with errors of
-    /// [`Kind::Configuration`]; the system's certificates are read when the first https request is made.
-    pub fn new(options: &Options, stop: Stop) -> anyhow::Result<Client> {
-        let connections = Arc::new(Connections::new(options)?);
-        Ok(Client { connections, counters: Arc::default(), retries: options.retries, stop })
+    /// A client without connections. Certificates, the system's and those that the options name, are read when the first
+    /// https request is made.
+    pub fn new(options: &Options, stop: Stop) -> Client {
+        let connections = Arc::new(Connections::new(options));
+        Client { connections, counters: Arc::default(), retries: options.retries, stop }
     }
 
     /// A client with the same connections, whose traffic and round trip are measured apart, from zero.
@@ -122,7 +130,10 @@ impl Client {
     /// Answers a 401 with the authenticator, if the request goes to its origin. Tries again when the connection is lost
     /// and after 429, 502, 503 and 504, if the request may be repeated. Adds User-Agent and Accept-Encoding where the
     /// request has none. A body above `limit` octets, decoded, is a [`Kind::Feed`]; a body that breaks off, silence
-    /// and a failed connection are [`Kind::Unavailable`].
+    /// and a failed connection are [`Kind::Unavailable`]. So is a certificate that is out of date, which others renew; one
+    /// that nobody vouches for, or that is for another name, is [`Kind::Refused`], for it does not mend itself and may be
+    /// somebody else's, and so is a server that misses or rejects our own. Certificate files that cannot be used are
+    /// [`Kind::Configuration`].
     pub fn send(
         &self,
         request: &Request,
@@ -137,7 +148,10 @@ impl Client {
                 Some(authenticator) => authenticator.header(request.method, &request.url, &retry::chance_text())?,
                 None => None,
             };
-            let outcome = self.exchange(request, authorization.as_ref(), limit);
+            let mut outcome = self.exchange(request, authorization.as_ref(), limit);
+            if let (Ok(response), Some(authenticator), Some(sent)) = (&mut outcome, authenticator, &authorization) {
+                authenticator.hide_in(response, sent);
+            }
             if let (Ok(response), Some(authenticator)) = (&outcome, authenticator)
                 && response.status == 401
                 && challenges < CHALLENGES

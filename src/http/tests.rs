@@ -9,7 +9,7 @@ use crate::url::Url;
 const LIMIT: u64 = 1000;
 
 fn client(options: &Options) -> Client {
-    Client::new(options, Stop::default()).unwrap()
+    Client::new(options, Stop::default())
 }
 
 fn get(url: Url) -> Request {
@@ -239,7 +239,7 @@ fn nobody_waits_after_a_signal() {
     let server = Server::start(vec![answer("503 Service Unavailable", &[], b"")]);
     let stop = Stop::default();
     stop.request(15);
-    let client = Client::new(&Options::default(), stop).unwrap();
+    let client = Client::new(&Options::default(), stop);
     assert_eq!(kind_of(&client.send(&get(server.url("/")), None, LIMIT).unwrap_err()), Kind::Stopped);
 }
 
@@ -280,7 +280,7 @@ fn certificate_files_are_checked_before_anything_is_sent() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem");
     std::fs::write(&path, "no certificate").unwrap();
-    let refused = |options: Options| kind_of(&Client::new(&options, Stop::default()).unwrap_err());
+    let refused = |options: Options| kind_of(&options.check_certificates().unwrap_err());
     let gone = Some(folder.path().join("gone.pem"));
     for options in [
         Options { tls_ca: Some(path.clone()), ..Options::default() },

@@ -4,8 +4,12 @@
 //! ureq has such a connector too, but it ends the process when a client's certificate and key do not belong together,
 //! and cannot trust a server's own certificate that calls itself a CA, as `openssl req -x509` makes them.
 
+mod refusal;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -15,6 +19,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
     StreamOwned,
@@ -24,28 +29,40 @@ use ureq::unversioned::transport::{
 };
 
 use crate::error::{Fault, Kind, OrFault, fault};
+use crate::files::read_secret_file;
 
 use super::Options;
+use refusal::refusal;
 
 /// What the configuration says about certificates, read from its files.
 #[derive(Debug)]
 struct Identity {
     extra_roots: Vec<CertificateDer<'static>>,
-    client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    client: Option<Arc<CertifiedKey>>,
+}
+
+/// Reads the files that the options name, and forgets them. Errors are [`Kind::Configuration`], or [`Kind::Refused`] for
+/// a key that others can read.
+pub(super) fn check(options: &Options) -> anyhow::Result<()> {
+    Identity::read(options).map(drop)
 }
 
 /// Encrypts the connections to https addresses.
 #[derive(Debug)]
 pub(super) struct Encrypting {
-    identity: Identity,
+    options: Options,
     /// Made with the first https request, for the certificates of the system take a while to read.
     config: OnceLock<Result<Arc<ClientConfig>, Fault>>,
 }
 
 impl Encrypting {
-    /// Reads the files that the options name; errors are [`Kind::Configuration`].
-    pub(super) fn new(options: &Options) -> anyhow::Result<Encrypting> {
-        Ok(Encrypting { identity: Identity::read(options)?, config: OnceLock::new() })
+    pub(super) fn new(options: &Options) -> Encrypting {
+        Encrypting { options: options.clone(), config: OnceLock::new() }
+    }
+
+    fn config(&self) -> Result<Arc<ClientConfig>, ureq::Error> {
+        let read = || Identity::read(&self.options).map_err(fault_of)?.config();
+        self.config.get_or_init(read).clone().map_err(as_ureq_error)
     }
 
     fn handshake(
@@ -53,22 +70,18 @@ impl Encrypting {
         details: &ConnectionDetails<'_>,
         transport: Box<dyn Transport>,
     ) -> Result<Encrypted, ureq::Error> {
-        let config = self.config.get_or_init(|| self.identity.config()).clone().map_err(as_ureq_error)?;
-        let host = details.uri.host().unwrap_or_default();
-        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
-        let name = name.map_err(|error| as_ureq_error(unsafe_connection(details, &error.to_string())))?;
+        let config = self.config()?;
+        let origin = details.uri.authority().map_or("", |authority| authority.as_str());
+        let peer = Peer { origin: format!("https://{origin}"), shows_certificate: self.options.tls_cert.is_some() };
+        let host = details.uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(host).map_err(|error| as_ureq_error(peer.unnamed(&error.to_string())))?;
         let mut session = ClientConnection::new(config, name)
-            .map_err(|error| as_ureq_error(unsafe_connection(details, &error.to_string())))?;
+            .map_err(|error| as_ureq_error(refusal(&peer.origin, &error, peer.shows_certificate)))?;
         let mut stream = TransportAdapter::new(transport, Arc::clone(&details.current_time));
         stream.set_timeout(details.timeout);
-        session.complete_io(&mut stream).map_err(|error| {
-            match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                Some(refusal) => as_ureq_error(refused(details, refusal)),
-                None => ureq::Error::from(error),
-            }
-        })?;
+        session.complete_io(&mut stream).map_err(|error| peer.trouble(error, &mut session, &mut stream))?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Encrypted { buffers, stream: StreamOwned::new(session, stream) })
+        Ok(Encrypted { buffers, stream: StreamOwned::new(session, stream), peer })
     }
 }
 
@@ -89,6 +102,42 @@ impl<In: Transport> Connector<In> for Encrypting {
 pub(super) struct Encrypted {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
+    peer: Peer,
+}
+
+/// What a failure on a connection tells of.
+struct Peer {
+    origin: String,
+    shows_certificate: bool,
+}
+
+impl Peer {
+    /// What an error of a connection means. A server that dislikes our certificate says so and closes the connection, so
+    /// that we may notice by a write that fails, which a read may do first; what it said can still be read.
+    fn trouble(&self, error: io::Error, session: &mut ClientConnection, stream: &mut TransportAdapter) -> ureq::Error {
+        let read = if refused(&error).is_none() { session.read_tls(stream).unwrap_or(0) } else { 0 };
+        let said = if read > 0 { session.process_new_packets().err() } else { None };
+        let error = said.map_or(error, io::Error::other);
+        match refused(&error) {
+            Some(refused) => as_ureq_error(refusal(&self.origin, refused, self.shows_certificate)),
+            None => ureq::Error::from(error),
+        }
+    }
+
+    fn unnamed(&self, why: &str) -> Fault {
+        misconfigured(format!("no certificate can be for the host of {}: {why}", self.origin))
+    }
+}
+
+impl Encrypted {
+    fn trouble(&mut self, error: io::Error) -> ureq::Error {
+        self.peer.trouble(error, &mut self.stream.conn, &mut self.stream.sock)
+    }
+}
+
+/// The error of the encryption behind one of the connection.
+fn refused(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 impl fmt::Debug for Encrypted {
@@ -105,12 +154,14 @@ impl Transport for Encrypted {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.stream.sock.set_timeout(timeout);
         let output = self.buffers.output().get(..amount).unwrap_or_default();
-        Ok(self.stream.write_all(output)?)
+        let written = self.stream.write_all(output);
+        written.map_err(|error| self.trouble(error))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.stream.sock.set_timeout(timeout);
-        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        let read = self.stream.read(self.buffers.input_append_buf());
+        let amount = read.map_err(|error| self.trouble(error))?;
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }
@@ -130,9 +181,7 @@ impl Identity {
         let client = match (&options.tls_cert, &options.tls_key) {
             (None, None) => None,
             (None, Some(_)) => return Err(fault(Kind::Configuration, "`tls_key` is set without `tls_cert`")),
-            (Some(chain), key) => {
-                Some((certificates(chain, "tls_cert")?, private_key(key.as_deref().unwrap_or(chain))?))
-            }
+            (Some(chain), key) => Some(Arc::new(certified_key(chain, key.as_deref().unwrap_or(chain))?)),
         };
         Ok(Identity { extra_roots: extra_roots.unwrap_or_default(), client })
     }
@@ -145,13 +194,10 @@ impl Identity {
             .map_err(|error| misconfigured(format!("cannot set up https: {error}")))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
-        match &self.client {
-            None => Ok(Arc::new(builder.with_no_client_auth())),
-            Some((chain, key)) => builder
-                .with_client_auth_cert(chain.clone(), key.clone_key())
-                .map(Arc::new)
-                .map_err(|error| misconfigured(format!("`tls_cert` and `tls_key` cannot be used: {error}"))),
-        }
+        Ok(Arc::new(match &self.client {
+            None => builder.with_no_client_auth(),
+            Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(key)))),
+        }))
     }
 
     fn verifier(&self) -> Result<Verifier, Fault> {
@@ -191,8 +237,11 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verdict = self.by_authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match verdict {
-            // "A CA where a server was expected"; that it is in date has been checked before.
-            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))) if self.named.contains(end_entity) => {
+            // "A CA where a server was expected", or signed by somebody unknown; that it is in date has been checked
+            // before.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_) | CertificateError::UnknownIssuer))
+                if self.named.contains(end_entity) =>
+            {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -234,49 +283,30 @@ fn certificates(path: &Path, setting: &str) -> anyhow::Result<Vec<CertificateDer
     Ok(found)
 }
 
-fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_file(path)
-        .or_fault(Kind::Configuration, || format!("{} holds no private key that can be used", path.display()))
+/// Our own certificate with its key, which is a secret like any other.
+fn certified_key(chain: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
+    let (chain_path, key_path) = (chain.display(), key.display());
+    let chain = certificates(chain, "tls_cert")?;
+    let text = std::fs::read(key).or_fault(Kind::Configuration, || format!("cannot read {key_path} (`tls_key`)"))?;
+    let Ok(parsed) = PrivateKeyDer::from_pem_slice(&text) else {
+        let message = format!("{key_path} holds no private key in PEM form; name its file in `tls_key`");
+        return Err(fault(Kind::Configuration, message));
+    };
+    read_secret_file(key, None)?;
+    CertifiedKey::from_der(chain, parsed, &ring::default_provider()).or_fault(Kind::Configuration, || {
+        format!("the certificate in {chain_path} (`tls_cert`) does not go with the key in {key_path}")
+    })
 }
 
 fn misconfigured(message: String) -> Fault {
     Fault { kind: Kind::Configuration, message, retry_after: None }
 }
 
-fn unsafe_connection(details: &ConnectionDetails<'_>, why: &str) -> Fault {
-    let host = details.uri.authority().map_or("", |authority| authority.as_str());
-    let message = format!("no safe connection to https://{host}: {why}");
-    Fault { kind: Kind::Unavailable, message, retry_after: None }
-}
-
-fn refused(details: &ConnectionDetails<'_>, refusal: &rustls::Error) -> Fault {
-    use CertificateError as Certificate;
-    let why = match refusal {
-        rustls::Error::InvalidCertificate(certificate) => match certificate {
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                "its certificate is for another name"
-            }
-            Certificate::Expired | Certificate::ExpiredContext { .. } => "its certificate has expired",
-            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
-                "its certificate is not valid yet; is the clock of this machine right?"
-            }
-            _ => {
-                "its certificate comes from nobody whom this machine trusts; if you trust it, name it or its CA in \
-                 `tls_ca`"
-            }
-        },
-        rustls::Error::InvalidMessage(_) => {
-            "what answers there does not speak https; is the address one of plain http?"
-        }
-        other => return unsafe_connection(details, &other.to_string()),
-    };
-    unsafe_connection(details, why)
+fn fault_of(error: anyhow::Error) -> Fault {
+    error.downcast().unwrap_or_else(|error| misconfigured(error.to_string()))
 }
 
 /// Takes a fault of ours through ureq; `transport` takes it out again.
 fn as_ureq_error(fault: Fault) -> ureq::Error {
     ureq::Error::Other(Box::new(fault))
 }
-
-#[cfg(test)]
-mod tests;

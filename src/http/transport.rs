@@ -59,15 +59,15 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(options: &Options) -> anyhow::Result<Connections> {
+    pub(super) fn new(options: &Options) -> Connections {
         let opened = Arc::default();
         let connector =
             ().chain(ConnectProxyConnector::default())
                 .chain(TcpConnector::default())
                 .chain(Counting(Arc::clone(&opened)))
-                .chain(Encrypting::new(options)?);
+                .chain(Encrypting::new(options));
         let agent = Agent::with_parts(config(options), connector, Names::default());
-        Ok(Connections { options: options.clone(), opened, agent })
+        Connections { options: options.clone(), opened, agent }
     }
 
     /// Sends a request and reads the response, up to `limit` octets of decoded body.

@@ -240,6 +240,11 @@ impl<'a> Entry<'a> {
         })
     }
 
+    /// The same line with another value.
+    pub(super) fn with_value(&self, value: &[u8]) -> Entry<'static> {
+        Entry::new([slice(&self.text, 0..self.value_start), value].concat())
+    }
+
     /// The same line with other parameters.
     pub(super) fn with_parameters<'p>(&self, parameters: impl Iterator<Item = &'p [u8]>) -> Entry<'static> {
         let mut text = self.name_text().to_vec();

@@ -58,7 +58,7 @@ pub struct Complaint {
 
 impl Complaint {
     fn new(uid: &str, property: &str, message: &str) -> Complaint {
-        let [uid, property] = [uid, property].map(|text| shortened(text).into_owned());
+        let [uid, property] = [uid.trim(), property].map(|text| shortened(text).into_owned());
         Complaint { uid, property, message: message.to_owned() }
     }
 

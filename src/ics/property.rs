@@ -77,11 +77,12 @@ fn from_rfc6868(value: &str) -> String {
     })
 }
 
-/// Decodes the escapes of a TEXT value (RFC 5545 §3.3.11); a backslash before anything else stays.
+/// Decodes the escapes of a TEXT value (RFC 5545 §3.3.11), and that of a quote, which Apple's and Mozilla's older
+/// programs write; a backslash before anything else stays.
 pub(super) fn from_text(value: &str) -> String {
     unescaped(value, '\\', |escaped| match escaped {
         'n' | 'N' => Some('\n'),
-        '\\' | ',' | ';' => Some(escaped),
+        '\\' | ',' | ';' | '"' => Some(escaped),
         _ => None,
     })
 }
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn text_is_unescaped_once() {
-        assert_eq!(from_text(r"a\, b\; c\\n \N\n\x\"), "a, b; c\\n \n\n\\x\\");
+        assert_eq!(from_text(r#"a\, b\; c\\n \N\n\x\"\"#), "a, b; c\\n \n\n\\x\"\\");
     }
 
     #[test]

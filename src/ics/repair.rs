@@ -3,13 +3,16 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 use super::Complaint;
 use super::charset;
 use super::entry::{Entry, Name, Names, set_of};
 use super::property;
 use super::split::own;
+use date::Fault;
+
+mod date;
 
 /// What a line or component inside a component is mended by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +53,6 @@ const ONCE_IN_OBJECT: Names = set_of(&[
 const ONCE_IN_ALARM: Names = set_of(&[Name::Action, Name::Trigger, Name::Duration, Name::Repeat, Name::Attach]);
 const ONCE_IN_TIMEZONE: Names = set_of(&[Name::Tzid, Name::Tzurl, Name::LastModified]);
 
-/// The properties whose values are dates, or dates with time.
-const DATES: Names = set_of(&[Name::Dtstart, Name::Dtend, Name::Due, Name::RecurrenceId, Name::Exdate, Name::Rdate]);
-/// The properties whose values are always dates with time.
-const MOMENTS: Names = set_of(&[Name::Dtstamp, Name::Created, Name::LastModified]);
 /// The properties that hold text.
 const TEXTS: Names = set_of(&[
     Name::Summary,
@@ -65,9 +64,9 @@ const TEXTS: Names = set_of(&[
     Name::Other,
 ]);
 /// The texts that Radicale cuts off at the first comma that is not escaped, and says nothing: its library, vobject, takes
-/// it for the end of the first of several values.
+/// it for the end of the first of several values. It takes UIDs that begin alike for one, and refuses the second.
 const CUT_AT_COMMAS: Names =
-    set_of(&[Name::Summary, Name::Description, Name::Location, Name::Comment, Name::Contact, Name::AltDesc]);
+    set_of(&[Name::Uid, Name::Summary, Name::Description, Name::Location, Name::Comment, Name::Contact, Name::AltDesc]);
 
 /// Octets of what begins a broken line, if a person is to take it for the name of a property.
 const LONGEST_NAME: usize = 40;
@@ -220,7 +219,7 @@ impl<'a> Mender<'_, 'a> {
         self.complain_of("DTSTAMP", "is missing; one is derived");
         let component = self.owned().get(start..).unwrap_or_default();
         let moment_of = |name| {
-            let value = own(component, name).map(Entry::value).filter(|value| is_utc(value));
+            let value = own(component, name).map(Entry::value).filter(|value| date::is_utc(value));
             value.map(<[u8]>::to_vec)
         };
         let moment = moment_of(Name::LastModified).or_else(|| moment_of(Name::Created));
@@ -250,18 +249,42 @@ impl<'a> Mender<'_, 'a> {
             self.owned();
             return self.quoted(entry.text.to_vec());
         }
-        if !entry.name.is_in(DATES | MOMENTS) {
+        if !date::is_of_time(&entry) {
             return self.text(entry, changed);
         }
-        match date_fault(&entry) {
+        match date::tidied(&entry) {
+            None => self.date(entry, changed),
+            Some((tidied, reason)) => {
+                self.complain(&entry, reason);
+                self.date(Cow::Owned(tidied), true);
+            }
+        }
+    }
+
+    fn date(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+        let in_timezone = self.open.iter().any(|frame| frame.kind == Kind::Timezone);
+        match date::fault(&entry) {
+            None if in_timezone && entry.name == Name::Rdate => self.transitions(entry, changed),
             None => self.once(entry, changed),
-            Some(DateFault::Empty) => self.drop(&entry, "is empty; it is left out"),
-            Some(DateFault::NoMoment) => self.drop(&entry, "is no date with time; it is left out"),
-            Some(DateFault::Type(value)) => {
+            Some(Fault::Empty) => self.drop(&entry, "is empty; it is left out"),
+            Some(Fault::NoMoment) => self.drop(&entry, "is no date with time; it is left out"),
+            Some(Fault::Type(value)) => {
                 self.complain(&entry, "has a value of another type than it says; VALUE is corrected");
-                let typed = with_value_type(&entry, value);
+                let typed = date::with_value_type(&entry, value);
                 self.once(Cow::Owned(typed), true);
             }
+        }
+    }
+
+    /// The dates on which a clock is changed, each in a line of its own: vobject (Radicale) knows no lists of them and cuts
+    /// such a line off at its first comma.
+    fn transitions(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+        if memchr(b',', entry.value()).is_none() {
+            return self.push(entry, changed);
+        }
+        self.complain(&entry, "is a list, of which some servers keep the first date only; each has a line of its own");
+        for value in entry.value().split(|byte| *byte == b',') {
+            self.push(Cow::Owned(entry.with_value(value)), true);
         }
     }
 
@@ -403,14 +426,14 @@ fn with_escaped_commas(entry: &Entry<'_>) -> Option<Entry<'static>> {
     if !entry.name.is_in(CUT_AT_COMMAS) || !memchr_iter(b',', value).any(is_bare) {
         return None;
     }
-    let mut text = entry.text.get(..entry.text.len() - value.len()).unwrap_or_default().to_vec();
+    let mut escaped = Vec::with_capacity(value.len() + 1);
     for (at, byte) in value.iter().enumerate() {
         if *byte == b',' && is_bare(at) {
-            text.push(b'\\');
+            escaped.push(b'\\');
         }
-        text.push(*byte);
+        escaped.push(*byte);
     }
-    Some(Entry::new(text))
+    Some(entry.with_value(&escaped))
 }
 
 fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {
@@ -424,56 +447,6 @@ fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {
 fn is_quoted_printable(entry: &Entry<'_>) -> bool {
     const FORMS: [&[u8]; 2] = [b"ENCODING=QUOTED-PRINTABLE", b"QUOTED-PRINTABLE"];
     entry.parameters().any(|parameter| FORMS.iter().any(|form| parameter.eq_ignore_ascii_case(form)))
-}
-
-fn is_utc(value: &[u8]) -> bool {
-    matches!(value, [date @ .., b'Z'] if is_date_time(date))
-}
-
-fn is_date_time(value: &[u8]) -> bool {
-    let (date, time) = value.split_at_checked(8).unwrap_or_default();
-    is_digits(date, 8) && matches!(time, [b'T', time @ ..] if is_digits(time, 6))
-}
-
-fn is_moment(value: &[u8]) -> bool {
-    is_date_time(value) || is_utc(value)
-}
-
-fn is_digits(value: &[u8], count: usize) -> bool {
-    value.len() == count && value.iter().all(u8::is_ascii_digit)
-}
-
-enum DateFault {
-    Empty,
-    NoMoment,
-    Type(Option<&'static [u8]>),
-}
-
-/// Tells when a date or its VALUE parameter would be refused (`reference/peers.md` F32).
-fn date_fault(entry: &Entry<'_>) -> Option<DateFault> {
-    let value = entry.value();
-    if value.trim_ascii().is_empty() {
-        return Some(DateFault::Empty);
-    }
-    if entry.name.is_in(MOMENTS) {
-        return (!is_moment(value)).then_some(DateFault::NoMoment);
-    }
-    let says_date = entry.parameter("VALUE").is_some_and(|value| value.eq_ignore_ascii_case(b"DATE"));
-    let all = |shape: fn(&[u8]) -> bool| value.split(|byte| *byte == b',').all(shape);
-    if says_date {
-        all(is_moment).then_some(DateFault::Type(None))
-    } else {
-        all(|item| is_digits(item, 8)).then_some(DateFault::Type(Some(b"VALUE=DATE")))
-    }
-}
-
-/// A date has no time zone (RFC 5545 §3.2.19), and Xandikos makes a broken date of one that has.
-fn with_value_type(entry: &Entry<'_>, value: Option<&'static [u8]>) -> Entry<'static> {
-    let begins =
-        |parameter: &[u8], name: &[u8]| parameter.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
-    let replaced = |parameter: &[u8]| begins(parameter, b"VALUE=") || (value.is_some() && begins(parameter, b"TZID="));
-    let kept = entry.parameters().filter(|parameter| !replaced(parameter));
-    entry.with_parameters(value.into_iter().chain(kept))
 }
 
 /// Why an object that holds this component is never sent.

@@ -13,6 +13,10 @@ use super::repair;
 use super::scan::{Lines, line_number, slice};
 use crate::model::{ComponentType, Hash};
 
+/// No calendar has more components or time zones, and no component more lines. Each costs memory beyond its text, so that
+/// a feed of nothing else would take many times its size.
+const MOST: usize = 500_000;
+
 /// Where the text of a component stands.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
@@ -124,6 +128,7 @@ pub(super) fn split(decoded: charset::Decoded) -> Result<Split, String> {
     };
     for line in Lines::new(text) {
         splitter.line(line.text, line.start, line.end)?;
+        splitter.refuse_too_many()?;
     }
     let mut split = splitter.finish()?;
     split.body = decoded.text;
@@ -177,6 +182,17 @@ impl<'a> Splitter<'a> {
             }
             (_, 1) => self.calendar_line(&entry),
             _ => self.keep(entry),
+        }
+        Ok(())
+    }
+
+    fn refuse_too_many(&self) -> Result<(), String> {
+        let Split { calendars, parts, zones, zone_names, .. } = &self.split;
+        if calendars.len().max(parts.len()).max(zones.len()).max(zone_names.len()) > MOST {
+            return Err(format!("it has more than {MOST} events or time zones, as no calendar has"));
+        }
+        if self.lines.len().max(self.open.len()) > MOST {
+            return Err(format!("one of its events has more than {MOST} lines, as none has"));
         }
         Ok(())
     }

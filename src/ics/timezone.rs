@@ -59,18 +59,23 @@ impl<'m> Zones<'m> {
         Clock::Zone(self.machine.clone())
     }
 
-    /// The clock that a TZID means. The names of the IANA database are known better than any feed tells them.
+    /// The clock that a TZID means; one of which nothing is known runs far ahead.
     pub(super) fn clock(&self, name: &str) -> Clock<'_> {
+        let ahead = || Clock::Zone(Zone::ahead(FURTHEST_AHEAD).unwrap_or(Zone::UTC));
+        self.known(name).unwrap_or_else(ahead)
+    }
+
+    /// The same, if anything is known of it. The names of the IANA database are known better than any feed tells them.
+    pub(super) fn known(&self, name: &str) -> Option<Clock<'_>> {
         if let Some(zone) = Zone::named(name) {
-            return Clock::Zone(zone);
+            return Some(Clock::Zone(zone));
         }
         if let Some(observances) = self.defined.get(name) {
-            return Clock::Defined(observances);
+            return Some(Clock::Defined(observances));
         }
         // `/freeassociation.sourceforge.net/Europe/Berlin`
         let tails = name.match_indices('/').filter_map(|(slash, _)| name.get(slash + 1..));
-        let known = tails.filter(|tail| tail.contains('/')).find_map(Zone::named);
-        Clock::Zone(known.or_else(|| Zone::ahead(FURTHEST_AHEAD)).unwrap_or(Zone::UTC))
+        tails.filter(|tail| tail.contains('/')).find_map(Zone::named).map(Clock::Zone)
     }
 }
 

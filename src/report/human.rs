@@ -88,8 +88,10 @@ fn trouble(report: &PassReport, kind: Kind, message: &str) -> String {
         seconds => format!(" (for {})", in_words(seconds)),
     };
     let next = match report.retry_at {
+        // Who has mended it must not read this as the answer to that.
         Some(at) if report.outcome == Outcome::BackingOff => {
-            format!("; not tried again before {}, unless with --force", at.local())
+            let at = at.local();
+            return format!("{name}: not tried before {at}, unless with --force; the last time: {message}{standing}");
         }
         Some(at) if !matches!(kind, Kind::Stopped | Kind::Locked) => format!("; next try at {}", at.local()),
         _ => String::new(),
@@ -232,8 +234,8 @@ mod tests {
     fn who_mended_a_trouble_by_hand_reads_how_to_try_at_once() {
         let waiting = PassReport { outcome: Outcome::BackingOff, ..failed(Kind::Refused, Say::Nothing) };
         let told = said(&waiting, Listener::Terminal);
-        assert!(told[0].starts_with("work: cannot connect; not tried again before 1970-01-01"), "{told:?}");
-        assert!(told[0].ends_with(", unless with --force"), "{told:?}");
+        assert!(told[0].starts_with("work: not tried before 1970-01-01"), "{told:?}");
+        assert!(told[0].ends_with(", unless with --force; the last time: cannot connect"), "{told:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::dav::auth::Authenticator;
 use crate::error::{Fault, Kind, fault, kind_of};
 use crate::http::Client;
 use crate::model::Validators;
-use crate::secret::Secret;
+use crate::secret::LateSecret;
 use crate::time::{Timestamp, parse_retry_after};
 use crate::url::{PrivateUrl, Url};
 use crate::wire::{Request, Response};
@@ -33,7 +33,7 @@ pub struct Settings {
     /// For a feed that asks for a password.
     pub authenticator: Option<Arc<Authenticator>>,
     /// A header that goes to the feed's own origin only.
-    pub header: Option<(String, Secret)>,
+    pub header: Option<(String, LateSecret)>,
 }
 
 /// A feed over http(s).
@@ -59,7 +59,7 @@ impl Web {
         })
     }
 
-    fn request(&self, url: &Url, validators: &Validators) -> Request {
+    fn request(&self, url: &Url, validators: &Validators) -> anyhow::Result<Request> {
         let mut request = Request::new("GET", url.clone()).header("Accept", "text/calendar, */*;q=0.5");
         if let Some(agent) = user_agent(self.settings.user_agent.as_deref(), url.host()) {
             request = request.header("User-Agent", agent);
@@ -71,8 +71,10 @@ impl Web {
             request = request.header("If-Modified-Since", moment.as_str());
         }
         match &self.settings.header {
-            Some((name, value)) if url.origin() == self.url.0.origin() => request.header(name, value.reveal()),
-            _ => request,
+            Some((name, value)) if url.origin() == self.url.0.origin() => {
+                Ok(request.header(name, value.get()?.reveal()))
+            }
+            _ => Ok(request),
         }
     }
 
@@ -119,6 +121,12 @@ impl Web {
     fn failure(&self, response: &Response) -> anyhow::Error {
         let status = response.status;
         let (kind, words) = match status {
+            400 if response.wants_encryption() => {
+                (Kind::Missing, "which speaks https there: write https:// into `source`")
+            }
+            400 if response.wants_certificate() => {
+                (Kind::Refused, "which asks for a certificate of ours, or does not accept it: see `tls_cert`")
+            }
             401 if self.settings.authenticator.is_none() => (Kind::Refused, "which asks for a user and a password"),
             401 | 403 => (Kind::Refused, "which refuses access"),
             404 | 410 => (Kind::Missing, "where no feed is (any more)"),
@@ -141,7 +149,7 @@ impl Source for Web {
         let mut url = self.url.0.clone();
         let conditional = *validators != Validators::default();
         for _ in 0..=REDIRECTS {
-            let response = self.send(&self.request(&url, validators))?;
+            let response = self.send(&self.request(&url, validators)?)?;
             match response.status {
                 200 => return self.document(response),
                 304 if conditional => return Ok(Fetched::NotModified),

@@ -33,7 +33,7 @@ fn after_a_failure_the_next_run_asks_nobody_says_until_when_and_exits_75() {
         setting
     };
     let ran = setting.run(&["-v"]).exits(75);
-    assert!(ran.stderr.contains("; not tried again before 20"), "{ran}");
+    assert!(ran.stderr.contains("work: not tried before 20"), "{ran}");
     assert_eq!((setting.feed.take().len(), setting.methods()), (0, vec![]));
 }
 

@@ -126,9 +126,55 @@ fn a_folder_on_a_full_disk_is_74_and_the_next_run_goes_on() {
     let ran = run_in(&setting, &["unshare", "--mount", "sh"], SMALL_DISK, 64, &[]);
     told(&ran, "disk/events/", "No space left on device");
     setting.run(&["--force"]).exits(0);
+    assert_eq!(objects_and_others(&setting), (40, vec![]));
+}
+
+/// How many objects are in the folder `disk/events`, and what else.
+fn objects_and_others(setting: &Setting) -> (usize, Vec<String>) {
     let names = std::fs::read_dir(setting.env.path("disk/events")).unwrap().map(|entry| entry.unwrap().file_name());
-    let (objects, others): (Vec<_>, Vec<_>) = names.partition(|name| name.to_string_lossy().ends_with(".ics"));
-    assert_eq!((objects.len(), others), (40, vec![]));
+    let names = names.map(|name| name.into_string().unwrap());
+    let (objects, others): (Vec<_>, Vec<_>) = names.partition(|name| !name.starts_with('.'));
+    (objects.len(), others)
+}
+
+#[test]
+fn a_folder_on_a_read_only_disk_is_74_and_the_next_run_goes_on() {
+    if !can_mount() {
+        return;
+    }
+    let setting = Setting::new(&feed(&["a"]), "");
+    let target = format!("dir:{}", setting.env.path("disk/events").display());
+    setting.configure(&subscription(&setting.feed.url(), &target, "verify = \"always\""));
+    std::fs::create_dir(setting.env.path("disk")).unwrap();
+    let read_only = || run_in(&setting, &["unshare", "--mount", "sh"], READ_ONLY_DISK, 0, &["--force"]);
+    told(&read_only(), "disk/events", "Read-only file system");
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(read_only().exits(0).stderr, "", "nothing has to be written");
+    setting.feed.set(feed(&["b"]));
+    told(&read_only(), "disk/events/", "Read-only file system");
+    assert_eq!(objects_and_others(&setting), (1, vec![]));
+}
+
+#[test]
+fn a_lock_that_cannot_be_taken_is_said_and_not_only_an_exit_code() {
+    let setting = Setting::new(&feed(&["a"]), "").mirrored();
+    for lock in std::fs::read_dir(setting.env.path("state/baikal-sync/state.locks")).unwrap() {
+        let path = lock.unwrap().path();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+    }
+    told(&setting.run(&[]), "cannot lock", "Is a directory");
+}
+
+#[test]
+fn what_a_killed_run_left_half_written_in_a_folder_is_removed_by_the_next_one() {
+    let setting = Setting::new(&feed(&["a"]).replace("Event a", &"long ".repeat(200_000)), "");
+    let target = format!("dir:{}", setting.env.path("disk/events").display());
+    setting.configure(&subscription(&setting.feed.url(), &target, ""));
+    run_in(&setting, &["sh"], FULL_AND_KILLED, 1000, &[]);
+    assert!(matches!(objects_and_others(&setting), (0, others) if others.len() == 1 && others[0].starts_with('.')));
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(objects_and_others(&setting), (1, vec![]));
 }
 
 #[test]

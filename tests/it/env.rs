@@ -173,7 +173,7 @@ impl Env {
 
 /// Whether a variable of the developer's shell could change what the program does.
 fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 11] = [
         "ICS_URL",
         "SYNC_FREQUENCY",
         "CALENDAR_ID",
@@ -183,6 +183,8 @@ fn is_ours(name: &str) -> bool {
         "RUST_LOG",
         "NO_COLOR",
         "CLICOLOR_FORCE",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
     ];
     let starts = |prefix| name.starts_with(prefix);
     NAMES.contains(&name) || starts("BAIKAL_") || starts("XDG_") || name.to_ascii_lowercase().ends_with("_proxy")

@@ -117,6 +117,20 @@ fn a_feed_is_asked_under_the_name_that_the_subscription_gives() {
 }
 
 #[test]
+fn the_token_of_a_feed_is_read_when_it_is_needed_and_its_loss_is_said_once() {
+    let setting = Setting::new(&feed(&["a"]), "");
+    let token = setting.env.file("token", "t0ken");
+    let keys = format!("every = \"1h\"\nsource_header = \"X-Key\"\nsource_token_file = \"{}\"", token.display());
+    setting.configure(&subscription(&setting.feed.url(), "calendars/alice/work/", &keys));
+    let setting = setting.mirrored();
+    std::fs::remove_file(token).unwrap();
+    assert_eq!(setting.run(&[]).exits(0).stderr, "");
+    let ran = setting.run(&["--force"]).exits(78);
+    assert!(ran.stderr.contains("cannot read the secret file"), "{ran}");
+    assert_eq!(setting.run(&[]).exits(78).stderr, "");
+}
+
+#[test]
 fn a_change_of_the_source_keeps_what_is_equal_and_deletes_what_is_not_there() {
     let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
     let other = crate::fake::feed::Feed::start(feed(&["b", "c"]));

@@ -64,6 +64,8 @@ mod setting;
 mod state;
 /// The house rules.
 mod tidy;
+/// Encrypted connections.
+mod tls;
 /// Two runs at once, and runs that are stopped or killed.
 mod two_at_once;
 /// The systemd units.

@@ -1,33 +1,99 @@
 //! Passwords and private addresses are told nowhere: not at the highest level of talk, not in a failure, not in the state.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Child, Stdio};
+
 use crate::env::{Env, Ran, subscription};
 use crate::fake::dav::{Dav, Login, PASSWORD, USER};
 use crate::fake::feed::{Feed, basic, html_page, redirect};
-use crate::fake::http::Answer;
+use crate::fake::http::{Answer, Asked};
+use crate::fake::tls::{demanding, fixture, showing};
 use crate::setting::{Setting, feed};
 
 const TALKATIVE: [&str; 2] = ["-vvv", "--force"];
 
-/// Every form in which a secret of these tests could slip out.
-fn forms() -> Vec<String> {
-    let login = |user: &str, password: &str| basic(user, password).trim_start_matches("Basic ").to_owned();
-    let mut forms = vec![login(USER, PASSWORD), login("bob", "h1dden"), login("", PASSWORD), login("", "t0ken")];
-    // The password, a part of it that survives any quoting, percent-encoding, and Rust's own way to escape.
-    forms.extend(
-        [PASSWORD, "w%C3%B6rd", "w%c3%b6rd", "w\\u{f6}rd", "h1dden", "t0ken", "5ecre7token", "qu3ry"]
-            .map(str::to_owned),
-    );
-    forms
+/// Every secret of these tests.
+fn secrets() -> Vec<String> {
+    let plain = [PASSWORD, "h1dden", "t0ken", "5ecre7token", "qu3ry", "c00kie"].map(str::to_owned);
+    let logins = [(USER, PASSWORD), ("bob", "h1dden")].map(|(user, password)| format!("{user}:{password}"));
+    let key = std::fs::read_to_string(fixture("client.key")).unwrap();
+    plain.into_iter().chain(logins).chain(key.lines().nth(1).map(str::to_owned)).collect()
+}
+
+/// A secret as it could slip out: in clear, percent-encoded, in hexadecimal digits, as Rust and JSON escape it and as
+/// Latin-1, all of them in lower case.
+fn caseless_forms(secret: &str) -> Vec<Vec<u8>> {
+    let hexadecimal = |start: &str, byte: u8| format!("{start}{byte:02x}");
+    let percent =
+        |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).into() } else { hexadecimal("%", byte) };
+    let escaped = |start: &str, end: &str| -> String {
+        let escape = |letter: char| format!("{start}{:x}{end}", u32::from(letter));
+        secret.chars().map(|letter| if letter.is_ascii() { letter.into() } else { escape(letter) }).collect()
+    };
+    let texts = [
+        secret.to_owned(),
+        secret.bytes().map(percent).collect(),
+        secret.bytes().map(|byte| hexadecimal("", byte)).collect(),
+        secret.bytes().map(|byte| hexadecimal("%", byte)).collect(),
+        escaped("\\u{", "}"),
+        escaped("\\u00", ""),
+    ];
+    let latin1: Vec<u8> = secret.chars().map(|letter| u8::try_from(letter).unwrap()).collect();
+    texts.into_iter().map(String::into_bytes).chain([latin1]).map(|form| form.to_ascii_lowercase()).collect()
+}
+
+/// A secret in base64, at each of the three places of a group where it can begin, without the letters that its
+/// neighbours have a part in.
+fn base64_forms(secret: &str) -> Vec<Vec<u8>> {
+    let at = |before: usize| {
+        let encoded = basic(&"x".repeat(before), secret).split_off("Basic ".len());
+        // A colon stands between.
+        let (first, last) = ((before + 1).div_ceil(3) * 4, (before + 1 + secret.len()) / 3 * 4);
+        encoded.as_bytes()[first..last.max(first)].to_vec()
+    };
+    (0..3).map(at).filter(|form| form.len() >= 4).collect()
+}
+
+fn contains(octets: &[u8], form: &[u8]) -> bool {
+    octets.windows(form.len()).any(|window| window == form)
 }
 
 #[track_caller]
 fn assert_silent(what: &str, octets: &[u8]) {
-    let text = String::from_utf8_lossy(octets);
-    for secret in forms() {
-        assert!(!text.contains(&secret), "{what} gives {secret:?} away:\n{text}");
+    let lower = octets.to_ascii_lowercase();
+    let text = || String::from_utf8_lossy(octets);
+    for secret in secrets() {
+        let told = caseless_forms(&secret).iter().any(|form| contains(&lower, form))
+            || base64_forms(&secret).iter().any(|form| contains(octets, form));
+        assert!(!told, "{what} gives {secret:?} away:\n{}", text());
     }
-    let lower = text.to_ascii_lowercase();
-    assert!(!lower.contains("authorization:") && !lower.contains("response=\""), "{what} tells a header:\n{text}");
+    let digits = "0123456789abcdef".chars().map(|digit| format!("response=\"{digit}"));
+    let headers = digits.chain(["authorization:", "set-cookie"].map(str::to_owned));
+    let header = headers.into_iter().find(|name| contains(&lower, name.as_bytes()));
+    assert!(header.is_none(), "{what} tells a header:\n{}", text());
+}
+
+#[test]
+fn a_secret_in_any_form_would_be_seen() {
+    let seen = |text: &str| std::panic::catch_unwind(|| assert_silent("", text.as_bytes())).is_err();
+    let forms = [
+        "H1DDEN",
+        "bob%3ah1dden",
+        "6831646465 683164 68316464656e",
+        "pass:w\\u{f6}rd",
+        "pass:w\\u00f6rd",
+        "pass%3Aw%C3%B6rd",
+        "Ym9iOmgxZGRlbg==",
+        &basic("x", "t0ken"),
+        &basic("xx", "t0ken"),
+        &basic("xxx", "t0ken"),
+        &std::fs::read_to_string(fixture("client.key")).unwrap(),
+    ];
+    for form in forms {
+        assert!(seen(form), "{form}");
+    }
+    assert!(!seen("work: unchanged, 3 objects"));
 }
 
 /// Runs and looks through all that is said and kept.
@@ -38,18 +104,28 @@ fn check(env: &Env, run: impl Fn(&[&str]) -> Ran) {
         assert_silent("standard output", ran.stdout.as_bytes());
         assert_silent("standard error", ran.stderr.as_bytes());
     }
-    for arguments in [&["status"][..], &["status", "--json"], &["check", "-vvv"], &["calendars", "-vvv"]] {
+    let commands: [&[&str]; 5] =
+        [&["status"], &["status", "--json"], &["check", "-vvv"], &["calendars", "-vvv"], &["calendars", "--json"]];
+    for arguments in commands {
         let ran = env.run(arguments);
         assert_silent("standard output", ran.stdout.as_bytes());
         assert_silent("standard error", ran.stderr.as_bytes());
     }
-    for file in files(&env.path("state")) {
+    check_files(&env.path("state"));
+    check_files(&env.path("events"));
+}
+
+/// Looks through the names and the octets of every file below a folder.
+#[track_caller]
+fn check_files(folder: &Path) {
+    for file in files(folder) {
+        assert_silent("the name of a file", file.strip_prefix(folder).unwrap().as_os_str().as_encoded_bytes());
         assert_silent(&file.display().to_string(), &std::fs::read(&file).unwrap());
     }
 }
 
 /// Every file below a folder.
-fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
@@ -94,7 +170,17 @@ fn a_feed_that_is_down_tells_no_secret() {
 #[test]
 fn a_redirect_tells_no_secret() {
     let (setting, other) = (talkative(), Feed::start(feed(&["a"])));
-    for place in [other.url(), other.url() + "?key=qu3ry", "http://[qu3ry".to_owned(), "ftp://h/qu3ry".to_owned()] {
+    let with_login = other.url().replace("http://", "http://bob:h1dden@");
+    let error_page = "/owa/auth/errorFE.aspx?key=qu3ry".to_owned();
+    for place in [
+        other.url(),
+        other.url() + "?key=qu3ry",
+        with_login,
+        "http://bob:h1dden@nowhere.invalid/qu3ry".to_owned(),
+        error_page,
+        "http://[qu3ry".to_owned(),
+        "ftp://bob:h1dden@h/qu3ry".to_owned(),
+    ] {
         setting.feed.answer_always(Some(redirect(&place)));
         check_setting(&setting);
     }
@@ -106,6 +192,155 @@ fn a_redirect_tells_no_secret() {
 fn a_query_tells_no_secret() {
     let setting = talkative();
     setting.configure(&subscription(&(setting.feed.url() + "?key=qu3ry"), "work", ""));
+    check_setting(&setting);
+}
+
+#[test]
+fn a_server_that_sends_us_to_a_secret_place_does_not_make_us_tell_it() {
+    for place in
+        ["http://bob:h1dden@nowhere.invalid/?key=qu3ry", "/elsewhere/?key=qu3ry", "?key=qu3ry", "ftp://bob:h1dden@h/"]
+    {
+        let setting = talkative();
+        setting.dav.switch(|switches| switches.answer = Some(redirect(place)));
+        check_setting(&setting);
+    }
+}
+
+#[test]
+fn a_host_that_does_not_exist_tells_no_secret() {
+    let setting = talkative();
+    setting.configure(&subscription("https://bob:h1dden@nowhere.invalid/5ecre7token?key=qu3ry", "work", ""));
+    check_setting(&setting);
+}
+
+#[test]
+fn a_proxy_that_fails_tells_no_secret() {
+    let refusing = Feed::start("");
+    refusing.answer_always(Some(Answer::new(407).body("text/plain", "bob:h1dden is nobody here")));
+    let proxy = refusing.url().replace("http://", "http://bob:h1dden@");
+    for proxy in
+        [proxy.as_str(), "http://bob:h1dden@127.0.0.1:1", "http://bob:h1dden@nowhere.invalid:3128", "h1dden://x"]
+    {
+        for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            let setting = talkative().var("NO_PROXY", "").var(variable, proxy);
+            if variable == "HTTPS_PROXY" {
+                setting.dav.encrypt(showing("own.pem"));
+                setting.feed.encrypt(showing("own.pem"));
+                setting.configure(&subscription(&setting.feed.url(), "work", ""));
+            }
+            check_setting(&setting);
+        }
+    }
+}
+
+#[test]
+fn an_unsafe_connection_tells_no_secret() {
+    let keys = |ca: &str, cert: &str, key: &Path| {
+        let [ca, cert] = [ca, cert].map(|name| fixture(name).display().to_string());
+        format!("tls_ca = \"{ca}\"\ntls_cert = \"{cert}\"\ntls_key = \"{}\"\n", key.display())
+    };
+    for (encryption, ca, cert, key) in [
+        (showing("own.pem"), "stranger.pem", "client.pem", "client.key"),
+        (showing("elsewhere.pem"), "authority.pem", "client.pem", "client.key"),
+        (showing("expired.pem"), "authority.pem", "client.pem", "client.key"),
+        (demanding(), "authority.pem", "stranger.pem", "client.key"),
+        (demanding(), "authority.pem", "server.pem", "client.key"),
+        (demanding(), "client.key", "client.pem", "client.key"),
+        (demanding(), "authority.pem", "client.key", "client.key"),
+        (demanding(), "authority.pem", "client.pem", "client.pem"),
+        (demanding(), "authority.pem", "client.pem", "client.key"),
+    ] {
+        let setting = talkative();
+        let key = setting.env.file("key", std::fs::read(fixture(key)).unwrap());
+        let keys = keys(ca, cert, &key);
+        setting.dav.encrypt(encryption.clone());
+        setting.feed.encrypt(encryption);
+        setting.configure(&(keys.clone() + &subscription(&setting.feed.url(), "work", &keys)));
+        check_setting(&setting);
+    }
+}
+
+#[test]
+fn cookies_are_neither_told_nor_kept_nor_sent_back() {
+    for status in [200, 500] {
+        let setting = talkative();
+        let answer = Answer::new(status).header("Set-Cookie", "session=c00kie").body("text/calendar", feed(&["a"]));
+        setting.feed.answer_always(Some(answer));
+        setting.dav.distort(|_, answer| answer.header("Set-Cookie", "session=c00kie"));
+        check_setting(&setting);
+        let asked: Vec<Asked> = setting.feed.take().into_iter().chain(setting.asked()).collect();
+        assert!(asked.len() > 4 && asked.iter().all(|asked| asked.header("cookie").is_none()), "{asked:?}");
+    }
+}
+
+#[test]
+fn a_server_that_repeats_our_credentials_does_not_make_us_tell_them() {
+    let page = |told: &str| {
+        let told = told.replace('"', "&quot;");
+        format!("<d:error xmlns:d=\"DAV:\" xmlns:s=\"http://sabredav.org/ns\"><s:message>{told}</s:message></d:error>")
+    };
+    for (login, method, status) in [
+        (Login::Digest, "PUT", 403),
+        (Login::Basic, "PUT", 409),
+        (Login::Basic, "PUT", 500),
+        (Login::Digest, "PROPFIND", 500),
+        // As a server does that is there to look at requests.
+        (Login::Basic, "PROPFIND", 200),
+    ] {
+        for xml in [true, false] {
+            let setting = talkative();
+            setting.dav.switch(|switches| switches.login = login);
+            setting.dav.distort(move |asked, answer| {
+                let told = format!("not {PASSWORD} {}", asked.header("authorization").unwrap_or_default());
+                match (asked.method == method, xml) {
+                    (true, true) => Answer::new(status).body("application/xml", page(&told)),
+                    (true, false) => Answer::new(status).body("text/plain", told),
+                    _ => answer,
+                }
+            });
+            let ran = setting.run(&TALKATIVE);
+            assert_ne!(ran.code, 0, "{ran}");
+            assert_silent("standard error", ran.stderr.as_bytes());
+            check_setting(&setting);
+        }
+    }
+}
+
+#[test]
+fn a_folder_holds_no_secret_either() {
+    let setting = talkative();
+    let target = format!("dir:{}", setting.env.path("events").display());
+    setting.configure(&subscription(&(setting.feed.url() + "?key=qu3ry"), &target, ""));
+    setting.feed.serving().answer = Some(Answer::new(200).body("text/calendar", feed(&["a"])));
+    check_setting(&setting);
+    assert_eq!(files(&setting.env.path("events")).len(), 1);
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_no_secret_behind() {
+    let setting = talkative();
+    setting.run(&[]).exits(0);
+    setting.feed.set(feed(&["a", "b", "c", "d"]));
+    let gate = setting.gate_at(3);
+    let mut command = setting.env.command(&["run", "-vvv"]);
+    let mut run: Child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    gate.wait();
+    run.kill().unwrap();
+    let ran = setting.env.ended(&["run", "-vvv"], run).exits(137);
+    gate.open();
+    assert_silent("a killed run", (ran.stdout + &ran.stderr).as_bytes());
+    let names: BTreeSet<String> =
+        files(&setting.env.path("state")).iter().map(|path| path.display().to_string()).collect();
+    assert!(names.len() > 2, "{names:?}");
+    check_setting(&setting);
+}
+
+#[test]
+fn a_command_that_fails_does_not_tell_what_it_printed() {
+    let setting = talkative();
+    let keys = "source_user = \"bob\"\nsource_password_command = [\"sh\", \"-c\", \"echo h1dden; exit 1\"]";
+    setting.configure(&subscription(&setting.feed.url(), "work", keys));
+    setting.feed.serving().login = Some(("bob".to_owned(), "h1dden".to_owned()));
     check_setting(&setting);
 }
 

@@ -50,11 +50,13 @@ def as_typed_by_start(lines):
 
 
 def written(parameters):
-    """Parameters without regard to their order and quotes. SCHEDULE-AGENT=CLIENT is ours: it keeps servers from mailing."""
+    """Parameters without regard to their order and quotes. SCHEDULE-AGENT=CLIENT is ours: it keeps servers from mailing.
+    X-VOBJ- is Radicale's: it marks times without a time zone."""
     def one(value):
         return ",".join(value) if isinstance(value, list) else str(value)
     pairs = ((name.upper(), one(value)) for name, value in parameters.items())
-    return tuple(sorted(pair for pair in pairs if pair != ("SCHEDULE-AGENT", "CLIENT")))
+    foreign = lambda pair: pair == ("SCHEDULE-AGENT", "CLIENT") or pair[0].startswith("X-VOBJ-")
+    return tuple(sorted(pair for pair in pairs if not foreign(pair)))
 
 
 def meaning(name, value):
@@ -67,7 +69,8 @@ def meaning(name, value):
         except ValueError:
             return value
     if name in ("SUMMARY", "DESCRIPTION", "LOCATION", "COMMENT", "CONTACT", "X-ALT-DESC"):
-        return re.sub(r"\\([,;])", r"\1", value)
+        # Radicale resolves the escape of a quote, which RFC 5545 does not know.
+        return re.sub(r'\\([,;"])', r"\1", value)
     return value
 
 

@@ -4,11 +4,14 @@
   corpus.py mirrored          reads lines of `FEED<TAB>FOLDER`; prints a line for each component that is not in the folder
                               as the feed has it: FEED, UID, and the names of the properties that differ, or `missing`,
                               `invented`, `misplaced`
+  corpus.py stored DATABASE FOLDER
+                              writes every object that sabre/dav keeps in its database to FOLDER, by calendar
   corpus.py changes FEED…     for each feed after the first, how many objects were added, changed, removed and renamed
 
 Unlike compare.py this reads what is broken as far as that is possible, and knows that an object may get a derived UID.
 """
 import re
+import sqlite3
 import sys
 from collections import Counter, defaultdict
 from functools import cache
@@ -49,6 +52,13 @@ def parts(line):
         return None
 
 
+def one_by_one(line):
+    """Dates in one line are those in a line each."""
+    name, parameters, value = line
+    dates = value.split(",") if name in ("EXDATE", "RDATE") else [value]
+    return [(name, parameters, date) for date in dates]
+
+
 def components(path):
     """All components inside the calendars of a file, each as (name, lines, components) with hashable content."""
     top = ("", [], [])
@@ -62,7 +72,7 @@ def components(path):
             stack[-1][2].append((kind, tuple(sorted(lines)), tuple(sorted(inner))))
         elif known:
             if known[0] not in VOLATILE:
-                stack[-1][1].append(known)
+                stack[-1][1].extend(one_by_one(known))
         elif line and stack[-1][1] and not NO_TEXT.match(stack[-1][1][-1][0]):
             # A text whose line breaks were not escaped goes on here.
             name, parameters, value = stack[-1][1].pop()
@@ -83,6 +93,14 @@ def uid(component):
 def nameless(component):
     kind, lines, inner = component
     return kind, tuple(line for line in lines if line[0] != "UID"), inner
+
+
+def own_uid(component):
+    return "" if uid(component).startswith(DERIVED) else uid(component)
+
+
+def undated(component):
+    return tuple(line for line in component[1] if line[0] not in ("UID", "DTSTART", "DTEND", "DUE"))
 
 
 def of_kind(found, kinds):
@@ -119,7 +137,7 @@ def take(wanted, found, key_of, tell):
 
 def mirrored(feed, folder):
     feed = components(feed)
-    files = [components(file) for file in Path(folder).glob("*.ics")]
+    files = [components(file) for file in sorted(Path(folder).glob("*.ics"))]
     wanted = Counter(of_kind(feed, OBJECTS))
     found = Counter(one for file in files for one in of_kind(file, OBJECTS))
     wanted, found = wanted - found, found - wanted
@@ -129,7 +147,8 @@ def mirrored(feed, folder):
         lambda one: (one[0], uid(one), value(one, "RECURRENCE-ID"), value(one, "DTSTART")),
         lambda one: (one[0], uid(one), value(one, "RECURRENCE-ID")),
         lambda one: (one[0], uid(one)),
-        lambda one: (one[0], "" if uid(one).startswith(DERIVED) else uid(one), value(one, "SUMMARY")),
+        lambda one: (one[0], own_uid(one), undated(one)),
+        lambda one: (one[0], own_uid(one), value(one, "SUMMARY")),
     ):
         yield from take(wanted, found, key, lambda one, other: [(uid(one), names(one, other))])
     yield from ((uid(one), "missing") for one in wanted.elements())
@@ -174,7 +193,17 @@ def changes(old, new):
     return len(added) - renamed.total(), changed, len(removed) - renamed.total(), renamed.total()
 
 
-if sys.argv[1] == "changes":
+def stored(database, folder):
+    query = "SELECT calendars.uri, o.uri, o.calendardata FROM calendarobjects o JOIN calendars ON calendars.id = o.calendarid"
+    for calendar, name, text in sqlite3.connect(database).execute(query):
+        file = Path(folder) / calendar / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+if sys.argv[1] == "stored":
+    stored(*sys.argv[2:])
+elif sys.argv[1] == "changes":
     for old, new in zip(sys.argv[2:], sys.argv[3:]):
         print(*changes(old, new))
 else:

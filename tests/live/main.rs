@@ -15,7 +15,7 @@
 
 /// Convergence under every fault, on real servers.
 mod converge;
-/// The corpus of real feeds on a real server.
+/// The corpus of real feeds on real servers.
 mod corpus;
 /// Killed at any moment.
 mod crash;

@@ -1,5 +1,5 @@
-//! Reading objects of a calendar: many at once, fewer when the server cannot say anything of so many, and one by one
-//! what XML cannot carry.
+//! Reading objects of a calendar: many at once, fewer when the server cannot say anything of so many or says too much, and
+//! one by one what XML cannot carry.
 
 use crate::collection::caldav::Exchange;
 use crate::dav::list::Look;
@@ -21,14 +21,18 @@ impl<'a> Reading<'a> {
         Reading { exchange, calendar, stored: Vec::new(), calendar_is_there: false }
     }
 
-    /// Reads these objects; those that are gone are left out.
+    /// Reads these objects; those that are gone are left out. One that is too large to be read comes without its text:
+    /// it stands there in its version, and says nothing.
     pub(super) fn gather(&mut self, hrefs: &[Href]) -> anyhow::Result<()> {
         let verb = match hrefs {
             [] => return Ok(()),
             [one] => return self.get(one),
             several => Multiget { hrefs: several },
         };
-        let response = self.exchange.send(&verb.request(self.calendar)?)?;
+        // Two hundred objects with attachments of a megabyte are a good calendar, and too much for one answer.
+        let Some(response) = self.exchange.try_send(&verb.request(self.calendar)?)? else {
+            return self.gather_halves(hrefs);
+        };
         match verb.response(self.calendar, &response)? {
             Answer::Objects { stored, doubtful } => {
                 self.stored.extend(stored);
@@ -36,16 +40,25 @@ impl<'a> Reading<'a> {
             }
             Answer::AskForFewer => {
                 self.make_sure_of_the_calendar()?;
-                let (front, back) = hrefs.split_at(hrefs.len() / 2);
-                self.gather(front)?;
-                self.gather(back)
+                self.gather_halves(hrefs)
             }
         }
     }
 
+    fn gather_halves(&mut self, hrefs: &[Href]) -> anyhow::Result<()> {
+        let (front, back) = hrefs.split_at(hrefs.len() / 2);
+        self.gather(front)?;
+        self.gather(back)
+    }
+
     fn get(&mut self, href: &Href) -> anyhow::Result<()> {
         let verb = Get { href };
-        let response = self.exchange.send(&verb.request(self.calendar)?)?;
+        let response = if let Some(response) = self.exchange.try_send(&verb.request(self.calendar)?)? {
+            response
+        } else {
+            log::warn!("the object {} in {} is too large to be read", href.as_str(), self.calendar);
+            self.exchange.send(&verb.head(self.calendar)?)?
+        };
         self.stored.extend(verb.response(self.calendar, &response)?);
         Ok(())
     }

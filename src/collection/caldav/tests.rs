@@ -16,13 +16,13 @@ struct Script {
 }
 
 impl Exchange for Script {
-    fn send(&self, request: &Request) -> anyhow::Result<Response> {
+    fn try_send(&self, request: &Request) -> anyhow::Result<Option<Response>> {
         let Request { method, url, .. } = request;
         let (expected, response) = lock(&self.steps).pop_front().unwrap_or_else(|| panic!("unexpected {method} {url}"));
         let found =
             if expected.contains("://") { format!("{method} {url}") } else { format!("{method} {}", url.path()) };
         assert_eq!(found, expected);
-        Ok(response)
+        Ok(Some(response).filter(|response| response.status != TOO_LARGE))
     }
 
     fn round_trip(&self) -> Option<Duration> {
@@ -30,6 +30,8 @@ impl Exchange for Script {
     }
 }
 
+/// Stands in the script for an answer that is larger than we read.
+const TOO_LARGE: u16 = 0;
 const HOME: &str = "/dav.php/calendars/alice/";
 const WORK: &str = "/dav.php/calendars/alice/work/";
 
@@ -384,6 +386,24 @@ fn an_object_that_xml_cannot_carry_is_read_alone() {
     let all = stored("1.ics", "a") + &stored("2.ics", "b\x10") + &stored("3.ics", "c");
     let steps = vec![(REPORT, multistatus(&all)), ("GET /dav.php/calendars/alice/work/2.ics", got("b\x10"))];
     assert_eq!(read(steps), "1.ics=a 3.ics=c 2.ics=b\x10");
+}
+
+#[test]
+fn an_answer_that_is_too_large_is_asked_for_in_halves_and_an_object_that_is_has_no_text() {
+    let too_large = || answer(TOO_LARGE, &[], "");
+    let steps = vec![
+        (REPORT, too_large()),
+        (REPORT, multistatus(&(stored("1.ics", "a") + &stored("2.ics", "b")))),
+        (REPORT, too_large()),
+        ("GET /dav.php/calendars/alice/work/3.ics", too_large()),
+        ("HEAD /dav.php/calendars/alice/work/3.ics", got("")),
+        ("GET /dav.php/calendars/alice/work/4.ics", got("d")),
+    ];
+    assert_eq!(read(steps), "1.ics=a 2.ics=b 3.ics= 4.ics=d");
+    let (caldav, _) = known(Server::Sabre, vec![(LOOK, too_large())]);
+    let error = caldav.mark().unwrap_err();
+    assert_eq!(kind_of(&error), Kind::Unavailable);
+    assert!(sentence(&error).starts_with("the answer of https://h is larger than"), "{error:#}");
 }
 
 #[test]

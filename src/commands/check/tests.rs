@@ -95,10 +95,19 @@ fn a_secret_file_that_others_can_read_exits_with_77() {
 fn missing_files_exit_with_78() {
     let case = with_server("tls_ca = \"ca.pem\"\n");
     case.file("password", "hunter2\n", 0o600);
-    let ca = "problem: server default: ca.pem cannot be read: No such file or directory (os error 2)";
+    let ca = "problem: server default: cannot read ca.pem (`tls_ca`): No such file or directory (os error 2)";
     assert_eq!(case.complaints(), (vec![ca.to_owned()], 78));
     let feed = "problem: subscription work: the feed a.ics cannot be read: No such file or directory (os error 2)";
     assert_eq!(Case::new(&subscription("a.ics", "dir:out")).complaints(), (vec![feed.to_owned()], 78));
+}
+
+#[test]
+fn certificates_are_read_as_a_connection_would_and_so_are_those_of_a_feed() {
+    let lines = "tls_cert = \"cert.pem\"\n";
+    let case = Case::new(&format!("{}{lines}", subscription("https://feeds.example.org/a.ics", "dir:out")));
+    case.file("cert.pem", "none", 0o600);
+    let problem = "problem: subscription work: cert.pem (`tls_cert`) holds no certificate in PEM form";
+    assert_eq!(case.complaints(), (vec![problem.to_owned()], 78));
 }
 
 #[test]

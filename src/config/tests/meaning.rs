@@ -73,6 +73,23 @@ fn every_key_of_a_web_source_is_read() {
     assert_eq!(web(lines), (Some("Mozilla/5.0".to_owned()), 1 << 20, timeouts, None));
 }
 
+fn tls_of_feed(text: &str) -> Tls {
+    let case = Case::file(&format!("{SERVER}{text}"));
+    let SourceAddress::Web { tls, .. } = case.only().source else { panic!("no address") };
+    tls
+}
+
+#[test]
+fn a_feed_has_certificates_of_its_own_and_takes_a_pair_from_one_place() {
+    let feed = "[[subscription]]\nname = \"w\"\nsource = \"https://h/\"\ntarget = \"w\"\n";
+    let own = tls_of_feed(&format!("{feed}tls_ca = \"/ca\"\ntls_cert = \"/c\"\ntls_key = \"/k\"\n"));
+    assert_eq!(own, Tls { ca: Some("/ca".into()), cert: Some("/c".into()), key: Some("/k".into()) });
+    let defaults = "[defaults]\ntls_ca = \"/ca\"\ntls_cert = \"/c\"\ntls_key = \"/k\"\n";
+    assert_eq!(tls_of_feed(&format!("{defaults}{feed}")), own);
+    let halved = tls_of_feed(&format!("{defaults}{feed}tls_cert = \"/both\"\n"));
+    assert_eq!(halved, Tls { ca: Some("/ca".into()), cert: Some("/both".into()), key: None });
+}
+
 #[test]
 fn a_feed_has_a_password_a_token_or_a_header() {
     let file = |path: &str| SecretSource::File { path: path.into(), credentials: None };
@@ -145,10 +162,10 @@ fn every_key_of_a_server_is_read() {
     assert_eq!((server.user.as_deref(), server.bearer), (Some("alice"), false));
     let command = ["pass", "show", "dav"].map(str::to_owned).to_vec();
     assert_eq!(server.secret, Some(SecretSource::Command(command)));
-    assert!(server.tls_ca.as_ref().is_some_and(|path| path.is_absolute() && path.ends_with("ca.pem")));
-    assert_eq!(server.tls_cert.as_deref(), Some("/c.pem".as_ref()));
-    assert_eq!(server.tls_key.as_deref(), Some("/home/alice/k.pem".as_ref()));
-    assert_eq!((server.connect_timeout, server.idle_timeout, server.timeout), (1, 2, 3));
+    assert!(server.tls.ca.as_ref().is_some_and(|path| path.is_absolute() && path.ends_with("ca.pem")));
+    assert_eq!(server.tls.cert.as_deref(), Some("/c.pem".as_ref()));
+    assert_eq!(server.tls.key.as_deref(), Some("/home/alice/k.pem".as_ref()));
+    assert_eq!(server.timeouts, Timeouts { connect: 1, idle: 2, total: 3 });
 }
 
 #[test]

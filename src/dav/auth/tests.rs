@@ -204,3 +204,18 @@ fn the_password_is_fetched_when_it_is_needed_and_once() {
     authenticator.challenged(None, &response(&["Basic realm=\"x\""]), true).unwrap();
     assert!(header(&authenticator).is_some() && header(&authenticator).is_some() && count() == 1);
 }
+
+#[test]
+fn a_refusal_that_repeats_our_credentials_is_told_without_them() {
+    let authenticator = alice(None);
+    authenticator.challenged(None, &response(&[BAIKAL]), true).unwrap();
+    let sent = authenticator.header("PUT", &url(), "0a4f113b").unwrap().unwrap();
+    let (_, proof) = sent.reveal().split_once("response=\"").unwrap();
+    let words = format!("alice, secret or not, {} is {}", sent.reveal(), &proof[..32]);
+    let told = |status| {
+        let mut refusal = Response { status, headers: Headers::default(), body: words.clone().into_bytes() };
+        authenticator.hide_in(&mut refusal, &sent);
+        String::from_utf8(refusal.body).unwrap()
+    };
+    assert_eq!((told(403).as_str(), told(207)), ("alice, … or not, Digest … is …", words.clone()));
+}

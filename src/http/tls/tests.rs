@@ -1,6 +1,7 @@
-//! Encrypted connections to a server with a certificate of its own.
+//! Encrypted connections to servers with certificates of every kind (`tests/fixtures/tls/make`).
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::thread;
 
@@ -10,59 +11,18 @@ use super::*;
 use crate::error::{kind_of, sentence};
 use crate::http::Client;
 use crate::signal::Stop;
+use crate::time::Timestamp;
 use crate::url::Url;
 use crate::wire::Request;
 
-/// Made by `openssl req -x509 -days 36500 -subj /CN=localhost -addext subjectAltName=DNS:localhost`: a certificate that
-/// signs itself and calls itself a CA.
-const CERTIFICATE: &str = "\
------BEGIN CERTIFICATE-----
-MIIBljCCATugAwIBAgIUXf7Wy4S07YDm3YvCcIv2I60FovUwCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMDA5NDU1NloYDzIxMjYxMDI3
-MDk0NTU2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
-PQMBBwNCAAS/4wS2DSgxpILbvsYe1vGa5+SYegVDyXSxMgE6kX6cN56WItd57E6b
-C5WBQIvWknIy0mOQ35oJT+EX2R/7boaBo2kwZzAdBgNVHQ4EFgQUMt2IKNDhxFqA
-dj0aTmC8aXTrVZIwHwYDVR0jBBgwFoAUMt2IKNDhxFqAdj0aTmC8aXTrVZIwDwYD
-VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
-SQAwRgIhALbWMyRie1/vfW6wCxDGnL7KcrIkMlICi5CoaaRWpVlTAiEAubMBvhW6
-b5pmbHKpKORZmYQl/lrn2YBxmpcS8BRA8XU=
------END CERTIFICATE-----
-";
-const KEY: &str = "\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgsFcCUOmlRa2dlocP
-AzYY1bogF4+JTA5JUnB+olW0xrKhRANCAAS/4wS2DSgxpILbvsYe1vGa5+SYegVD
-yXSxMgE6kX6cN56WItd57E6bC5WBQIvWknIy0mOQ35oJT+EX2R/7boaB
------END PRIVATE KEY-----
-";
-/// A key that does not belong to `CERTIFICATE`.
-const OTHER_KEY: &str = "\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgxpfaQWVtqQao7bgn
-49t0sUMSniTKL6wTK6YEAYYq2cuhRANCAATfS0FxpfY5RyLLnSgIrUx+xFm/2PaW
-mgFnZ9h5ItYwmq8mLjwIZVcHiMOQoSMoh+LmtP8fi4kR0OuXscLapczm
------END PRIVATE KEY-----
-";
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
+}
 
-/// A certificate for `OTHER_KEY`.
-const OTHER_CERTIFICATE: &str = "\
------BEGIN CERTIFICATE-----
-MIIBjzCCATWgAwIBAgIUGOvtywzYw9S9KnHGAqYgeHmm8uEwCgYIKoZIzj0EAwIw
-HDEaMBgGA1UEAwwRb3RoZXIuZXhhbXBsZS5vcmcwIBcNMjYxMTIwMDk0NTU2WhgP
-MjEyNjEwMjcwOTQ1NTZaMBwxGjAYBgNVBAMMEW90aGVyLmV4YW1wbGUub3JnMFkw
-EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE30tBcaX2OUciy50oCK1MfsRZv9j2lpoB
-Z2fYeSLWMJqvJi48CGVXB4jDkKEjKIfi5rT/H4uJEdDrl7HC2qXM5qNTMFEwHQYD
-VR0OBBYEFFAWgMHnmPcIt2ibMOEjKxz0HrTgMB8GA1UdIwQYMBaAFFAWgMHnmPcI
-t2ibMOEjKxz0HrTgMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIh
-ALquUiM4m2KHWjhdANxzzIZ3U9lA2JnQwxBJpJSOCv4OAiA/9X9V7cdxRlJCiPRJ
-s9WL8FA2Oga0ySYYIt2mdqaXew==
------END CERTIFICATE-----
-";
-
-/// A server that answers each request with 200 and `hello`; gives its port.
-fn server() -> u16 {
-    let chain = vec![CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
+/// A server with this certificate that answers each request with 200 and `hello`; gives its port.
+fn server(certificate: &str) -> u16 {
+    let chain = vec![CertificateDer::from_pem_file(fixture(certificate)).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(fixture("server.key")).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -85,53 +45,67 @@ fn server() -> u16 {
     port
 }
 
-fn file(folder: &tempfile::TempDir, name: &str, content: &str) -> PathBuf {
-    let path = folder.path().join(name);
-    std::fs::write(&path, content).unwrap();
-    path
+/// Options that trust this certificate. A machine that has no certificates of its own needs some one.
+fn trusting(ca: &str) -> Options {
+    Options { tls_ca: Some(fixture(ca)), retries: 0, ..Options::default() }
 }
 
-fn client(options: Options) -> Client {
-    Client::new(&Options { retries: 0, ..options }, Stop::default()).unwrap()
+fn client(trusted: &str) -> Client {
+    Client::new(&trusting(trusted), Stop::default())
 }
 
-fn get(client: &Client, host: &str, port: u16) -> anyhow::Result<Vec<u8>> {
-    let url = Url::parse(&format!("https://{host}:{port}/private?token=t0ken")).unwrap();
+fn get(client: &Client, port: u16) -> anyhow::Result<Vec<u8>> {
+    let url = Url::parse(&format!("https://localhost:{port}/private?token=t0ken")).unwrap();
     client.send(&Request::new("GET", url), None, 100).map(|response| response.body)
 }
 
-fn check(options: Options, host: &str, kind: Kind, words: &str) {
-    let port = server();
-    let error = get(&client(options), host, port).unwrap_err();
-    assert_eq!((sentence(&error).replace(&port.to_string(), "PORT").as_str(), kind_of(&error)), (words, kind));
+/// The kind and the sentence of the failure at a server with one certificate for a client that trusts another.
+#[track_caller]
+fn check(certificate: &str, trusted: &str, kind: Kind, words: &str) {
+    let port = server(certificate);
+    let error = get(&client(trusted), port).unwrap_err();
+    let words = format!("no safe connection to https://localhost:{port}: {words}");
+    assert_eq!((sentence(&error), kind_of(&error)), (words, kind));
 }
 
 #[test]
 fn a_certificate_that_the_configuration_names_is_trusted_and_the_connection_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let client = client(Options { tls_ca: Some(file(&folder, "server.pem", CERTIFICATE)), ..Options::default() });
-    let port = server();
-    assert_eq!(get(&client, "localhost", port).unwrap(), b"hello");
-    assert_eq!(get(&client, "localhost", port).unwrap(), b"hello");
-    assert!(client.round_trip().is_some());
+    for (certificate, trusted) in
+        [("own.pem", "own.pem"), ("server.pem", "authority.pem"), ("server.pem", "server.pem")]
+    {
+        let (client, port) = (client(trusted), server(certificate));
+        assert_eq!(get(&client, port).unwrap(), b"hello");
+        assert_eq!(get(&client, port).unwrap(), b"hello");
+        assert!(client.round_trip().is_some());
+    }
 }
 
 #[test]
-fn any_other_certificate_needs_an_authority() {
-    let words = "no safe connection to https://localhost:PORT: its certificate comes from nobody whom this machine trusts; \
-                 if you trust it, name it or its CA in `tls_ca`";
-    let folder = tempfile::tempdir().unwrap();
-    // A machine that has no certificates of its own needs some other one.
-    let other = file(&folder, "other.pem", OTHER_CERTIFICATE);
-    check(Options { tls_ca: Some(other), ..Options::default() }, "localhost", Kind::Unavailable, words);
+fn a_certificate_that_nobody_vouches_for_is_for_a_person_to_judge() {
+    let words =
+        "nobody whom this machine trusts has signed its certificate; if you trust it, name it or its CA in `tls_ca`";
+    check("own.pem", "stranger.pem", Kind::Refused, words);
+    check("server.pem", "stranger.pem", Kind::Refused, words);
 }
 
 #[test]
-fn a_named_certificate_is_not_trusted_for_another_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let options = Options { tls_ca: Some(file(&folder, "server.pem", CERTIFICATE)), ..Options::default() };
-    let words = "no safe connection to https://127.0.0.1:PORT: its certificate is for another name";
-    check(options, "127.0.0.1", Kind::Unavailable, words);
+fn a_certificate_is_good_for_its_own_names_only() {
+    let words = "its certificate is for cal.example.org, *.example.net; check the address";
+    check("elsewhere.pem", "authority.pem", Kind::Refused, words);
+    check("elsewhere.pem", "elsewhere.pem", Kind::Refused, words);
+    let words = "its certificate names no host; it must be made anew, with a subjectAltName";
+    check("nameless.pem", "nameless.pem", Kind::Refused, words);
+}
+
+#[test]
+fn a_certificate_out_of_date_is_mended_by_others() {
+    let until = Timestamp(1_615_734_566).local();
+    let words = format!("its certificate was good until {until}; whoever runs the server must renew it");
+    check("expired.pem", "authority.pem", Kind::Unavailable, &words);
+    check("expired.pem", "expired.pem", Kind::Unavailable, &words);
+    let from = Timestamp(4_102_444_800).local();
+    let words = format!("its certificate is good from {from}; check the clock of this machine");
+    check("future.pem", "authority.pem", Kind::Unavailable, &words);
 }
 
 #[test]
@@ -143,23 +117,39 @@ fn a_server_that_speaks_plain_http_is_told_apart_from_an_unsafe_one() {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").unwrap();
         let _ = stream.read(&mut [0; 4096]);
     });
+    let error = sentence(&get(&client("own.pem"), port).unwrap_err());
+    assert!(error.ends_with("does not speak https; perhaps the address is one of plain http"), "{error}");
+}
+
+/// What is wrong with this certificate and a copy of this key, before anything is sent.
+fn refused(certificate: &str, key: &str, mode: u32) -> Option<(Kind, String)> {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { tls_ca: Some(file(&folder, "server.pem", CERTIFICATE)), ..Options::default() };
-    let error = sentence(&get(&client(options), "localhost", port).unwrap_err());
-    assert!(error.ends_with("does not speak https; is the address one of plain http?"), "{error}");
+    let path = folder.path().join("key");
+    std::fs::copy(fixture(key), &path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let options = Options { tls_cert: Some(fixture(certificate)), tls_key: Some(path), ..Options::default() };
+    options.check_certificates().err().map(|error| (kind_of(&error), sentence(&error)))
 }
 
 #[test]
 fn a_key_that_does_not_belong_to_the_certificate_is_a_mistake_in_the_configuration() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = file(&folder, "server.pem", CERTIFICATE);
-    let options = |key| Options {
-        tls_ca: Some(server.clone()),
-        tls_cert: Some(server.clone()),
-        tls_key: Some(file(&folder, "key.pem", key)),
-        ..Options::default()
-    };
-    assert_eq!(get(&client(options(KEY)), "localhost", self::server()).unwrap(), b"hello");
-    let words = "`tls_cert` and `tls_key` cannot be used: keys may not be consistent: KeyMismatch";
-    check(options(OTHER_KEY), "localhost", Kind::Configuration, words);
+    assert_eq!(refused("client.pem", "client.key", 0o600), None);
+    for (key, words) in [("server.key", "does not go with the key"), ("server.pem", "holds no private key")] {
+        let (kind, said) = refused("client.pem", key, 0o600).unwrap();
+        assert!(kind == Kind::Configuration && said.contains(words), "{said}");
+    }
+    // A certificate is no secret, and a file with nothing else may be read by everybody.
+    let alone = Options { tls_cert: Some(fixture("client.pem")), ..Options::default() };
+    let error = alone.check_certificates().unwrap_err();
+    assert_eq!(kind_of(&error), Kind::Configuration);
+    assert!(
+        sentence(&error).ends_with("client.pem holds no private key in PEM form; name its file in `tls_key`"),
+        "{error:#}"
+    );
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused_like_any_secret() {
+    let (kind, said) = refused("client.pem", "client.key", 0o644).unwrap();
+    assert!(kind == Kind::Refused && said.contains("chmod go-rwx"), "{said}");
 }

@@ -66,7 +66,26 @@ fn the_type_of_a_date_follows_its_literal() {
     check("DTSTART;VALUE=DATE;TZID=A:20260101T090000", "DTSTART;TZID=A:20260101T090000", said);
     check("DTSTART;VALUE=DATE:20260101T090000Z", "DTSTART:20260101T090000Z", said);
     check("EXDATE:20260101,20260102", "EXDATE;VALUE=DATE:20260101,20260102", &["EXDATE"]);
+    check("CREATED;VALUE=DATE:20260101T090000", "CREATED:20260101T090000", &["CREATED has a value of another type"]);
     untouched("EXDATE:20260101,20260102T000000\nDUE:tomorrow");
+}
+
+#[test]
+fn what_stands_around_a_time_is_left_out() {
+    check("DTEND:  20260101T090000Z ", "DTEND:20260101T090000Z", &["DTEND has blanks"]);
+    check("DURATION:PT10M ", "DURATION:PT10M", &["DURATION has blanks"]);
+    check("DTSTART:20260101Z", "DTSTART;VALUE=DATE:20260101", &["DTSTART has the Z", "DTSTART has a value"]);
+    untouched("DURATION:\nSUMMARY: a \nDUE;VALUE=DATE:20260101");
+}
+
+#[test]
+fn the_transitions_of_a_time_zone_stand_in_a_line_each() {
+    let zone = |dates: &str| format!("TZID:A\nBEGIN:DAYLIGHT\n{dates}\nEND:DAYLIGHT");
+    let (list, lines) =
+        ("RDATE;X=1:20150308T030000,20160313T030000", "RDATE;X=1:20150308T030000\nRDATE;X=1:20160313T030000");
+    check_in("VTIMEZONE", &zone(list), &zone(lines), &["RDATE is a list"]);
+    check_in("VTIMEZONE", &zone(lines), &zone(lines), &[]);
+    untouched("RDATE:20150308T030000,20160313T030000");
 }
 
 #[test]
@@ -116,6 +135,7 @@ fn commas_in_a_text_are_escaped_once() {
     check("SUMMARY;X=a,b:a,b\\, c\\\\,d\\\\\\,", "SUMMARY;X=a,b:a\\,b\\, c\\\\\\,d\\\\\\,", said);
     check("CATEGORIES:a,b\nGEO:1,2\nX-A:a,b\nLOCATION:a\\,b", "CATEGORIES:a,b\nGEO:1,2\nX-A:a,b\nLOCATION:a\\,b", &[]);
     check("X-ALT-DESC;FMTTYPE=text/html:a, b", "X-ALT-DESC;FMTTYPE=text/html:a\\, b", &["X-ALT-DESC has commas"]);
+    check("UID:a,b", "UID:a\\,b", &["UID has commas"]);
     check("DESCRIPTION:a\nb, c", "DESCRIPTION:a\\nb\\, c", &["line break"]);
     check("COMMENT;ENCODING=QUOTED-PRINTABLE:a=2Cb", "COMMENT:a\\,b", &["QUOTED-PRINTABLE"]);
 }

@@ -61,7 +61,7 @@ struct Excuses<'f>(&'f [Complaint]);
 
 impl Excuses<'_> {
     fn any(&self, uid: &str, excuses: impl Fn(&Complaint) -> bool) -> bool {
-        self.0.iter().any(|complaint| complaint.uid == uid && excuses(complaint))
+        self.0.iter().any(|complaint| complaint.uid == uid.trim() && excuses(complaint))
     }
 
     /// Whether one component of several that claim to be the same is left out.

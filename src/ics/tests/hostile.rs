@@ -47,6 +47,26 @@ fn many_broken_lines_cost_no_more_than_their_number() {
 }
 
 #[test]
+fn what_costs_more_than_its_text_is_bounded_in_number() {
+    let refused =
+        |lines: &str| read(format!("BEGIN:VCALENDAR\n{lines}END:VCALENDAR\n").into_bytes(), None).unwrap_err();
+    let many = 500_001;
+    let times = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let zoned = |event| times(100_000, &|zone| format!("A;TZID={event}-{zone}:\n"));
+    for lines in [
+        "BEGIN:VEVENT\nEND:VEVENT\n".repeat(many),
+        times(many, &|number| format!("BEGIN:VTIMEZONE\nTZID:{number}\nEND:VTIMEZONE\n")),
+        format!("END:VCALENDAR\n{}BEGIN:VCALENDAR\n", "BEGIN:VCALENDAR\nEND:VCALENDAR\n".repeat(many)),
+        times(6, &|event| format!("BEGIN:VEVENT\n{}END:VEVENT\n", zoned(event))),
+    ] {
+        assert!(refused(&lines).contains("events or time zones"), "{}", &lines[..100]);
+    }
+    for lines in [format!("BEGIN:VEVENT\n{}END:VEVENT\n", "A:\n".repeat(many)), "BEGIN:X\n".repeat(many)] {
+        assert!(refused(&lines).contains("more than 500000 lines"), "{}", &lines[..100]);
+    }
+}
+
+#[test]
 fn one_uid_may_stand_very_often() {
     let lines: String = (0..20_000).map(|number| event("a", &format!("RECURRENCE-ID:{number}"))).collect();
     assert_eq!(survives(format!("BEGIN:VCALENDAR\n{lines}END:VCALENDAR\n").into_bytes()), 1);

@@ -4,7 +4,7 @@ use super::*;
 use crate::error::{kind_of, retry_after, sentence};
 use crate::http::Options;
 use crate::http::fake::{Answer, Server, answer};
-use crate::secret::Credentials;
+use crate::secret::{Credentials, Secret};
 use crate::signal::Stop;
 
 const PATH: &str = "/private-path/feed.ics?token=t0ken";
@@ -16,7 +16,7 @@ fn settings() -> Settings {
 
 fn web(server: &Server, settings: Settings) -> Web {
     let options = Options { retries: 0, ..Options::default() };
-    let client = Client::new(&options, Stop::default()).unwrap();
+    let client = Client::new(&options, Stop::default());
     Web::new(PrivateUrl(server.url(PATH)), settings, client)
 }
 
@@ -78,6 +78,16 @@ fn each_status_that_is_no_document_has_its_kind() {
     check(status("206 Partial Content"), Kind::Unavailable, "ORIGIN/… answers 206 with no document");
     let busy = check(status("429 Slow"), Kind::Unavailable, "status 429 from ORIGIN/…, which is asked too often");
     assert_eq!(retry_after(&busy), Some(12));
+}
+
+#[test]
+fn what_a_web_server_says_of_encryption_is_understood() {
+    let page = |words: &str| vec![answer("400 Bad Request", &["Content-Type: text/html"], words.as_bytes())];
+    let words = "status 400 from ORIGIN/…, which speaks https there: write https:// into `source`";
+    check(page("<html>The plain HTTP request was sent to HTTPS port</html>"), Kind::Missing, words);
+    let words = "status 400 from ORIGIN/…, which asks for a certificate of ours, or does not accept it: see `tls_cert`";
+    check(page("<html>No required SSL certificate was sent</html>"), Kind::Refused, words);
+    check(page("<html>Bad Request</html>"), Kind::Unavailable, "ORIGIN/… answers 400 with no document");
 }
 
 #[test]
@@ -147,7 +157,7 @@ fn secrets_go_to_the_feeds_own_origin_only() {
     ]);
     let credentials = Credentials::Password { user: "alice".to_owned(), password: Secret::new("secret").into() };
     let authenticator = Some(Arc::new(Authenticator::new(server.url("").origin(), credentials, None)));
-    let header = Some(("X-Api-Key".to_owned(), Secret::new("k3y")));
+    let header = Some(("X-Api-Key".to_owned(), Secret::new("k3y").into()));
     let error =
         web(&server, Settings { authenticator, header, ..settings() }).fetch(&Validators::default()).unwrap_err();
     assert_eq!(kind_of(&error), Kind::Refused);

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use rustls::ServerConfig;
+
 use super::dav_answer;
 use super::dav_store::{Calendar, md5};
 use super::http::{Answer, Asked, Server};
@@ -183,6 +185,11 @@ impl Dav {
         let mut world = self.world();
         (world.requests, world.attempted_writes) = (0, 0);
         self.server.take()
+    }
+
+    /// Speaks https from now on, in this way.
+    pub(crate) fn encrypt(&self, encryption: Arc<ServerConfig>) {
+        self.server.encrypt(Some(encryption));
     }
 
     /// Refuses connections from now on.

@@ -49,7 +49,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Answer {
         ("MKCALENDAR", Place::Calendar(name)) => make_calendar(world, &name),
         (_, Place::Calendar(name) | Place::Object(name, _)) if !world.calendars.contains_key(&name) => not_found(&name),
         ("REPORT", Place::Calendar(name)) => report(&world.calendars[&name], &switches, asked, &name),
-        ("GET", Place::Object(calendar, name)) => get(&world.calendars[&calendar], &name),
+        ("GET" | "HEAD", Place::Object(calendar, name)) => get(&world.calendars[&calendar], &name),
         ("PUT", Place::Object(calendar, name)) => {
             put(world.calendars.get_mut(&calendar).expect("seen above"), &switches, asked, &name)
         }
@@ -60,7 +60,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Answer {
             world.calendars.remove(&name);
             Answer::new(204)
         }
-        ("GET" | "PUT" | "DELETE" | "REPORT" | "MKCALENDAR", _) => not_found(&asked.target),
+        ("GET" | "HEAD" | "PUT" | "DELETE" | "REPORT" | "MKCALENDAR", _) => not_found(&asked.target),
         _ => {
             with_status(501, error("DAV\\Exception\\NotImplemented", "There was no handler found for this method", ""))
         }

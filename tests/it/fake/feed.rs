@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use flate2::{Compression, write::GzEncoder};
+use rustls::ServerConfig;
 
 use super::http::{Answer, Asked, Server};
 
@@ -93,6 +94,11 @@ impl Feed {
     /// Requests since the last call.
     pub(crate) fn take(&self) -> Vec<Asked> {
         self.server.take()
+    }
+
+    /// Speaks https from now on, in this way.
+    pub(crate) fn encrypt(&self, encryption: Arc<ServerConfig>) {
+        self.server.encrypt(Some(encryption));
     }
 
     /// Refuses connections from now on.

@@ -1,10 +1,13 @@
-//! A small HTTP/1.1 server: a thread per connection, keep-alive, every request kept for the tests to look at.
+//! A small HTTP/1.1 server, encrypted or not: a thread per connection, keep-alive, every request kept for the tests to
+//! look at.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A request as it arrived.
 #[derive(Debug, Clone, Default)]
@@ -83,6 +86,7 @@ pub(crate) struct Server {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
     stopping: Arc<Mutex<bool>>,
+    encryption: Arc<Mutex<Option<Arc<ServerConfig>>>>,
 }
 
 impl Server {
@@ -92,23 +96,37 @@ impl Server {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let stopping = Arc::new(Mutex::new(false));
         let handler: Arc<Handler> = Arc::new(handler);
-        let (log, stop) = (Arc::clone(&asked), Arc::clone(&stopping));
+        let encryption: Arc<Mutex<Option<Arc<ServerConfig>>>> = Arc::default();
+        let (log, stop, tls) = (Arc::clone(&asked), Arc::clone(&stopping), Arc::clone(&encryption));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if *stop.lock().unwrap() {
                     break;
                 }
                 let (handler, log, stop) = (Arc::clone(&handler), Arc::clone(&log), Arc::clone(&stop));
+                let tls = tls.lock().unwrap().clone();
                 // A connection that breaks is the client's affair.
-                thread::spawn(move || converse(&stream, handler.as_ref(), &log, &stop).ok());
+                thread::spawn(move || match tls {
+                    None => converse(stream, handler.as_ref(), &log, &stop).ok(),
+                    Some(tls) => {
+                        let session = ServerConnection::new(tls).unwrap();
+                        converse(StreamOwned::new(session, stream), handler.as_ref(), &log, &stop).ok()
+                    }
+                });
             }
         });
-        Server { address, asked, stopping }
+        Server { address, asked, stopping, encryption }
+    }
+
+    /// Speaks https from now on, or http again.
+    pub(crate) fn encrypt(&self, encryption: Option<Arc<ServerConfig>>) {
+        *self.encryption.lock().unwrap() = encryption;
     }
 
     /// An address on this server.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        let scheme = if self.encryption.lock().unwrap().is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.address)
     }
 
     /// Everything that was asked since the last call.
@@ -130,17 +148,22 @@ impl Drop for Server {
     }
 }
 
-fn converse(stream: &TcpStream, handler: &Handler, log: &Mutex<Vec<Asked>>, stop: &Mutex<bool>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream);
-    while let Some(asked) = read_request(&mut reader)? {
+/// Until one side has enough; then the connection is closed.
+fn converse(
+    stream: impl Read + Write,
+    handler: &Handler,
+    log: &Mutex<Vec<Asked>>,
+    stop: &Mutex<bool>,
+) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    while let Some(asked) = read_request(&mut stream)? {
         log.lock().unwrap().push(asked.clone());
         let answer = handler(&asked);
         if let Some(raw) = answer.raw {
-            raw(&mut &*stream)?;
-            return stream.shutdown(Shutdown::Both);
+            return raw(stream.get_mut());
         }
-        if answer.dropped || *stop.lock().unwrap() || !write_answer(stream, &asked, &answer)? {
-            return stream.shutdown(Shutdown::Both);
+        if answer.dropped || *stop.lock().unwrap() || !write_answer(stream.get_mut(), &asked, &answer)? {
+            break;
         }
     }
     Ok(())
@@ -188,7 +211,7 @@ pub(crate) fn read_chunks(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>>
 }
 
 /// Whether the connection may go on.
-fn write_answer(mut stream: &TcpStream, asked: &Asked, answer: &Answer) -> std::io::Result<bool> {
+fn write_answer(stream: &mut impl Write, asked: &Asked, answer: &Answer) -> std::io::Result<bool> {
     let mut head = format!("HTTP/1.1 {} {}\r\n", answer.status, reason(answer.status));
     for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");

@@ -6,3 +6,4 @@ pub(crate) mod dav_store;
 pub(crate) mod feed;
 pub(crate) mod http;
 pub(crate) mod memory;
+pub(crate) mod tls;

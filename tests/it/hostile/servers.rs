@@ -1,5 +1,9 @@
 //! CalDAV servers.
 
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+
 use super::OVERHEAD;
 use crate::env::subscription;
 use crate::fake::dav::{HOME, Login};
@@ -98,6 +102,49 @@ fn three_hundred_megabytes_are_too_much() {
     let setting = distorting(move |asked, answer| if is_listing(asked) { Answer::raw(endless) } else { answer });
     let said = run(&setting, 300, 75);
     assert!(said.contains("larger than"), "{said}");
+}
+
+#[test]
+fn objects_that_are_too_much_at_once_are_read_in_portions_and_one_that_is_too_large_is_left_alone() {
+    let vast: Raw = |out| out.write_all(b"HTTP/1.1 207 X\r\nContent-Length: 300000000\r\n\r\n");
+    let setting = distorting(move |asked, answer| {
+        let reads = matches!(asked.method.as_str(), "GET" | "REPORT");
+        let names = asked.target.clone() + &asked.text();
+        if reads && names.contains("mine.ics") { Answer::raw(vast) } else { answer }
+    });
+    setting.edit("a", "Edited");
+    setting.dav.work(|work| work.put("mine.ics", object("mine", "Mine, with a film of it")));
+    let said = run(&setting, 100, 0);
+    assert!(said.contains("the object mine.ics in") && said.contains("too large to be read"), "{said}");
+    assert_eq!((setting.uids().as_str(), setting.text_of("a").contains("Edited")), ("a b mine", false));
+    let said = setting.run(&[]).exits(0).stderr;
+    assert_eq!((said.as_str(), setting.methods().contains(&"GET".to_owned())), ("", false));
+}
+
+#[test]
+fn a_compressed_gigabyte_is_too_much() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&vec![b' '; 1_000_000]).unwrap();
+    let bomb = encoder.finish().unwrap().repeat(1000);
+    let bomb = xml(bomb).header("Content-Encoding", "gzip");
+    let setting = distorting(move |asked, answer| if is_listing(asked) { bomb.clone() } else { answer });
+    let said = run(&setting, 300, 75);
+    assert!(said.contains("larger than"), "{said}");
+}
+
+#[test]
+fn redirects_without_end_are_left() {
+    let setting = Setting::into("work", &feed(&["a"]), "");
+    let mut number = 0;
+    setting.dav.distort(move |asked, answer| match asked.method.as_str() {
+        "PROPFIND" => {
+            number += 1;
+            Answer::new(301).header("Location", format!("/{number}/"))
+        }
+        _ => answer,
+    });
+    let ran = setting.env.run_within(OVERHEAD + 50, &["run", "-v"]).exits(76);
+    assert!(ran.stderr.contains("redirects in circles") && setting.asked().len() < 50, "{ran}");
 }
 
 #[test]
@@ -207,7 +254,19 @@ fn changes_that_never_end_are_given_up_for_a_listing() {
 
 #[test]
 fn an_answer_that_breaks_off_or_never_ends_fails_the_pass() {
-    let raws: [Raw; 4] = [
+    let raws: [Raw; 6] = [
+        |out| {
+            out.write_all(b"HTTP/1.1 207 X\r\n")?;
+            loop {
+                out.write_all(b"X-More: and more of it\r\n")?;
+            }
+        },
+        |out| {
+            out.write_all(b"HTTP/1.1 207 X\r\nETag: ")?;
+            loop {
+                out.write_all(&[b'x'; 1000])?;
+            }
+        },
         |out| write!(out, "HTTP/1.1 207 X\r\nContent-Length: 999\r\n\r\n<d:multistatus xmlns:d=\"DAV:\"/>"),
         |out| loop {
             out.write_all(b"HTTP/1.1 102 Processing\r\n\r\n")?;

@@ -22,6 +22,8 @@ const TABLES = [
     'CREATE TABLE calendarobjects (id INTEGER PRIMARY KEY, calendardata BLOB, uri TEXT, calendarid INTEGER,
         lastmodified INTEGER, etag TEXT, size INTEGER, componenttype TEXT, firstoccurence INTEGER,
         lastoccurence INTEGER)',
+    // Without it each request reads the objects of all calendars.
+    'CREATE INDEX objects ON calendarobjects (calendarid, uri)',
 ];
 
 function prepare(PDO $database, string $password): void
