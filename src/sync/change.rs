@@ -98,7 +98,7 @@ impl Run<'_, '_> {
             had_ended: judges.then_some(&judge as &Judge<'_>),
         };
         let (look, mut seen) = read(collection, look, &known, &matched, &what)?;
-        let recognised = matched.recognised(&seen.nameless);
+        let recognised = matched.recognised(&seen.nameless, &seen.remote.present);
         if recognised.is_empty() {
             return self.act(&look, &seen, &known, &matched);
         }

@@ -154,7 +154,7 @@ impl<'a> Recorder<'a> {
                 self.report.deleted += 1;
                 self.written.insert(href.clone(), Left::Nothing);
                 self.forget_intents(href)?;
-                key.as_ref().map_or(Ok(()), |key| self.forget(key))
+                self.forget_at(key.as_ref(), href)
             }
             // Steps that send nothing have no outcome.
             _ => Ok(()),
@@ -171,7 +171,7 @@ impl<'a> Recorder<'a> {
     /// The server does not delete an object. It is remembered with the reason; what has no record is left for good.
     pub(super) fn cannot_delete(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
         let Op::Delete { key, href, etag } = op else { return Ok(()) };
-        let record = key.as_ref().and_then(|key| self.known.records.get(key));
+        let record = self.recorded_at(key.as_ref(), href);
         let reason = format!("it left the feed, but {reason}");
         let uid = key.as_ref().map_or(href.as_str(), |key| &key.uid).to_owned();
         let summary = record.map(|record| record.summary.clone()).unwrap_or_default();
@@ -188,7 +188,17 @@ impl<'a> Recorder<'a> {
     /// Leaves an object to whoever edited it.
     pub(super) fn release(&mut self, key: Option<&Key>, stored: &Stored) -> anyhow::Result<()> {
         self.leave(&stored.href, &stored.etag, key)?;
-        key.map_or(Ok(()), |key| self.forget(key))
+        self.forget_at(key, &stored.href)
+    }
+
+    /// Nothing of ours stands at this href any more. A second object of a key has no record: that one is of the first.
+    pub(super) fn forget_at(&mut self, key: Option<&Key>, href: &Href) -> anyhow::Result<()> {
+        let recorded = self.recorded_at(key, href).map(|record| record.key.clone());
+        recorded.map_or(Ok(()), |key| self.forget(&key))
+    }
+
+    fn recorded_at(&self, key: Option<&Key>, href: &Href) -> Option<&'a Record> {
+        self.known.records.get(key?).filter(|record| record.href == *href)
     }
 
     /// What is left alone keeps its href, so it is remembered as foreign.

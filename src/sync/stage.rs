@@ -83,8 +83,7 @@ impl Stage<'_> {
                     again.push(Op::Delete { key: key.clone(), href: href.clone(), etag: stored.etag });
                 }
                 (Some(stored), _) => recorder.release(key.as_ref(), &stored)?,
-                (None, Some(key)) => recorder.note(&Op::Forget { key: key.clone() })?,
-                (None, None) => {}
+                (None, _) => recorder.forget_at(key.as_ref(), href)?,
             }
         }
         let done = done + ops.len();

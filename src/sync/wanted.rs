@@ -94,10 +94,10 @@ impl<'a> Matched<'a> {
     }
 
     /// Those of the objects without a record that new objects of the feed say the same as, under other UIDs.
-    pub(super) fn recognised(&self, nameless: &[Record]) -> Vec<Record> {
+    pub(super) fn recognised(&self, nameless: &[Record], present: &HashMap<Href, Etag>) -> Vec<Record> {
         let nameless: Vec<&Record> = nameless.iter().collect();
-        let new: Vec<&Key> =
-            self.wanted.iter().filter(|wanted| wanted.record.is_none()).map(|wanted| wanted.key).collect();
+        let is_new = |wanted: &&Wanted<'a>| wanted.record.is_none() && !present.contains_key(&wanted.href);
+        let new: Vec<&Key> = self.wanted.iter().filter(is_new).map(|wanted| wanted.key).collect();
         let content_hash = |key: &Key| self.object(key).map_or(Hash([0; 32]), |object| self.feed.content_hash(object));
         let records = nameless.len() + self.wanted.len() - new.len();
         renames(records, &nameless, &new, content_hash).into_values().cloned().collect()

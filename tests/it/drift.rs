@@ -535,12 +535,13 @@ fn a_calendar_that_was_made_anew_and_has_our_mark_is_noticed_by_an_update_or_wit
 fn a_calendar_that_came_back_from_a_backup_and_outgrew_itself_misses_what_was_written_last() {
     let setting = watched("");
     let backup = setting.dav.work(|work| work.clone());
-    setting.feed.set(feed(&["a", "b", "c"]));
+    // Of the three names that of `h` comes last.
+    setting.feed.set(feed(&["a", "b", "h"]));
     setting.run(&[]).exits(0);
     setting.dav.work(|work| *work = backup);
     (0..9).for_each(|_| drop(setting.dav.work(|work| work.put("mine.ics", object("m", "Mine")))));
     setting.run(&[]).exits(0);
-    assert_eq!(setting.uids(), "a b c m");
+    assert_eq!(setting.uids(), "a b h m");
 }
 
 #[test]
@@ -572,6 +573,17 @@ fn a_feed_that_issues_new_uids_at_every_fetch_is_not_written_again() {
     setting.feed.set(with("2"));
     let told = setting.run(&["--json"]).exits(0).json();
     assert_eq!((setting.writes(), &told["subscriptions"][0]["renamed"]), (vec![], &2.into()));
+}
+
+#[test]
+fn a_second_object_of_an_event_goes_and_the_first_stays_recorded() {
+    let setting = watched("");
+    let second = format!("{}-{:032}.ics", &setting.name_of("a")[..8], 0);
+    setting.dav.work(|work| work.put(&second, object("a", "Event a")));
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b", vec!["DELETE 204".to_owned()]));
+    let status = setting.env.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["subscriptions"][0]["objects"], 2);
 }
 
 #[test]
