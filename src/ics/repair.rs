@@ -314,7 +314,7 @@ impl<'a> Mender<'_, 'a> {
     fn decoded(&mut self, entry: &Entry<'a>) {
         self.complain(entry, "was QUOTED-PRINTABLE, which iCalendar does not know; it is decoded");
         let decoded = property::from_quoted_printable(entry);
-        self.once(Cow::Owned(with_escaped_commas(&decoded).unwrap_or(decoded)), true);
+        self.property(Cow::Owned(with_escaped_commas(&decoded).unwrap_or(decoded)), true);
     }
 
     /// Of a property that may stand once, the first that is not empty stays.

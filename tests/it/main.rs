@@ -29,7 +29,7 @@ mod deletes;
 mod discovery;
 /// README, man pages and samples against the program.
 mod docs;
-/// What others do in the target.
+/// What others do to our objects.
 mod drift;
 /// A home, a configuration, a state and the program itself; shared with the live tests, which use other parts of it.
 #[allow(dead_code)]
@@ -52,6 +52,8 @@ mod hostile;
 mod judged;
 /// What is said, where, and to whom.
 mod output;
+/// Whose an object is.
+mod ownership;
 /// One bad event is one bad event.
 mod rejects;
 /// Passes on a healthy server.

@@ -148,6 +148,13 @@ fn quoted_printable_with_soft_line_breaks_is_decoded() {
 }
 
 #[test]
+fn a_date_that_was_quoted_printable_is_mended_like_any_other() {
+    let created = "CREATED;ENCODING=QUOTED-PRINTABLE:Library Tea\nSEQUENCE:1";
+    check(created, "SEQUENCE:1", &["QUOTED-PRINTABLE", "no date with time"]);
+    check("EXDATE;ENCODING=QUOTED-PRINTABLE:2026=\n1120", "EXDATE;VALUE=DATE:20261120", &["QUOTED-PRINTABLE", "VALUE"]);
+}
+
+#[test]
 fn characters_that_poison_answers_are_removed_everywhere() {
     check("SUMMARY;X=a\u{1}b:c\u{1f}d\u{fffe}\rf", "SUMMARY;X=ab:cdf", &["SUMMARY held characters"]);
     check("UID:a\nSUM\u{0}MARY:x", "UID:a\nSUMMARY:x", &["SUMMARY held characters"]);
