@@ -171,6 +171,8 @@ fn foreign_objects_and_discoveries_come_back() {
     ];
     state.set_foreign_objects(id, &objects).unwrap();
     assert_eq!(state.foreign_objects(id).unwrap(), objects);
+    state.set_foreign_objects(id, &objects[..1]).unwrap();
+    assert_eq!(state.foreign_objects(id).unwrap(), objects[..1]);
     let remembered = Remembered {
         calendar: "http://h/c/".to_owned(),
         server: Server::Sabre,

@@ -1,5 +1,7 @@
 //! Deletions that look like an accident are held back until a person releases them.
 
+use crate::fake::dav::Refusal;
+use crate::fake::http::Answer;
 use crate::setting::{Setting, calendar, event, feed, feed_of};
 
 const DAY: i64 = 86_400;
@@ -168,4 +170,19 @@ fn a_hold_of_a_feed_that_issues_new_uids_ends_when_the_events_are_back() {
     setting.feed.set(with("d", 30));
     setting.run(&[]).exits(0);
     assert_eq!((count(&setting), setting.writes()), (30, vec![]));
+}
+
+#[test]
+fn what_was_rejected_of_the_last_feed_counts_when_deletions_are_judged() {
+    let setting = Setting::new(&feed_of(40), "");
+    let refusals = ["SUMMARY:Event e2", "SUMMARY:Event e3"].map(|text| Refusal { text, answer: Answer::new(415) });
+    setting.dav.switch(|switches| switches.refusals = refusals.into());
+    setting.run(&[]).exits(3);
+    assert_eq!(count(&setting), 18);
+    // Eleven of the eighteen go: more than half of them, and less than half of the forty.
+    let left = |number: &usize| matches!(number, 2..=3 | 7..=9 | 16..);
+    let uids: Vec<String> = (0..40).filter(left).map(|number| format!("e{number}")).collect();
+    setting.feed.set(feed(&uids.iter().map(String::as_str).collect::<Vec<_>>()));
+    setting.run(&[]).exits(0);
+    assert_eq!(count(&setting), 7);
 }

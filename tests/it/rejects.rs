@@ -48,9 +48,11 @@ fn a_bad_event_of_a_feed_that_issues_new_uids_is_not_sent_again() {
     let setting = Setting::new(&with("1"), "");
     setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "SUMMARY:bad", answer: bad() }]);
     setting.run(&[]).exits(3);
-    setting.feed.set(with("2"));
-    setting.run(&[]).exits(0);
-    assert_eq!(setting.writes(), [""; 0]);
+    for mark in ["2", "3"] {
+        setting.feed.set(with(mark));
+        setting.run(&[]).exits(0);
+        assert_eq!(setting.writes(), [""; 0], "fetch {mark}");
+    }
 }
 
 #[test]
