@@ -11,6 +11,7 @@ mod show;
 mod stage;
 mod wanted;
 
+use std::sync::LazyLock;
 use std::time::{Instant, SystemTime};
 
 use crate::backoff::{self, Turn};
@@ -64,8 +65,8 @@ pub struct Pass<'a> {
     pub state: &'a Handle,
     /// The wish to stop.
     pub stop: &'a Stop,
-    /// The time zone of the machine, for whole days and floating times.
-    pub zone: &'a Zone,
+    /// The time zone of the machine, for whole days and floating times; found out when it is needed.
+    pub zone: &'a LazyLock<Zone>,
     /// How to do it.
     pub options: Options,
     /// Is told how many of how many writes are done.

@@ -1,6 +1,7 @@
 //! `run`: a pass over each subscription that is asked for, several side by side.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -29,7 +30,8 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
     let state = if unsaved { State::in_memory()? } else { State::open(&config.state)? };
     let (owner, handle) = Owner::new(state);
     let runner = Runner {
-        zone: Zone::of_machine(),
+        // To find it, all names of time zones are listed; few runs need it.
+        zone: LazyLock::new(Zone::of_machine),
         ends: Ends::new(stop.clone(), handle.clone()),
         state: handle,
         stop: stop.clone(),
@@ -70,7 +72,7 @@ struct Runner {
     ends: Ends,
     state: Handle,
     stop: Stop,
-    zone: Zone,
+    zone: LazyLock<Zone>,
     locks: Locks,
     options: Options,
     progress: Progress,

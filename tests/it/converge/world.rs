@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use baikal_sync::config::{
     Attendees, Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
@@ -146,7 +147,7 @@ impl World {
         let (state, report) = std::thread::scope(|scope| {
             let pass = scope.spawn(move || {
                 let (state, stop) = (&handle, &stop);
-                let zone = &Zone::of_machine();
+                let zone: &LazyLock<Zone> = &LazyLock::new(Zone::of_machine);
                 let (progress, claim) = (&|_, _| {}, &|_: &str| Ok(()));
                 sync::pass(&Pass { subscription, source, collection, state, stop, options, zone, progress, claim })
             });
