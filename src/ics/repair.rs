@@ -283,8 +283,9 @@ impl<'a> Mender<'_, 'a> {
             return self.push(entry, changed);
         }
         self.complain(&entry, "is a list, of which some servers keep the first date only; each has a line of its own");
-        for value in entry.value().split(|byte| *byte == b',') {
-            self.push(Cow::Owned(entry.with_value(value)), true);
+        self.owned();
+        for value in entry.value().split(|byte| *byte == b',').filter(|value| !value.trim_ascii().is_empty()) {
+            self.property(Cow::Owned(entry.with_value(value)), true);
         }
     }
 

@@ -85,6 +85,14 @@ fn the_transitions_of_a_time_zone_stand_in_a_line_each() {
         ("RDATE;X=1:20150308T030000,20160313T030000", "RDATE;X=1:20150308T030000\nRDATE;X=1:20160313T030000");
     check_in("VTIMEZONE", &zone(list), &zone(lines), &["RDATE is a list"]);
     check_in("VTIMEZONE", &zone(lines), &zone(lines), &[]);
+    let said = ["RDATE is a list", "RDATE has blanks", "RDATE has a value of another type"];
+    check_in(
+        "VTIMEZONE",
+        &zone("RDATE:, 20150308T030000,20160313"),
+        &zone("RDATE:20150308T030000\nRDATE;VALUE=DATE:20160313"),
+        &said,
+    );
+    check_in("VTIMEZONE", &zone("RDATE:,\nX:1"), &zone("X:1"), &["RDATE is a list"]);
     untouched("RDATE:20150308T030000,20160313T030000");
 }
 
