@@ -255,9 +255,10 @@ impl<'a> Splitter<'a> {
             Name::Version => &mut calendar.version,
             _ => return,
         };
-        if target.is_none() && !entry.value().trim_ascii().is_empty() {
-            let cleaned = if self.suspicious { charset::clean(&entry.text) } else { None };
-            *target = Some(cleaned.unwrap_or_else(|| entry.text.to_vec()));
+        let cleaned = if self.suspicious { charset::clean(&entry.text) } else { None };
+        let line = Entry::new(cleaned.unwrap_or_else(|| entry.text.to_vec()));
+        if target.is_none() && !line.value().trim_ascii().is_empty() {
+            *target = Some(line.text.into_owned());
         }
     }
 

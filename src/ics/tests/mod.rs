@@ -94,6 +94,13 @@ fn a_calendar_without_version_and_prodid_gets_ours() {
 }
 
 #[test]
+fn a_prodid_of_nothing_but_characters_that_are_not_allowed_is_none() {
+    let text = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:\u{1} \0\nBEGIN:VEVENT\nUID:a\nDTSTART:20260101T000000Z\nEND:VEVENT\nEND:VCALENDAR\n";
+    let feed = read(text.into(), None).unwrap();
+    assert!(written(&feed, 0).contains("PRODID:-//baikal-sync//"));
+}
+
+#[test]
 fn several_calendars_in_one_body_are_one_feed_with_their_own_time_zones() {
     let calendar = |offset: &str, uid: &str| {
         let zoned = event(uid, "").replace("DTSTART:", "DTSTART;TZID=Z:");
