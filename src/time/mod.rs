@@ -49,7 +49,7 @@ impl Timestamp {
 
     fn format(self, pattern: &str, zone: TimeZone) -> String {
         match jiff::Timestamp::from_second(self.0) {
-            Ok(moment) => moment.to_zoned(zone).strftime(pattern).to_string(),
+            Ok(moment) => moment.to_zoned_datetime(zone).strftime(pattern).to_string(),
             Err(_) => format!("second {}", self.0),
         }
     }
