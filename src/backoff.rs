@@ -17,18 +17,41 @@ pub enum Turn {
     BackingOff(Timestamp),
 }
 
-/// Whether a subscription may run at `now`. `every` is its interval in seconds; `asked` tells that a person named it on
-/// the command line, which overrides the interval; `force` overrides everything.
-pub fn turn(memory: &Memory, every: u64, now: Timestamp, asked: bool, force: bool) -> Turn {
-    if force {
+/// Who wants a subscription to run, and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
+pub struct Wish {
+    /// It was named on the command line: its interval does not count.
+    pub named: bool,
+    /// A person waits for the answer: a dry run, or a run at a terminal. Neither interval nor back-off count.
+    pub attended: bool,
+    /// What a failure may have come from was changed since: the configuration, a secret, a certificate. The back-off does
+    /// not count.
+    pub mended: bool,
+    /// Nothing counts.
+    pub force: bool,
+}
+
+/// Whether a subscription may run at `now`. `every` is its interval in seconds. What a server asked for is ignored with
+/// force only.
+pub fn turn(memory: &Memory, every: u64, now: Timestamp, wish: Wish) -> Turn {
+    if wish.force {
         return Turn::Now;
     }
-    if let Some(retry_at) = memory.failing.as_ref().and_then(|failing| failing.retry_at) {
-        // A moment further ahead than any back-off can reach comes from a clock that jumped.
-        let waits = retry_at > now && retry_at <= now.plus(DAY);
-        return if waits { Turn::BackingOff(retry_at) } else { Turn::Now };
+    // A moment further ahead than any back-off can reach comes from a clock that jumped.
+    let waits = |at: Option<Timestamp>| at.filter(|at| *at > now && *at <= now.plus(DAY));
+    let failing = memory.failing.as_ref();
+    if let Some(until) = waits(failing.and_then(|failing| failing.until)) {
+        return Turn::BackingOff(until);
     }
-    let Some(started_at) = memory.started_at.filter(|started| *started <= now && !asked) else {
+    let is_asked_for = memory.asked_at.is_some_and(|asked| memory.started_at.is_none_or(|started| asked >= started));
+    if wish.attended || is_asked_for {
+        return Turn::Now;
+    }
+    if let Some(failing) = failing {
+        return waits(failing.retry_at).filter(|_| !wish.mended).map_or(Turn::Now, Turn::BackingOff);
+    }
+    let Some(started_at) = memory.started_at.filter(|started| *started <= now && !wish.named) else {
         return Turn::Now;
     };
     let due_at = started_at.plus(every - (every / 10).min(MINUTE));
@@ -50,6 +73,11 @@ mod tests {
     use crate::time::HOUR;
 
     const NOW: Timestamp = Timestamp(1_000_000);
+    const NOBODY: Wish = Wish { named: false, attended: false, mended: false, force: false };
+    const NAMED: Wish = Wish { named: true, ..NOBODY };
+    const FORCE: Wish = Wish { force: true, ..NOBODY };
+    const ATTENDED: Wish = Wish { attended: true, ..NOBODY };
+    const MENDED: Wish = Wish { mended: true, ..NOBODY };
 
     fn started(seconds_ago: i64) -> Memory {
         Memory { started_at: Some(Timestamp(NOW.0 - seconds_ago)), ..Memory::default() }
@@ -73,26 +101,56 @@ mod tests {
 
     #[test]
     fn a_five_minute_timer_and_five_minutes_do_not_alias_to_ten() {
-        assert_eq!(turn(&started(271), 300, NOW, false, false), Turn::Now);
-        assert_eq!(turn(&started(200), 300, NOW, false, false), Turn::NotDue(Timestamp(NOW.0 + 70)));
-        assert_eq!(turn(&started(200), 0, NOW, false, false), Turn::Now);
+        assert_eq!(turn(&started(271), 300, NOW, NOBODY), Turn::Now);
+        assert_eq!(turn(&started(200), 300, NOW, NOBODY), Turn::NotDue(Timestamp(NOW.0 + 70)));
+        assert_eq!(turn(&started(200), 0, NOW, NOBODY), Turn::Now);
     }
 
     #[test]
     fn a_name_on_the_command_line_overrides_the_interval_but_not_the_back_off() {
-        assert_eq!(turn(&started(1), HOUR, NOW, true, false), Turn::Now);
-        assert_eq!(turn(&failed(60), 0, NOW, true, false), Turn::BackingOff(NOW.plus(60)));
-        assert_eq!(turn(&failed(60), 0, NOW, false, true), Turn::Now);
+        assert_eq!(turn(&started(1), HOUR, NOW, NAMED), Turn::Now);
+        assert_eq!(turn(&failed(60), 0, NOW, NAMED), Turn::BackingOff(NOW.plus(60)));
+        assert_eq!(turn(&failed(60), 0, NOW, FORCE), Turn::Now);
+    }
+
+    #[test]
+    fn a_person_who_asks_is_answered_and_so_is_one_who_mended_something() {
+        for wish in [ATTENDED, MENDED] {
+            assert_eq!(turn(&failed(60), HOUR, NOW, wish), Turn::Now);
+        }
+        assert_eq!(turn(&started(1), HOUR, NOW, ATTENDED), Turn::Now);
+        assert!(matches!(turn(&started(1), HOUR, NOW, MENDED), Turn::NotDue(_)));
+        let asked = Memory { asked_at: Some(NOW), ..failed(60) };
+        assert_eq!(turn(&asked, HOUR, NOW, NOBODY), Turn::Now);
+        let answered = Memory { asked_at: Some(Timestamp(NOW.0 - 9)), ..failed(60) };
+        assert_eq!(turn(&answered, HOUR, NOW, NOBODY), Turn::BackingOff(NOW.plus(60)));
+    }
+
+    #[test]
+    fn what_a_server_asked_for_is_overridden_by_force_alone() {
+        let mut memory = Memory { asked_at: Some(NOW), ..failed(60) };
+        memory.failing.as_mut().unwrap().until = Some(NOW.plus(90));
+        for wish in [NOBODY, NAMED, ATTENDED, MENDED] {
+            assert_eq!(turn(&memory, 0, NOW, wish), Turn::BackingOff(NOW.plus(90)));
+        }
+        assert_eq!(turn(&memory, 0, NOW, FORCE), Turn::Now);
+    }
+
+    #[test]
+    fn a_fault_of_this_machine_is_not_waited_out() {
+        let mut memory = failed(0);
+        memory.failing.as_mut().unwrap().retry_at = None;
+        assert_eq!(turn(&memory, HOUR, NOW, NOBODY), Turn::Now);
     }
 
     #[test]
     fn a_failed_pass_is_due_when_its_back_off_ends() {
-        assert_eq!(turn(&failed(0), DAY, NOW, false, false), Turn::Now);
+        assert_eq!(turn(&failed(0), DAY, NOW, NOBODY), Turn::Now);
     }
 
     #[test]
     fn times_that_a_jumping_clock_left_behind_are_ignored() {
-        assert_eq!(turn(&failed(DAY + 1), 0, NOW, false, false), Turn::Now);
-        assert_eq!(turn(&started(-9_999), HOUR, NOW, false, false), Turn::Now);
+        assert_eq!(turn(&failed(DAY + 1), 0, NOW, NOBODY), Turn::Now);
+        assert_eq!(turn(&started(-9_999), HOUR, NOW, NOBODY), Turn::Now);
     }
 }

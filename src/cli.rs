@@ -30,13 +30,27 @@ const CONFIG_HELP: &str = "Configuration file [default: $BAIKAL_SYNC_CONFIG, ~/.
 const STATE_HELP: &str = "State file [default: $BAIKAL_SYNC_STATE, the key `state`, \
                           ~/.local/state/baikal-sync/state.db]";
 
+const PROFILE_HELP: &str =
+    "Use /etc/baikal-sync/NAME.toml and /var/lib/baikal-sync/NAME/state.db, as the systemd units do";
+
+/// The name of a profile is part of the name of a unit and of a path.
+fn profile_name(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_name = !text.is_empty() && !text.starts_with('.') && text.bytes().all(is_plain);
+    is_name.then(|| text.to_owned()).ok_or_else(|| "a profile is named by letters, digits and any of - _ .".to_owned())
+}
+
 /// The flags that every command takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// `--config`
-    #[arg(long, global = true, value_name = "FILE", help = CONFIG_HELP)]
+    #[arg(short, long, global = true, value_name = "FILE", help = CONFIG_HELP)]
     pub config: Option<PathBuf>,
+    /// `--profile`
+    #[arg(short, long, global = true, value_name = "NAME", help = PROFILE_HELP, conflicts_with = "config",
+          value_parser = profile_name)]
+    pub profile: Option<String>,
     /// `--state`
     #[arg(long, global = true, value_name = "FILE", help = STATE_HELP)]
     pub state: Option<PathBuf>,
@@ -88,11 +102,26 @@ pub enum Shell {
 pub enum Command {
     /// Mirror every subscription that is due
     Run(Run),
-    /// Tell what each subscription is, when it last settled, what it holds and what is wrong
+    /// Show each subscription: last success, number of events, problems and what to do
     Status {
+        /// Only these subscriptions
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
         /// Print one JSON document
         #[arg(long)]
         json: bool,
+    },
+    /// Approve the deletions that are held now; the next run carries them out
+    Approve {
+        /// The subscription
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// End every wait: the next run tries again at once what failed or was refused
+    Retry {
+        /// Only these subscriptions
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
     },
     /// Check configuration, permissions and secrets without asking any server
     Check,
@@ -123,7 +152,7 @@ pub struct Run {
     /// Show what would be written, and write nothing
     #[arg(long, short = 'n')]
     pub dry_run: bool,
-    /// Run even if nothing is due or a failure is being waited out
+    /// Run now, even if not due or waiting to retry; a named subscription also looks at its target
     #[arg(long)]
     pub force: bool,
     /// Trust nothing remembered: fetch anew, list everything, try rejected events again
@@ -132,7 +161,7 @@ pub struct Run {
     /// Wait for another run that works on the same subscription or calendar
     #[arg(long)]
     pub wait: bool,
-    /// Carry out the deletions that a guard holds back
+    /// Carry out every deletion of this run, held or not (see also `approve`)
     #[arg(long)]
     pub allow_deletes: bool,
     /// Print one JSON document
@@ -191,6 +220,8 @@ EXAMPLES:
       baikal-sync run --source https://example.org/holidays.ics --target dir:holidays
   Find the calendars that a target can name:
       baikal-sync calendars
+  Let deletions through that were held back, once it is clear that they are meant:
+      baikal-sync approve work
 ";
 
 fn epilogue() -> String {
@@ -231,17 +262,19 @@ mod tests {
     fn global_flags_stand_before_and_after_the_command() {
         let expected = Global {
             config: Some("c.toml".into()),
+            profile: None,
             state: Some("s.db".into()),
             verbose: 2,
             quiet: 0,
             color: Color::Never,
         };
         for line in [
-            "baikal-sync --config c.toml --state s.db -vv --color never status --json",
+            "baikal-sync -c c.toml --state s.db -vv --color never status --json",
             "baikal-sync status --json --config c.toml --state s.db -v -v --color=never",
         ] {
             let cli = read(line).unwrap();
-            assert_eq!((cli.global, cli.command), (expected.clone(), Command::Status { json: true }), "{line}");
+            let status = Command::Status { names: Vec::new(), json: true };
+            assert_eq!((cli.global, cli.command), (expected.clone(), status), "{line}");
         }
     }
 
@@ -250,8 +283,19 @@ mod tests {
         assert_eq!(read("baikal-sync check").unwrap().command, Command::Check);
         let calendars = Command::Calendars { json: true, server: Some("office".to_owned()) };
         assert_eq!(read("baikal-sync calendars --json --server office").unwrap().command, calendars);
+        let approve = Command::Approve { name: "work".to_owned() };
+        assert_eq!(read("baikal-sync approve work").unwrap().command, approve);
+        assert_eq!(read("baikal-sync retry").unwrap().command, Command::Retry { names: Vec::new() });
         let completions = Command::Completions { shell: Shell::Zsh };
         assert_eq!(read("baikal-sync completions zsh").unwrap().command, completions);
+    }
+
+    #[test]
+    fn a_profile_is_a_name_and_excludes_a_file() {
+        assert_eq!(read("baikal-sync -p home status").unwrap().global.profile.as_deref(), Some("home"));
+        for line in ["baikal-sync -p ../x status", "baikal-sync -p .x status", "baikal-sync -p x -c y status"] {
+            assert_eq!(refused(line).0, 64, "{line}");
+        }
     }
 
     #[test]

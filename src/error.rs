@@ -1,4 +1,4 @@
-//! What went wrong: a kind for the program, a sentence for the person. One `match` turns a kind into retry and hint.
+//! What went wrong: a kind for the program, a sentence for the person.
 
 use std::fmt;
 
@@ -22,6 +22,8 @@ pub enum Kind {
     Missing,
     /// The state file or the disk failed.
     State,
+    /// The last run was killed before it ended.
+    Killed,
     /// Another run works on the same subscription or target.
     Locked,
     /// The run was asked to stop.
@@ -42,6 +44,7 @@ impl Kind {
             Kind::NotCaldav => "not_caldav",
             Kind::Missing => "missing",
             Kind::State => "state",
+            Kind::Killed => "killed",
             Kind::Locked => "locked",
             Kind::Stopped => "stopped",
             Kind::Internal => "internal",
@@ -50,7 +53,7 @@ impl Kind {
 
     /// The kind of a word that `as_str` gave.
     pub fn from_word(word: &str) -> Option<Kind> {
-        const ALL: [Kind; 11] = [
+        const ALL: [Kind; 12] = [
             Kind::Usage,
             Kind::Configuration,
             Kind::Feed,
@@ -59,6 +62,7 @@ impl Kind {
             Kind::NotCaldav,
             Kind::Missing,
             Kind::State,
+            Kind::Killed,
             Kind::Locked,
             Kind::Stopped,
             Kind::Internal,
@@ -68,7 +72,7 @@ impl Kind {
 
     /// Whether waiting may mend it without a person.
     pub fn is_temporary(self) -> bool {
-        matches!(self, Kind::Feed | Kind::Unavailable | Kind::Locked | Kind::Stopped)
+        matches!(self, Kind::Feed | Kind::Unavailable | Kind::Killed | Kind::Locked | Kind::Stopped)
     }
 }
 
@@ -81,6 +85,15 @@ pub struct Fault {
     pub message: String,
     /// How long the server asked us to stay away, in seconds.
     pub retry_after: Option<u64>,
+    /// No answer came within the time-out.
+    pub hung: bool,
+}
+
+impl Fault {
+    /// A fault of which the server said nothing more.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Fault {
+        Fault { kind, message: message.into(), retry_after: None, hung: false }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -93,7 +106,7 @@ impl std::error::Error for Fault {}
 
 /// An error of this kind with this sentence.
 pub fn fault(kind: Kind, message: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(Fault { kind, message: message.into(), retry_after: None })
+    Fault::new(kind, message).into()
 }
 
 /// Gives the errors of a library a kind and a sentence; the library's own words follow after a colon.
@@ -108,14 +121,15 @@ impl<T, E: fmt::Display> OrFault<T> for Result<T, E> {
     }
 }
 
+/// The fault that was attached to an error, with the whole sentence; without one it is a fault of the program.
+pub fn fault_of(error: &anyhow::Error) -> Fault {
+    let fault = error.downcast_ref::<Fault>();
+    Fault { message: sentence(error), ..fault.cloned().unwrap_or_else(|| Fault::new(Kind::Internal, String::new())) }
+}
+
 /// The kind that was attached to an error; without one it is a fault of the program.
 pub fn kind_of(error: &anyhow::Error) -> Kind {
     error.downcast_ref::<Fault>().map_or(Kind::Internal, |fault| fault.kind)
-}
-
-/// How long the server behind this error asked us to stay away, in seconds.
-pub fn retry_after(error: &anyhow::Error) -> Option<u64> {
-    error.downcast_ref::<Fault>().and_then(|fault| fault.retry_after)
 }
 
 /// The whole chain of an error as one line.

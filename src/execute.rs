@@ -21,6 +21,13 @@ pub struct Executor<'a> {
     pub stop: &'a Stop,
 }
 
+/// How a write ended. As long as this is there, whoever sent the write waits, if it has failed.
+struct Told<'o> {
+    op: &'o Op,
+    outcome: anyhow::Result<Written>,
+    _waits: Option<Sender<()>>,
+}
+
 /// A write ready to be sent.
 struct Write<'a> {
     op: &'a Op,
@@ -29,12 +36,13 @@ struct Write<'a> {
 
 impl Executor<'_> {
     /// Sends the writes among `ops`. `text` gives the body of a create or update; `done` is told each outcome, on the
-    /// caller's thread. The first trouble of the target as a whole ends it, after the requests in hand.
+    /// caller's thread, and says whether to go on. When it does not, and at the first trouble of the target as a whole, no
+    /// other request is begun.
     pub fn execute<'o>(
         &self,
         ops: &[&'o Op],
         text: impl Fn(&Op) -> Vec<u8> + Sync,
-        mut done: impl FnMut(&'o Op, Written) -> anyhow::Result<()>,
+        mut done: impl FnMut(&'o Op, Written) -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
         // Most passes have no deletes, and nothing to try again: no thread is started for them.
         if ops.is_empty() {
@@ -51,11 +59,14 @@ impl Executor<'_> {
             }
             drop(sender);
             let mut trouble = None;
-            for (op, outcome) in outcomes {
-                let result = outcome.and_then(|written| done(op, written));
-                if let Err(error) = result {
-                    over.store(true, Ordering::Relaxed);
-                    trouble.get_or_insert(error);
+            for Told { op, outcome, _waits } in outcomes {
+                match outcome.and_then(|written| done(op, written)) {
+                    Ok(true) => {}
+                    Ok(false) => over.store(true, Ordering::Relaxed),
+                    Err(error) => {
+                        over.store(true, Ordering::Relaxed);
+                        trouble.get_or_insert(error);
+                    }
                 }
             }
             trouble.map_or(Ok(()), Err)
@@ -68,7 +79,7 @@ impl Executor<'_> {
         text: &(impl Fn(&Op) -> Vec<u8> + Sync),
         next: &AtomicUsize,
         over: &AtomicBool,
-        outcomes: &Sender<(&'o Op, anyhow::Result<Written>)>,
+        outcomes: &Sender<Told<'o>>,
     ) {
         while !over.load(Ordering::Relaxed) {
             let Some(op) = ops.get(next.fetch_add(1, Ordering::Relaxed)).copied() else {
@@ -81,8 +92,16 @@ impl Executor<'_> {
             if outcome.is_err() {
                 over.store(true, Ordering::Relaxed);
             }
-            if outcomes.send((op, outcome)).is_err() {
+            // After a failure nothing else is begun before somebody has thought about it.
+            let has_failed = matches!(outcome, Ok(Written::Failed(_)));
+            let (waits, thought) = channel();
+            let told = Told { op, outcome, _waits: has_failed.then_some(waits) };
+            if outcomes.send(told).is_err() {
                 return;
+            }
+            if has_failed {
+                // The other half is dropped then.
+                let _ = thought.recv();
             }
         }
     }
@@ -132,12 +151,14 @@ mod tests {
 
     use super::*;
     use crate::collection::Abilities;
-    use crate::model::{Changes, ComponentType, Entry, Etag, Key, Mark, Stored};
+    use crate::error::Fault;
+    use crate::model::{Changes, ComponentType, Etag, Failure, Key, Listed, Mark, Objects, Rights};
 
     /// A target that takes everything, but breaks at one name and waits at another until it is told to go on.
     #[derive(Default)]
     struct Target {
         breaks_at: &'static str,
+        fails_at: &'static str,
         waits: Option<(&'static str, Mutex<Receiver<()>>)>,
         sent: Mutex<Vec<String>>,
     }
@@ -151,7 +172,7 @@ mod tests {
             unreachable!("the executor only writes")
         }
 
-        fn list(&self) -> anyhow::Result<Vec<Entry>> {
+        fn list(&self) -> anyhow::Result<Listed> {
             unreachable!("the executor only writes")
         }
 
@@ -159,7 +180,11 @@ mod tests {
             unreachable!("the executor only writes")
         }
 
-        fn read(&self, _hrefs: &[Href]) -> anyhow::Result<Vec<Stored>> {
+        fn read(&self, _hrefs: &[Href]) -> anyhow::Result<Objects> {
+            unreachable!("the executor only writes")
+        }
+
+        fn rights(&self) -> anyhow::Result<Rights> {
             unreachable!("the executor only writes")
         }
 
@@ -167,6 +192,10 @@ mod tests {
             self.sent.lock().unwrap().push(href.as_str().to_owned());
             if let Some((_, told)) = self.waits.as_ref().filter(|(name, _)| *name == href.as_str()) {
                 told.lock().unwrap().recv().unwrap();
+            }
+            if self.fails_at == href.as_str() {
+                let (fault, reason) = (Fault::new(Kind::Unavailable, "500"), "500".to_owned());
+                return Ok(Written::Failed(Failure { reason, fault, is_verdict: false, hung: false, may_pass: false }));
             }
             let breaks = self.breaks_at == href.as_str();
             if breaks { Err(fault(Kind::Unavailable, "broken")) } else { Ok(Written::Done { etag: None }) }
@@ -187,7 +216,7 @@ mod tests {
         target: &Target,
         connections: usize,
         names: &[&str],
-        mut done: impl FnMut(&str) -> anyhow::Result<()>,
+        mut done: impl FnMut(&str) -> anyhow::Result<bool>,
     ) -> (Vec<String>, bool) {
         let (ops, mut told) = (creates(names), Vec::new());
         let executor = Executor { collection: target, connections, stop: &Stop::default() };
@@ -208,7 +237,7 @@ mod tests {
     fn every_write_is_sent_and_told_once_by_any_number_of_workers() {
         for connections in [1, 2, 4, 9] {
             let target = Target::default();
-            let told = execute(&target, connections, &["a", "b", "c", "d", "e"], |_| Ok(()));
+            let told = execute(&target, connections, &["a", "b", "c", "d", "e"], |_| Ok(true));
             let mut sent = target.sent.into_inner().unwrap();
             sent.sort();
             assert_eq!((told, sent.join("")), ((sent.clone(), true), "abcde".to_owned()));
@@ -218,8 +247,15 @@ mod tests {
     #[test]
     fn nothing_is_sent_after_the_target_broke() {
         let target = Target { breaks_at: "b", ..Target::default() };
-        assert_eq!(execute(&target, 1, &["a", "b", "c", "d"], |_| Ok(())), (vec!["a".to_owned()], false));
+        assert_eq!(execute(&target, 1, &["a", "b", "c", "d"], |_| Ok(true)), (vec!["a".to_owned()], false));
         assert_eq!(target.sent.into_inner().unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn nothing_is_sent_after_somebody_asked_for_a_pause() {
+        let target = Target { fails_at: "b", ..Target::default() };
+        let told = execute(&target, 1, &["a", "b", "c"], |name| Ok(name != "b"));
+        assert_eq!(told, (vec!["a".to_owned(), "b".to_owned()], true));
     }
 
     #[test]
@@ -231,7 +267,7 @@ mod tests {
                 go.send(()).unwrap();
                 Err(fault(Kind::State, "the disk is full"))
             }
-            _ => Ok(()),
+            _ => Ok(true),
         });
         assert_eq!(told, (vec!["a".to_owned(), "b".to_owned()], false));
     }

@@ -1,8 +1,8 @@
 //! Files that must be whole, locked or private: atomic writes, advisory locks, secret files.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use crate::signal::Stop;
 const CONTAINER_SECRETS: &str = "/run/secrets";
 /// What nobody else may have: to read and write for others, to write for the group.
 const TOO_OPEN: u32 = 0o026;
+/// What nobody else may read or write.
+const PRIVATE: u32 = 0o600;
 /// How often a waiting run asks for a lock again.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -51,20 +53,60 @@ pub fn write_and_sync(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> 
     Ok(file)
 }
 
-/// Makes sure that a file is there that nobody else can read, and its folder too. Errors are [`Kind::State`].
+/// Makes sure that a file is there that nobody else can read or write, and its folder too. Errors are [`Kind::State`].
 pub fn make_private(path: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot open or make {}", path.display());
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_private_folder(folder)?;
     }
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    file.map(drop).or_fault(Kind::State, failed)
+    let file = OpenOptions::new().append(true).create(true).mode(PRIVATE).open(path).or_fault(Kind::State, failed)?;
+    let metadata = file.metadata().or_fault(Kind::State, failed)?;
+    if metadata.mode() & 0o077 != 0 && metadata.uid() == user() {
+        file.set_permissions(Permissions::from_mode(PRIVATE)).or_fault(Kind::State, failed)?;
+    }
+    give_to_owner_of_folder(path);
+    Ok(())
+}
+
+/// What root makes in somebody else's folder is theirs: otherwise a single run with sudo would lock them out.
+fn give_to_owner_of_folder(path: &Path) {
+    let folder = path.parent().and_then(|folder| folder.metadata().ok());
+    let made = path.symlink_metadata().ok();
+    let Some((folder, made)) = folder.zip(made).filter(|_| user() == 0) else { return };
+    if made.uid() == 0 && folder.uid() != 0 {
+        let owner = (rustix::fs::Uid::from_raw(folder.uid()), rustix::fs::Gid::from_raw(folder.gid()));
+        let _ = rustix::fs::chown(path, Some(owner.0), Some(owner.1));
+    }
+}
+
+/// Makes sure that a file is the only name of its content, and belongs to the owner of its folder: then nobody has put it
+/// there to have another file changed by whoever is more powerful. Errors are [`Kind::Refused`].
+pub fn check_untouched(path: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot look at {}", path.display());
+    let file = path.symlink_metadata().or_fault(Kind::State, failed)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let owner = folder.metadata().or_fault(Kind::State, failed)?.uid();
+    let why = match (file.is_file(), file.nlink(), file.uid() == owner) {
+        (true, 1, true) => return Ok(()),
+        (false, ..) => "is a link",
+        (true, 1, false) => "does not belong to the owner of its folder",
+        _ => "has a second name",
+    };
+    Err(fault(Kind::Refused, format!("{} {why}, so it is not written to", path.display())))
+}
+
+/// The user that we act as.
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// Makes sure that a folder is there; a new one is open to nobody else. Errors are [`Kind::State`].
 pub fn make_private_folder(path: &Path) -> anyhow::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.or_fault(Kind::State, || format!("cannot make the folder {}", path.display()))
+    made.or_fault(Kind::State, || format!("cannot make the folder {}", path.display()))?;
+    missing.iter().rev().for_each(|folder| give_to_owner_of_folder(folder));
+    Ok(())
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
@@ -72,16 +114,49 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// An advisory lock, held until it is dropped or the process ends in any way.
+/// An advisory lock, held until it is dropped or the process ends in any way. Its file can hold a word, which stays when
+/// the process is killed.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub struct Lock(File);
+
+/// The longest word in a lock, in octets.
+const LONGEST_WORD: u64 = 64;
+
+impl Lock {
+    /// What its last holder left; `None` for nothing.
+    pub fn word(&self) -> Option<String> {
+        word_in(&self.0)
+    }
+
+    /// Leaves a word, or takes it away. It need not survive more than the end of this process.
+    pub fn leave(&self, word: Option<&str>) -> io::Result<()> {
+        self.0.set_len(0)?;
+        self.0.write_all_at(word.unwrap_or_default().as_bytes(), 0)
+    }
+}
+
+fn word_in(file: &File) -> Option<String> {
+    let mut word = vec![0; usize::try_from(LONGEST_WORD).ok()?];
+    let length = file.read_at(&mut word, 0).ok()?;
+    word.truncate(length);
+    String::from_utf8(word).ok().filter(|word| !word.is_empty())
+}
+
+/// The word in a lock that may be held, and whether it is. Nothing is made; `None` when there is no such file, or it may
+/// not be read.
+pub fn look_at_lock(path: &Path) -> Option<(Option<String>, bool)> {
+    let file = File::open(path).ok()?;
+    let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    Some((word_in(&file), is_held))
+}
 
 /// Takes the lock that this file stands for, making the file if needed; `None` when another process has it. The file
 /// stays when the lock is gone: removing it would let two runs hold locks on two files of one name.
 pub fn lock(path: &Path) -> anyhow::Result<Option<Lock>> {
     let failed = || format!("cannot lock {}", path.display());
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(PRIVATE).open(path);
     let file = file.or_fault(Kind::State, failed)?;
+    give_to_owner_of_folder(path);
     match file.try_lock() {
         Ok(()) => Ok(Some(Lock(file))),
         Err(TryLockError::WouldBlock) => Ok(None),
@@ -119,7 +194,7 @@ pub fn read_secret_file(path: &Path, credentials: Option<&Path>) -> anyhow::Resu
     let exempt = path.starts_with(CONTAINER_SECRETS) || credentials.is_some_and(|folder| path.starts_with(folder));
     if !exempt {
         let metadata = file.metadata().or_fault(Kind::Configuration, cannot_read)?;
-        check_privacy(path, metadata.mode(), metadata.uid(), effective_user())?;
+        check_privacy(path, metadata.mode(), metadata.uid(), user())?;
     }
     let text = io::read_to_string(file).or_fault(Kind::Configuration, cannot_read)?;
     let secret = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
@@ -129,26 +204,21 @@ pub fn read_secret_file(path: &Path, credentials: Option<&Path>) -> anyhow::Resu
     Ok(Secret::new(secret))
 }
 
-fn check_privacy(path: &Path, mode: u32, owner: u32, us: Option<u32>) -> anyhow::Result<()> {
+fn check_privacy(path: &Path, mode: u32, owner: u32, us: u32) -> anyhow::Result<()> {
     let path = path.display();
     if mode & TOO_OPEN != 0 {
         let message = format!("others can read or change the secret file {path}: run `chmod go-rwx {path}`");
         return Err(fault(Kind::Refused, message));
     }
-    match us {
-        Some(us) if owner != us && owner != 0 => {
-            let message = format!("the secret file {path} belongs to user {owner}: run `chown {us} {path}`");
-            Err(fault(Kind::Refused, message))
-        }
-        _ => Ok(()),
+    if owner == us || owner == 0 {
+        return Ok(());
     }
-}
-
-/// The user that we act as, where /proc tells it.
-fn effective_user() -> Option<u32> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    line.split_ascii_whitespace().nth(1)?.parse().ok()
+    let advice = if us == 0 {
+        format!("run the program as that user: sudo -u '#{owner}' baikal-sync ...")
+    } else {
+        format!("run `chown {us} {path}`")
+    };
+    Err(fault(Kind::Refused, format!("the secret file {path} belongs to user {owner}: {advice}")))
 }
 
 #[cfg(test)]
@@ -161,7 +231,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("password");
         std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         (folder, path)
     }
 
@@ -188,6 +258,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_others_can_read_or_write_becomes_private() {
+        let (_folder, path) = secret_file("p", 0o666);
+        make_private(&path).unwrap();
+        assert_eq!((path.metadata().unwrap().mode() & 0o777, std::fs::read(&path).unwrap()), (0o600, b"p".to_vec()));
+    }
+
+    #[test]
+    fn a_link_or_a_file_with_a_second_name_is_not_written_to() {
+        let (folder, path) = secret_file("p", 0o600);
+        check_untouched(&path).unwrap();
+        std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
+        assert!(check_untouched(&folder.path().join("link")).is_err());
+        std::fs::hard_link(&path, folder.path().join("second")).unwrap();
+        assert!(check_untouched(&path).is_err());
+    }
+
+    #[test]
     fn a_lock_is_held_once_and_is_free_after_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
@@ -198,6 +285,23 @@ mod tests {
         assert_eq!(kind_of(&wait_for_lock(&path, &stop).unwrap_err()), Kind::Stopped);
         drop(held);
         assert!(wait_for_lock(&path, &stop).is_ok());
+    }
+
+    #[test]
+    fn a_word_in_a_lock_outlives_its_holder_and_is_read_without_taking_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        assert_eq!(look_at_lock(&path), None);
+        let held = lock(&path).unwrap().unwrap();
+        held.leave(Some("a long word")).unwrap();
+        held.leave(Some("word")).unwrap();
+        assert_eq!(look_at_lock(&path), Some((Some("word".to_owned()), true)));
+        drop(held);
+        assert_eq!(look_at_lock(&path), Some((Some("word".to_owned()), false)));
+        let held = lock(&path).unwrap().unwrap();
+        assert_eq!(held.word().as_deref(), Some("word"));
+        held.leave(None).unwrap();
+        assert_eq!(held.word(), None);
     }
 
     #[test]
@@ -223,12 +327,11 @@ mod tests {
 
     #[test]
     fn a_secret_file_belongs_to_us_or_to_root() {
-        let check = |owner, us| check_privacy(Path::new("/p"), 0o100_600, owner, us).is_ok();
-        assert_eq!(
-            [check(7, Some(7)), check(0, Some(7)), check(8, Some(7)), check(8, None)],
-            [true, true, false, true]
-        );
-        assert_eq!(effective_user(), Some(tempfile::tempfile().unwrap().metadata().unwrap().uid()));
+        let check = |owner, us| check_privacy(Path::new("/p"), 0o100_600, owner, us).map_err(|error| sentence(&error));
+        assert_eq!((check(7, 7), check(0, 7)), (Ok(()), Ok(())));
+        assert!(check(8, 7).unwrap_err().contains("chown 7 /p"));
+        assert!(check(8, 0).unwrap_err().contains("sudo -u '#8'"), "root does not take a file away from its owner");
+        assert_eq!(user(), tempfile::tempfile().unwrap().metadata().unwrap().uid());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the state remembers of a subscription from one invocation to the next.
 
 use crate::error::Kind;
-use crate::model::{Hash, Href, Mark, Validators};
+use crate::model::{End, Hash, Href, Mark, Validators};
 use crate::time::Timestamp;
 
 /// Everything but the records. A default one is that of a subscription that never ran.
@@ -27,6 +27,10 @@ pub struct Memory {
     pub started_at: Option<Timestamp>,
     /// When the last pass settled.
     pub settled_at: Option<Timestamp>,
+    /// When a person asked for the next pass. Written by `approve` and `retry` alone, whatever a pass remembers.
+    pub asked_at: Option<Timestamp>,
+    /// How many objects of the feed are refused and in the target in no form.
+    pub refused: u64,
     /// Something is still to be done though the feed did not change: a hold, a failed object.
     pub pending: bool,
     /// The moment at which time itself changes the result: a rejected object is tried again.
@@ -61,6 +65,12 @@ pub struct Failing {
     pub since: Timestamp,
     /// No request before this moment.
     pub retry_at: Option<Timestamp>,
+    /// The server asked not to be asked before this moment.
+    pub until: Option<Timestamp>,
+    /// At which end it was.
+    pub end: End,
+    /// The files that settings, secrets and certificates came from, as they were then.
+    pub inputs: Option<Hash>,
     /// What kind of trouble.
     pub kind: Kind,
     /// The sentence.
@@ -73,7 +83,17 @@ impl Default for Failing {
     fn default() -> Failing {
         let never = Timestamp::default();
         let message = String::new();
-        Failing { failures: 0, since: never, retry_at: None, kind: Kind::Internal, message, said_at: None }
+        Failing {
+            failures: 0,
+            since: never,
+            retry_at: None,
+            until: None,
+            end: End::default(),
+            inputs: None,
+            kind: Kind::Internal,
+            message,
+            said_at: None,
+        }
     }
 }
 

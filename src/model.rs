@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::{Hash as StdHash, Hasher};
 
+use crate::error::Fault;
 use crate::time::Timestamp;
 
 /// The kind of component that an object is made of (RFC 5545 §3.6).
@@ -105,25 +106,56 @@ impl Ord for Href {
     }
 }
 
-/// A strong ETag, with its quotes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Etag(String);
+/// The version of an object (RFC 9110 §8.8.3). Two are equal when their opaque parts are, however each was written.
+#[derive(Debug, Clone)]
+pub struct Etag {
+    /// As a strong ETag, with its quotes.
+    strong: String,
+    /// The server's own spelling, where that is another one.
+    spelling: Option<Box<str>>,
+}
 
 impl Etag {
     /// Reads an ETag as servers and proxies write it: nginx with gzip makes it weak (`W/"…"`), Apache adds `-gzip`
-    /// inside the quotes; neither form would match in `If-Match` (`reference/servers.md` §4, `reference/peers.md` S15).
-    /// `None` when it is empty or cannot stand in a header.
+    /// inside the quotes; neither form would match in `If-Match` (nginx 1.22, Apache 2.4). DavMail writes it without quotes,
+    /// and knows it only in that form. `None` when it is empty or cannot stand in a header.
     pub fn parse(written: &str) -> Option<Etag> {
-        let strong = written.trim().trim_start_matches("W/");
-        let opaque = strong.trim_matches('"');
+        let written = written.trim();
+        let opaque = written.trim_start_matches("W/").trim_matches('"');
         let opaque = opaque.strip_suffix("-gzip").unwrap_or(opaque);
         let clean = !opaque.is_empty() && opaque.bytes().all(|byte| byte > b' ' && byte != b'"' && byte != 0x7f);
-        clean.then(|| Etag(format!("\"{opaque}\"")))
+        let strong = format!("\"{opaque}\"");
+        let spelling = (strong != written).then(|| written.into());
+        clean.then_some(Etag { strong, spelling })
     }
 
-    /// The form for `If-Match` and for the state.
+    /// The form that `If-Match` demands.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.strong
+    }
+
+    /// The server's own spelling, where that is another one.
+    pub fn spelling(&self) -> Option<&str> {
+        self.spelling.as_deref()
+    }
+
+    /// The form for the state, from which [`Etag::parse`] makes the same ETag.
+    pub fn written(&self) -> &str {
+        self.spelling().unwrap_or(&self.strong)
+    }
+}
+
+impl PartialEq for Etag {
+    fn eq(&self, other: &Etag) -> bool {
+        self.strong == other.strong
+    }
+}
+
+impl Eq for Etag {}
+
+impl StdHash for Etag {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.strong.hash(state);
     }
 }
 
@@ -170,6 +202,24 @@ pub struct Stored {
     pub text: Vec<u8>,
 }
 
+/// Every object that a collection lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Those whose version it tells.
+    pub entries: Vec<Entry>,
+    /// Those that are there, but of which it tells no version: without an ETag, or forbidden.
+    pub silent: Vec<Href>,
+}
+
+/// What came of reading objects. Those that are in neither list are gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Objects {
+    /// Those that were read. One that is too large has an empty text.
+    pub stored: Vec<Stored>,
+    /// Those that are there, or may be, but that nobody gets to see.
+    pub unreadable: Vec<Href>,
+}
+
 /// The state of a whole collection in one or two words, from a single cheap request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mark {
@@ -180,12 +230,19 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Whether both marks prove that nothing changed between them. A collection without ctag and token proves nothing.
+    /// Whether both marks prove that nothing changed between them. A collection without ctag and token proves nothing,
+    /// and neither does a token that stayed the same while the ctag did not.
     pub fn proves_same(&self, other: &Mark) -> bool {
+        let same_ctag = self.ctag.as_ref().zip(other.ctag.as_ref()).map(|(here, there)| here == there);
         match (&self.sync_token, &other.sync_token) {
-            (Some(here), Some(there)) => here == there,
-            _ => self.ctag.is_some() && self.ctag == other.ctag,
+            (Some(here), Some(there)) => here == there && same_ctag != Some(false),
+            _ => same_ctag == Some(true),
         }
+    }
+
+    /// Whether the sync-token cannot be believed: it is the old one, though the ctag says that something changed.
+    pub fn contradicts(&self, other: &Mark) -> bool {
+        self.sync_token.is_some() && self.sync_token == other.sync_token && !self.proves_same(other)
     }
 }
 
@@ -203,6 +260,35 @@ pub enum Changes {
     },
     /// The collection cannot tell: the token is refused, or there is no such report. List everything.
     Unknown,
+}
+
+/// One of the two places that a subscription connects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum End {
+    /// Where it comes from.
+    Source,
+    /// Where it goes to.
+    #[default]
+    Target,
+}
+
+impl End {
+    /// The word in the state file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            End::Source => "source",
+            End::Target => "target",
+        }
+    }
+}
+
+/// What we may do in a collection (RFC 3744 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// Create and update objects.
+    pub write: bool,
+    /// Delete objects.
+    pub delete: bool,
 }
 
 /// What a write demands of the object that stands there.
@@ -223,36 +309,38 @@ pub struct Validators {
     pub last_modified: Option<String>,
 }
 
-/// How a write of one object ended, when the collection as a whole is in order.
+/// How a write of one object ended. Whose fault a failure is shows only when all outcomes of a pass are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    /// Done. The ETag is missing when the server rewrote what it got (`reference/servers.md` §1).
+    /// Done. The ETag is missing when the server rewrote what it got, as sabre and Radicale do.
     Done {
         /// The version that stands there now.
         etag: Option<Etag>,
     },
-    /// The precondition did not hold, or the object is not there: read again, then decide again.
+    /// The precondition did not hold: read again, then decide again.
     Stale,
     /// The UID stands in the collection already, under another href.
     UidTaken {
         /// Where, if the server says so.
         href: Option<Href>,
     },
-    /// The server refuses this object: its own fault (design §3, *Failures*).
-    Rejected {
-        /// Why, in the server's words.
-        reason: String,
-    },
-    /// The server forbids it; whether for this object alone shows when others succeed.
-    Forbidden {
-        /// What it said.
-        reason: String,
-    },
-    /// The server failed on this object; whether it is the object's fault shows when others succeed.
-    Faulted {
-        /// What it said.
-        reason: String,
-    },
+    /// It did not get through.
+    Failed(Failure),
+}
+
+/// A write that did not get through, whatever the reason: a status, a web page, a connection that broke, silence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Why the object was not taken, if it is the cause.
+    pub reason: String,
+    /// What is wrong with the collection, if that is the cause.
+    pub fault: Fault,
+    /// The answer itself says that the content of this object is the cause (a precondition of RFC 4791 §5.3.2.1).
+    pub is_verdict: bool,
+    /// No answer came within the time-out.
+    pub hung: bool,
+    /// The same request may succeed a moment later, and was not repeated yet.
+    pub may_pass: bool,
 }
 
 /// Where an object of the feed stands with us.
@@ -264,19 +352,26 @@ pub enum Standing {
     Rejected {
         /// Why.
         reason: String,
-        /// When.
+        /// When it was last tried.
         at: Timestamp,
+        /// How often the server refused it; 0: we did, and it is never sent.
+        tries: u32,
     },
     /// It had ended before it left the feed, and stays in the target as it is (`deletes = "future"`).
     Kept,
     /// It left the feed before it had ended, and a guard holds its deletion.
-    Doomed,
+    Doomed {
+        /// A person has said that it may be deleted.
+        approved: bool,
+    },
     /// It left the feed, but the server does not delete it.
     Undeletable {
         /// Why, in the server's words.
         reason: String,
-        /// When.
+        /// When it was last tried.
         at: Timestamp,
+        /// How often.
+        tries: u32,
     },
     /// Its UID belongs to an object that is not ours; it is left alone.
     Foreign {
@@ -333,6 +428,8 @@ mod tests {
         for written in ["\"x1\"", "W/\"x1\"", "\"x1-gzip\"", "x1"] {
             assert_eq!(text(written).as_deref(), Some("\"x1\""), "{written}");
         }
+        let bare = Etag::parse("2026-07-22T01:02:03Z").unwrap();
+        assert_eq!((bare.written(), Etag::parse(bare.written())), ("2026-07-22T01:02:03Z", Some(bare.clone())));
         assert_eq!((text(""), text("\"\""), text("\"a\nb\""), text("\"a\"b\"")), (None, None, None, None));
     }
 
@@ -342,7 +439,9 @@ mod tests {
             ctag: ctag.map(str::to_owned),
             sync_token: token.map(str::to_owned),
         };
-        assert!(mark(Some("1"), Some("t")).proves_same(&mark(Some("2"), Some("t"))));
+        assert!(mark(None, Some("t")).proves_same(&mark(Some("2"), Some("t"))));
+        assert!(!mark(Some("1"), Some("t")).proves_same(&mark(Some("2"), Some("t"))), "the ctag says otherwise");
+        assert!(mark(Some("1"), Some("t")).contradicts(&mark(Some("2"), Some("t"))));
         assert!(mark(Some("1"), None).proves_same(&mark(Some("1"), Some("t"))));
         assert!(!mark(Some("1"), Some("t")).proves_same(&mark(Some("1"), Some("u"))));
         assert!(!Mark::default().proves_same(&Mark::default()));

@@ -4,18 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use crate::memory::Hold;
 use crate::model::{Etag, Hash, Href, Key, Record, Standing};
-use crate::time::{DAY, Timestamp};
+use crate::time::Timestamp;
 
+mod blame;
 mod guard;
 mod rename;
 #[cfg(test)]
 mod tests;
 
-pub use guard::{MaxDelete, guard};
+pub use blame::{Blame, FEW, LAST_CHANCE, MANY, Outcome, Probe, Suspicion, blame, cause, failures_in_a_row, wait};
+pub use guard::{MaxDelete, Stored, guard, guard_again};
 pub use rename::renames;
-
-/// A rejected object that did not change is tried again after this many seconds.
-pub const RETRY_REJECTED: u64 = 7 * DAY;
 
 /// One object of the feed, beside what is remembered of it.
 #[derive(Debug, Clone)]
@@ -81,8 +80,10 @@ pub struct Policy {
     pub on_empty: OnEmpty,
     /// How many deletions a pass may do.
     pub max_delete: MaxDelete,
-    /// A person released the deletions that a guard held.
+    /// A person lets every deletion of this pass through.
     pub allow_deletes: bool,
+    /// The last pass held deletions back, so that the person knows of them.
+    pub was_held: bool,
     /// Try rejected objects again though nothing changed.
     pub retry_rejected: bool,
 }
@@ -170,7 +171,7 @@ pub enum Op {
         /// Where.
         href: Href,
     },
-    /// The object left the feed before it had ended, and a guard holds its deletion. That is decided once.
+    /// The object left the feed, and a guard holds its deletion. That it had not ended by then is decided once.
     Hold {
         /// Which object.
         key: Key,
@@ -238,7 +239,7 @@ pub struct Facts<'a> {
     pub unrecorded: &'a [Href],
     /// The target.
     pub remote: &'a Remote,
-    /// How many objects the last settled feed held; `None` when that is not known.
+    /// How many objects of the last settled feed were in the target; `None` when that is not known.
     pub last_objects: Option<u64>,
     /// The moment of the pass.
     pub now: Timestamp,
@@ -310,14 +311,14 @@ fn decide(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Vec<Op> {
 fn decide_content(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Option<Op> {
     let key = wanted.key.clone();
     if let Some(reason) = wanted.rejected {
-        let known = wanted.record.is_some_and(|record| is_still_rejected(record, wanted, facts, policy));
+        let known = wanted.record.is_some_and(|record| is_known_to_be_unfit(record, wanted, policy));
         return (!known).then(|| Op::Reject { key, reason: reason.to_owned() });
     }
     let Some(record) = wanted.record else {
         return decide_new(wanted, facts.remote, policy);
     };
     if is_still_rejected(record, wanted, facts, policy) {
-        return None;
+        return decide_refused(wanted, record, facts.remote);
     }
     let Some(recorded) = &record.etag else {
         return decide_new(wanted, facts.remote, policy);
@@ -348,15 +349,49 @@ fn decide_content(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Op
     })
 }
 
-/// A rejection holds until the object or the settings change, or a week has passed.
+/// A refusal of the server holds until the object or the settings change, or its time has come.
 fn is_still_rejected(record: &Record, wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> bool {
-    let Standing::Rejected { at, .. } = &record.standing else {
+    let Standing::Rejected { at, tries, .. } = &record.standing else {
         return false;
     };
-    // What came under another UID was recognised by its content.
+    let waits = wait(*tries).is_some_and(|wait| facts.now.since(*at) < wait);
+    waits && is_unchanged(record, wanted) && !policy.retry_rejected
+}
+
+/// What we refuse ourselves is told once.
+fn is_known_to_be_unfit(record: &Record, wanted: &Wanted<'_>, policy: &Policy) -> bool {
+    let is_ours = matches!(record.standing, Standing::Rejected { tries: 0, .. });
+    is_ours && is_unchanged(record, wanted) && !policy.retry_rejected
+}
+
+/// What came under another UID was recognised by its content.
+fn is_unchanged(record: &Record, wanted: &Wanted<'_>) -> bool {
     let is_renamed = record.key != *wanted.key;
-    let same = is_renamed || (record.source_hash == wanted.source_hash && record.sent_hash == wanted.sent_hash);
-    same && !policy.retry_rejected && facts.now.since(*at) < RETRY_REJECTED
+    is_renamed || (record.source_hash == wanted.source_hash && record.sent_hash == wanted.sent_hash)
+}
+
+/// A server may store what it seemed to refuse: the answer was lost, or came too late.
+fn decide_refused(wanted: &Wanted<'_>, record: &Record, remote: &Remote) -> Option<Op> {
+    let found = remote.found.get(&record.href).filter(|_| record.etag.is_none())?;
+    let says_the_same = found.hash == wanted.sent_hash || found.same;
+    says_the_same.then(|| adopt(wanted, record.href.clone(), found))
+}
+
+/// The writes of objects that wait because they were refused for one of these causes, which are tried with the one that was
+/// just taken. `tried`: what this pass has written already.
+pub fn refused_for(facts: &Facts<'_>, policy: &Policy, causes: &HashSet<String>, tried: &HashSet<Href>) -> Vec<Op> {
+    let policy = Policy { retry_rejected: true, ..policy.clone() };
+    let is_of_them = |record: &Record| match &record.standing {
+        Standing::Rejected { reason, tries: 1.., .. } | Standing::Undeletable { reason, .. } => {
+            causes.contains(&cause(reason, &record.key, &record.href)) && !tried.contains(&record.href)
+        }
+        _ => false,
+    };
+    let waiting = facts.wanted.iter().filter(|wanted| wanted.record.is_some_and(is_of_them));
+    let puts = waiting.filter_map(|wanted| decide_content(wanted, facts, &policy));
+    let orphans = facts.orphans.iter().filter(|record| is_of_them(record));
+    let deletes = orphans.filter_map(|record| decide_orphan(record, facts, &policy));
+    puts.chain(deletes).filter(Op::is_write).collect()
 }
 
 /// Someone deleted our object from the target, or put the event into it anew under an href of their own.
@@ -462,15 +497,15 @@ fn versions<'a>(record: &'a Record, remote: &'a Remote) -> Option<(&'a Etag, &'a
 
 /// Whether it is known of what left the feed that it had not ended by then.
 pub fn is_judged(record: &Record) -> bool {
-    matches!(record.standing, Standing::Doomed | Standing::Undeletable { .. })
+    matches!(record.standing, Standing::Doomed { .. } | Standing::Undeletable { .. })
 }
 
-/// A refusal to delete holds for a week, or until the settings change.
+/// A refusal to delete holds until its time has come, or the settings change.
 fn is_still_undeletable(record: &Record, facts: &Facts<'_>, policy: &Policy) -> bool {
-    let Standing::Undeletable { at, .. } = &record.standing else {
+    let Standing::Undeletable { at, tries, .. } = &record.standing else {
         return false;
     };
-    !policy.retry_rejected && facts.now.since(*at) < RETRY_REJECTED
+    !policy.retry_rejected && wait(*tries).is_some_and(|wait| facts.now.since(*at) < wait)
 }
 
 /// Whether an object that left the feed was over by then. What was not read is left alone.

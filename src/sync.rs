@@ -14,18 +14,20 @@ mod wanted;
 use std::sync::LazyLock;
 use std::time::{Instant, SystemTime};
 
-use crate::backoff::{self, Turn};
+use crate::backoff::{self, Turn, Wish};
 use crate::collection::Collection;
-use crate::config::{Subscription, Verify};
-use crate::error::{Fault, Kind, kind_of, retry_after, sentence};
+use crate::config::{Subscription, TargetAddress, Verify};
+use crate::error::{Kind, fault_of, kind_of};
 use crate::ics;
 use crate::memory::{Failing, Memory};
+use crate::model::{End, Hash};
 use crate::plan::Policy;
 use crate::report::{Outcome, PassReport, Say};
 use crate::signal::Stop;
 use crate::source::Source;
 use crate::state::{Handle, Id, Identity};
 use crate::time::{DAY, Timestamp, Zone};
+use crate::wire::Why;
 
 use gates::{Fresh, Gated};
 use look::{Known, Look, look, look_at_all, proves_nothing_changed};
@@ -50,6 +52,8 @@ pub struct Options {
     pub allow_deletes: bool,
     /// The subscription was named on the command line, so its interval does not count.
     pub asked: bool,
+    /// A person waits for the answer, so neither its interval nor a back-off counts.
+    pub attended: bool,
 }
 
 /// Everything that a pass works with.
@@ -74,6 +78,14 @@ pub struct Pass<'a> {
     /// Takes the lock of the calendar at this address, before anything there is believed: one writer per calendar. Told
     /// the same address again it does nothing.
     pub claim: &'a (dyn Fn(&str) -> anyhow::Result<()> + Sync),
+    /// Tries what can be tried on this machine without a request: secrets, certificates, files.
+    pub preflight: &'a (dyn Fn() -> anyhow::Result<()> + Sync),
+    /// Describes the files that settings, secrets and certificates come from, so that a change of them is noticed.
+    pub inputs: &'a (dyn Fn() -> Hash + Sync),
+    /// The moment at which the last pass began, if it was killed before it ended.
+    pub killed: Option<Timestamp>,
+    /// Leaves word that a pass has begun, before its first request.
+    pub begin: &'a (dyn Fn(Timestamp) -> anyhow::Result<()> + Sync),
 }
 
 /// Runs a pass. Whatever happens is in the report, and in the state but for a dry run.
@@ -104,19 +116,20 @@ pub fn now() -> Timestamp {
     Timestamp::from_system(SystemTime::now())
 }
 
-fn fault_of(error: &anyhow::Error) -> Fault {
-    Fault { kind: kind_of(error), message: sentence(error), retry_after: retry_after(error) }
-}
-
 impl Pass<'_> {
     /// Gate 0, the pass itself, and what is remembered of it. An error here is one of the state.
     fn attempt(&self, report: &mut PassReport, started: Timestamp) -> anyhow::Result<()> {
         let me = identity(self.subscription);
         let known = self.state.read(move |state| state.memory(&me))?;
-        let (id, memory) = known.map_or((None, Memory::default()), |(id, memory)| (Some(id), memory));
-        let options = self.options;
-        let asked = options.asked || options.dry_run;
-        match backoff::turn(&memory, self.subscription.every, started, asked, options.force) {
+        let (id, mut memory) = known.map_or((None, Memory::default()), |(id, memory)| (Some(id), memory));
+        if let Some(at) = self.killed {
+            self.count_kill(&mut memory, at)?;
+        }
+        let Options { force, asked: named, dry_run, attended, .. } = self.options;
+        let known_inputs = memory.failing.as_ref().and_then(|failing| failing.inputs);
+        let mended = known_inputs.is_some_and(|inputs| inputs != (self.inputs)());
+        let wish = Wish { named, attended: attended || dry_run, mended, force };
+        match backoff::turn(&memory, self.subscription.every, started, wish) {
             Turn::Now => {}
             Turn::NotDue(at) => {
                 report.outcome = Outcome::NotDue;
@@ -124,18 +137,20 @@ impl Pass<'_> {
                 report.held.clone_from(&memory.held);
                 return Ok(());
             }
-            Turn::BackingOff(_) => {
+            Turn::BackingOff(at) => {
                 report.outcome = Outcome::BackingOff;
                 if let Some(failing) = &memory.failing {
                     report.stands(failing, started, self.subscription.alert_after);
+                    report.retry_at = Some(at);
                 }
                 return Ok(());
             }
         }
         let memory = Memory { started_at: Some(started), ..memory };
-        let mut run = Run { pass: self, id, started, memory, report, began: false, rounds: 0 };
-        let result = run.mirror();
-        let Run { memory: before, began, .. } = run;
+        let mut run = Run { pass: self, id, started, memory, report, began: false, rounds: 0, end: End::Source };
+        let result = run.prepare().and_then(|()| run.mirror());
+        let Run { memory: before, began, end, .. } = run;
+        let is_settled = result.is_ok();
         let mut memory = match result {
             Ok(next) => {
                 report.say = said_when_settled(&before, &next);
@@ -149,7 +164,7 @@ impl Pass<'_> {
             Err(error) => {
                 // Should the feed go back to its old form, its validators must not hide what was written of the new one.
                 let mut memory = Memory { pending: before.pending || began, ..before.clone() };
-                self.failed(&mut memory, report, &error, started);
+                self.failed(&mut memory, report, &error, started, end);
                 memory
             }
         };
@@ -161,38 +176,72 @@ impl Pass<'_> {
             }
             report.held = Some(held.clone());
         }
-        if options.dry_run {
+        if dry_run {
+            // Nothing remembers that it failed.
+            report.retry_at = None;
             return Ok(());
         }
         let me = identity(self.subscription);
         // What is held or rejected is not as its record says, and an intent may say why.
-        let is_settled = !memory.pending && memory.failing.is_none() && memory.next_change_at.is_none();
-        let intends_nothing = is_settled && (began || before.pending);
+        let is_done = !memory.pending && memory.failing.is_none() && memory.next_change_at.is_none();
+        let intends_nothing = is_done && (began || before.pending);
         self.state.write(move |state| {
             let id = state.subscription(&me)?;
             state.remember(id, &memory)?;
+            if is_settled && began {
+                state.forget_suspects(id)?;
+            }
             if intends_nothing { state.forget_intents(id) } else { Ok(()) }
         })
     }
 
+    /// A pass that was killed has failed, and that is remembered before anything else is tried.
+    fn count_kill(&self, memory: &mut Memory, at: Timestamp) -> anyhow::Result<()> {
+        let text = "the last run was killed before it ended (out of memory, or a lost machine?)";
+        let error = crate::error::fault(Kind::Killed, text);
+        let mut unheard = PassReport::default();
+        memory.started_at = Some(at);
+        self.failed(memory, &mut unheard, &error, at, End::Target);
+        if let Some(failing) = &mut memory.failing {
+            failing.retry_at = Some(at.plus(backoff::delay(failing.failures, None)));
+        }
+        let (me, memory) = (identity(self.subscription), memory.clone());
+        self.state.write(move |state| {
+            let id = state.subscription(&me)?;
+            state.remember(id, &memory)
+        })?;
+        self.state.commit()
+    }
+
     /// Counts a failure: when to come back, and whether a person must hear of it.
-    fn failed(&self, memory: &mut Memory, report: &mut PassReport, error: &anyhow::Error, started: Timestamp) {
+    fn failed(
+        &self,
+        memory: &mut Memory,
+        report: &mut PassReport,
+        error: &anyhow::Error,
+        started: Timestamp,
+        end: End,
+    ) {
         report.outcome = Outcome::Failed;
-        report.error = Some(fault_of(error));
-        let kind = kind_of(error);
-        if kind == Kind::Stopped {
+        let fault = fault_of(error);
+        report.error = Some(fault.clone());
+        if fault.kind == Kind::Stopped {
             return;
         }
         let before = memory.failing.take();
         let failures = before.as_ref().map_or(0, |failing| failing.failures) + 1;
         let since = before.as_ref().map_or(started, |failing| failing.since);
-        let retry_at = now().plus(backoff::delay(failures, retry_after(error)));
-        let message = sentence(error);
-        let same = before.as_ref().is_some_and(|failing| failing.kind == kind);
+        let is_local = fault.kind == Kind::Configuration || error.downcast_ref::<Local>().is_some();
+        // What is wrong on this machine costs nobody a request, and may be mended at any moment.
+        let retry_at = (!is_local).then(|| now().plus(backoff::delay(failures, fault.retry_after)));
+        let until = fault.retry_after.map(|seconds| now().plus(seconds.min(DAY)));
+        let inputs = Some((self.inputs)());
+        let same = before.as_ref().is_some_and(|failing| failing.kind == fault.kind);
         let said_at = before.filter(|_| same).and_then(|failing| failing.said_at);
-        let mut failing = Failing { failures, since, retry_at: Some(retry_at), kind, message, said_at };
+        let (kind, message) = (fault.kind, fault.message.clone());
+        let mut failing = Failing { failures, since, retry_at, until, end, inputs, kind, message, said_at };
         report.stands(&failing, started, self.subscription.alert_after);
-        report.error = Some(fault_of(error));
+        report.error = Some(fault);
         let needs_a_person = !kind.is_temporary() || report.alert;
         let told = failing.said_at.is_some_and(|at| started.since(at) < SAY_EVERY);
         if needs_a_person && !told {
@@ -200,6 +249,16 @@ impl Pass<'_> {
             failing.said_at = Some(started);
         }
         memory.failing = Some(failing);
+    }
+}
+
+/// Marks an error as one of this machine, which no request has shown.
+#[derive(Debug, Clone, Copy)]
+struct Local;
+
+impl std::fmt::Display for Local {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("before any request")
     }
 }
 
@@ -221,9 +280,21 @@ struct Run<'a, 'r> {
     began: bool,
     /// How many rounds of looking, planning and writing were begun.
     rounds: u32,
+    /// At which end something is being done.
+    end: End,
 }
 
 impl Run<'_, '_> {
+    /// Finds out what is wrong on this machine before any request, and leaves word that the pass has begun.
+    fn prepare(&mut self) -> anyhow::Result<()> {
+        let is_folder = matches!(self.pass.subscription.target, TargetAddress::Folder(_));
+        let local = (self.pass.preflight)().and_then(|()| {
+            if is_folder && !self.may_create() { self.pass.collection.open(false).map(drop) } else { Ok(()) }
+        });
+        local.map_err(|error| error.context(Local))?;
+        if self.pass.options.dry_run { Ok(()) } else { (self.pass.begin)(self.started) }
+    }
+
     /// The pass, as far as what is to be remembered when it has settled or is held.
     fn mirror(&mut self) -> anyhow::Result<Memory> {
         let settings = self.fingerprint();
@@ -233,10 +304,12 @@ impl Run<'_, '_> {
             Gated::Changed(fresh) => fresh,
             Gated::Unchanged(feed_memory, feed) => {
                 let mut next = Memory { feed: Some(feed_memory.clone()), failing: None, ..self.memory.clone() };
-                if !self.verify_is_due() {
+                if !self.must_look() {
+                    log::info!("{}: the target is not due to be looked at (`verify`)", self.name());
                     return Ok(self.settled(next));
                 }
                 let (look, drifted) = self.look_for_drift()?;
+                log::info!("{}: the target has {}changed", self.name(), if drifted { "" } else { "not " });
                 if !drifted {
                     next.mark = look.mark;
                     next.looked_at = Some(self.started);
@@ -265,6 +338,7 @@ impl Run<'_, '_> {
             pending: self.report.held.is_some(),
             held: self.report.held.clone(),
             next_change_at: changes.retry_rejected_at,
+            refused: changes.refused,
             ..self.memory.clone()
         };
         if let (Some(held), Some(before)) = (&mut next.held, &self.memory.held) {
@@ -280,8 +354,12 @@ impl Run<'_, '_> {
 
     fn settled(&mut self, mut next: Memory) -> Memory {
         next.settled_at = Some(self.started);
-        let refused = !self.report.rejected.is_empty() || !self.report.conflicts.is_empty();
-        self.report.outcome = if refused {
+        let newly = !self.report.rejected.is_empty() || !self.report.conflicts.is_empty();
+        // A calendar that lacks most of its feed is no success, however long that is known.
+        let objects = next.feed.as_ref().map_or(0, |feed| feed.objects);
+        let mostly = next.refused * 2 > objects;
+        self.report.missing = if mostly { next.refused } else { 0 };
+        self.report.outcome = if newly || mostly {
             Outcome::Partial
         } else if self.report.wrote() || self.report.adopted > 0 {
             Outcome::Changed
@@ -289,6 +367,18 @@ impl Run<'_, '_> {
             Outcome::Unchanged
         };
         next
+    }
+
+    fn name(&self) -> &str {
+        &self.pass.subscription.name
+    }
+
+    /// Whether the target is looked at though the feed did not change: it is due, a problem with it is to be over, or a
+    /// person wants to know.
+    fn must_look(&self) -> bool {
+        let was_failing = self.memory.failing.as_ref().is_some_and(|failing| failing.end == End::Target);
+        let Options { force, asked, .. } = self.pass.options;
+        was_failing || (force && asked) || self.verify_is_due()
     }
 
     fn verify_is_due(&self) -> bool {
@@ -305,6 +395,7 @@ impl Run<'_, '_> {
     /// Looks at the target though the feed did not change, and tells whether something of ours is not as it should be.
     fn look_for_drift(&mut self) -> anyhow::Result<(Look, bool)> {
         self.open()?;
+        self.pass.collection.begin(Why::Look);
         let mark = self.pass.collection.mark()?;
         if proves_nothing_changed(&mark, &self.memory, self.started) {
             return Ok((Look { mark, ..Look::default() }, false));
@@ -327,7 +418,8 @@ impl Run<'_, '_> {
             };
             let records = state.records(id)?.into_iter().map(|record| (record.key.clone(), record)).collect();
             let intents = state.intents(id)?.into_iter().collect();
-            Ok(Known { records, foreign: state.foreign_objects(id)?, others, intents })
+            let suspects = state.suspects(id)?.into_iter().collect();
+            Ok(Known { records, foreign: state.foreign_objects(id)?, others, intents, suspects })
         })
     }
 
@@ -345,6 +437,7 @@ impl Run<'_, '_> {
             on_empty: subscription.on_empty,
             max_delete: subscription.max_delete,
             allow_deletes: self.pass.options.allow_deletes,
+            was_held: self.memory.held.is_some(),
             retry_rejected: self.pass.options.full || settings_changed,
         }
     }

@@ -33,6 +33,44 @@ fn text_of(value: &[u8]) -> String {
     String::from_utf8_lossy(value).trim().to_owned()
 }
 
+/// What a request is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Why {
+    /// To get the feed.
+    Feed,
+    /// To find the calendar, and what its server can do.
+    #[default]
+    Find,
+    /// To learn what changed in the target.
+    Look,
+    /// To read objects of the target.
+    Read,
+    /// To create or update an object.
+    Put,
+    /// To delete an object.
+    Delete,
+    /// To find out whether an object or the whole target is in trouble.
+    Probe,
+    /// To learn what the writes have left.
+    Settle,
+}
+
+impl Why {
+    /// The word for it in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Why::Feed => "feed",
+            Why::Find => "find",
+            Why::Look => "look",
+            Why::Read => "read",
+            Why::Put => "put",
+            Why::Delete => "delete",
+            Why::Probe => "probe",
+            Why::Settle => "settle",
+        }
+    }
+}
+
 /// A request, ready but for authentication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -111,6 +149,11 @@ impl Response {
     /// (`ssl_verify_client`; other servers break off the handshake).
     pub fn wants_certificate(&self) -> bool {
         self.is_page_about("SSL certificate")
+    }
+
+    /// Whether the server, or what stands before it, is too busy at this moment: the request is sent again.
+    pub fn may_pass_by_itself(&self) -> bool {
+        matches!(self.status, 429 | 502 | 503 | 504)
     }
 
     fn is_page_about(&self, words: &str) -> bool {

@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use crate::collection::{Abilities, Collection};
 use crate::dav::auth::Authenticator;
-use crate::dav::discover::{Calendar, Remembered, Server, Software};
+use crate::dav::discover::{Calendar, Depth, Remembered, Server, Software, Survey};
 use crate::dav::list::{Listing, Look};
 use crate::dav::multiget::MOST_HREFS;
 use crate::dav::sync_collection::{Page, SyncCollection, follow, token_is_plausible};
-use crate::dav::write::{Delete, Made, MkCalendar, Put};
-use crate::error::{Kind, fault, kind_of};
+use crate::dav::write::{Delete, Made, MkCalendar, Put, in_own_spelling};
+use crate::error::{Kind, fault, fault_of, kind_of};
 use crate::http::Client;
-use crate::model::{Changes, ComponentType, Entry, Etag, Href, Mark, Precondition, Stored, Written};
+use crate::model::{Changes, ComponentType, Etag, Failure, Href, Listed, Mark, Objects, Precondition, Rights, Written};
 use crate::url::Url;
-use crate::wire::{Request, Response};
+use crate::wire::{Request, Response, Why};
 
 pub use discovery::Discovery;
 use discovery::{Halt, Walk, choose, described, may_be_made, place_for_new};
@@ -68,6 +68,9 @@ impl fmt::Display for Address {
 
 /// What carries requests; the tests have one of their own.
 trait Exchange: Send + Sync {
+    /// Says what the next requests are for.
+    fn begin(&self, _why: Why) {}
+
     /// The response; `None` when it is larger than [`LARGEST_ANSWER`].
     fn try_send(&self, request: &Request) -> anyhow::Result<Option<Response>>;
 
@@ -86,11 +89,17 @@ trait Exchange: Send + Sync {
 struct Connection {
     client: Client,
     authenticator: Option<Arc<Authenticator>>,
+    why: Mutex<Why>,
 }
 
 impl Exchange for Connection {
+    fn begin(&self, why: Why) {
+        *lock(&self.why) = why;
+    }
+
     fn try_send(&self, request: &Request) -> anyhow::Result<Option<Response>> {
-        match self.client.send(request, self.authenticator.as_deref(), LARGEST_ANSWER) {
+        let why = *lock(&self.why);
+        match self.client.send(request, why, self.authenticator.as_deref(), LARGEST_ANSWER) {
             Err(error) if kind_of(&error) == Kind::Feed => Ok(None),
             response => response.map(Some),
         }
@@ -112,6 +121,12 @@ pub struct Caldav {
     latest_token: Mutex<Option<String>>,
     /// Whether the server said in this run that the calendar is there.
     was_seen: AtomicBool,
+    /// Whether a request for what changed broke off or stayed without an answer in this run.
+    keeps_changes_to_itself: AtomicBool,
+    /// Whether the server knows its ETags only in its own spelling.
+    wants_own_spelling: AtomicBool,
+    /// Whether it obeys preconditions, as far as it was found out.
+    obeys_preconditions: Mutex<Option<bool>>,
 }
 
 /// A calendar whose place is known.
@@ -128,10 +143,11 @@ impl Caldav {
         authenticator: Option<Arc<Authenticator>>,
         remembered: Option<Remembered>,
     ) -> Caldav {
-        Caldav::over(Box::new(Connection { client, authenticator }), address, remembered)
+        Caldav::over(Box::new(Connection { client, authenticator, why: Mutex::default() }), address, remembered)
     }
 
     fn over(exchange: Box<dyn Exchange>, address: Address, remembered: Option<Remembered>) -> Caldav {
+        let obeys_preconditions = Mutex::new(remembered.as_ref().and_then(|remembered| remembered.obeys_preconditions));
         let opened = remembered.and_then(|remembered| {
             let url = Url::parse(&remembered.calendar).ok()?;
             Some(Arc::new(Opened { url, remembered }))
@@ -143,12 +159,16 @@ impl Caldav {
             is_lost: AtomicBool::new(false),
             latest_token: Mutex::default(),
             was_seen: AtomicBool::new(false),
+            keeps_changes_to_itself: AtomicBool::new(false),
+            wants_own_spelling: AtomicBool::new(false),
+            obeys_preconditions,
         }
     }
 
     /// What the next run should know; `None` when the calendar has to be looked for again.
     pub fn remember(&self) -> Option<Remembered> {
-        self.place().map(|opened| opened.remembered.clone())
+        let obeys_preconditions = *lock(&self.obeys_preconditions);
+        self.place().map(|opened| Remembered { obeys_preconditions, ..opened.remembered.clone() })
     }
 
     fn place(&self) -> Option<Arc<Opened>> {
@@ -257,6 +277,92 @@ impl Caldav {
     }
 }
 
+/// Writing, as the oddities of servers demand it.
+impl Caldav {
+    /// Sends a write. A connection that breaks and an answer that does not come are the failure of this one write.
+    fn send_write(
+        &self,
+        request: &Request,
+        read: impl Fn(&Response) -> anyhow::Result<Written>,
+    ) -> anyhow::Result<Written> {
+        match self.exchange.send(request) {
+            Ok(response) => read(&response),
+            Err(error) if is_of_one_exchange(&error) => {
+                let fault = fault_of(&error);
+                let (reason, hung) = (fault.message.clone(), fault.hung);
+                Ok(Written::Failed(Failure { reason, fault, is_verdict: false, hung, may_pass: false }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a write under `If-Match`; when that does not hold, once more with the ETag in the server's own spelling.
+    fn send_under(
+        &self,
+        etag: Option<&Etag>,
+        request: Request,
+        read: impl Fn(&Response) -> anyhow::Result<Written>,
+    ) -> anyhow::Result<Written> {
+        let Some(own) = etag.filter(|etag| etag.spelling().is_some()) else {
+            return self.send_write(&request, read);
+        };
+        let own = in_own_spelling(request.clone(), own);
+        if let Some(own) = own.as_ref().filter(|_| self.wants_own_spelling.load(Ordering::Relaxed)) {
+            return self.send_write(own, read);
+        }
+        match (self.send_write(&request, &read)?, own) {
+            (Written::Stale, Some(own)) => {
+                let written = self.send_write(&own, read)?;
+                let is_wanted = matches!(written, Written::Done { .. });
+                self.wants_own_spelling.fetch_or(is_wanted, Ordering::Relaxed);
+                Ok(written)
+            }
+            (written, _) => Ok(written),
+        }
+    }
+
+    fn get(&self, opened: &Opened, href: &Href) -> anyhow::Result<Objects> {
+        let mut reading = Reading::new(self.exchange.as_ref(), &opened.url);
+        reading.gather(std::slice::from_ref(href))?;
+        Ok(reading.objects)
+    }
+
+    /// On a server that is not known to obey preconditions (SOGo 5.8 deletes whatever `If-Match` says), what stands there is
+    /// read before it is overwritten or deleted. `None`: go on.
+    fn look_before(&self, opened: &Opened, href: &Href, etag: &Etag) -> anyhow::Result<Option<Written>> {
+        if opened.remembered.server.obeys_preconditions() || *lock(&self.obeys_preconditions) == Some(true) {
+            return Ok(None);
+        }
+        let standing = self.get(opened, href)?;
+        let is_as_told = standing.stored.iter().any(|stored| stored.etag == *etag);
+        Ok((!is_as_told && standing.unreadable.is_empty()).then_some(Written::Stale))
+    }
+
+    /// Finds out, once for each calendar of an unknown make, whether `If-None-Match` is obeyed: the object that was just made
+    /// is sent once more as it is. `etag` is the version that stands there afterwards.
+    fn try_precondition(&self, opened: &Opened, request: &Request, written: Written) -> anyhow::Result<Written> {
+        let mut known = lock(&self.obeys_preconditions);
+        if opened.remembered.server.obeys_preconditions() || known.is_some() {
+            return Ok(written);
+        }
+        let again = self.send_write(request, |response| {
+            let precondition = &Precondition::Absent;
+            Put { href: &Href::new(""), text: &[], precondition }.response(&opened.url, response)
+        })?;
+        match again {
+            Written::Done { etag } => {
+                *known = Some(false);
+                Ok(Written::Done { etag })
+            }
+            Written::Stale => {
+                *known = Some(true);
+                Ok(written)
+            }
+            Written::UidTaken { .. } | Written::Failed(_) => Ok(written),
+        }
+    }
+}
+
 impl Collection for Caldav {
     fn open(&self, create: bool) -> anyhow::Result<Abilities> {
         let opened = match self.place() {
@@ -281,13 +387,13 @@ impl Collection for Caldav {
         self.with_calendar(|opened| self.look(opened))
     }
 
-    fn list(&self) -> anyhow::Result<Vec<Entry>> {
+    fn list(&self) -> anyhow::Result<Listed> {
         self.with_calendar(|opened| Listing.response(&opened.url, &self.exchange.send(&Listing.request(&opened.url))?))
     }
 
     fn changes(&self, since: &str) -> anyhow::Result<Changes> {
         self.with_calendar(|opened| {
-            if !opened.remembered.can_sync {
+            if !opened.remembered.can_sync || self.keeps_changes_to_itself.load(Ordering::Relaxed) {
                 return Ok(Changes::Unknown);
             }
             let latest = lock(&self.latest_token).clone();
@@ -298,7 +404,14 @@ impl Collection for Caldav {
             if !token_is_plausible(since, &latest) {
                 return Ok(Changes::Unknown);
             }
-            let changes = follow(since, |since| self.page(opened, since))?;
+            let changes = match follow(since, |since| self.page(opened, since)) {
+                // The calendar was just seen: the listing shows whether the server is in trouble.
+                Err(error) if is_of_one_exchange(&error) => {
+                    self.keeps_changes_to_itself.store(true, Ordering::Relaxed);
+                    return Ok(Changes::Unknown);
+                }
+                changes => changes?,
+            };
             if let Changes::Since { sync_token, .. } = &changes {
                 *lock(&self.latest_token) = Some(sync_token.clone());
             }
@@ -306,31 +419,75 @@ impl Collection for Caldav {
         })
     }
 
-    fn read(&self, hrefs: &[Href]) -> anyhow::Result<Vec<Stored>> {
+    fn read(&self, hrefs: &[Href]) -> anyhow::Result<Objects> {
         self.with_calendar(|opened| {
             let mut reading = Reading::new(self.exchange.as_ref(), &opened.url);
             hrefs.chunks(MOST_HREFS).try_for_each(|chunk| reading.gather(chunk))?;
-            Ok(reading.stored)
+            Ok(reading.objects)
+        })
+    }
+
+    fn rights(&self) -> anyhow::Result<Rights> {
+        self.with_calendar(|opened| {
+            let verb = Survey { depth: Depth::Zero };
+            let resources = verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url))?)?;
+            let calendar = resources.into_iter().find_map(|resource| resource.calendar);
+            let none = || fault(Kind::Missing, format!("what stands at {} is no calendar any more", opened.url));
+            Ok(calendar.ok_or_else(none)?.rights)
         })
     }
 
     fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
         self.with_calendar(|opened| {
-            // Xandikos makes a file of its own where there is no calendar (`reference/servers.md` §1).
+            // Xandikos makes a file of its own where there is no calendar (Xandikos 0.4).
             if opened.remembered.server == Server::Xandikos && !self.was_seen.load(Ordering::Relaxed) {
                 self.look(opened)?;
             }
             let verb = Put { href, text, precondition };
-            verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url)?)?)
+            let request = verb.request(&opened.url)?;
+            let read = |response: &Response| verb.response(&opened.url, response);
+            match precondition {
+                Precondition::Absent => match self.send_write(&request, read)? {
+                    written @ Written::Done { .. } => self.try_precondition(opened, &request, written),
+                    written => Ok(written),
+                },
+                Precondition::Unchanged(etag) => match self.look_before(opened, href, etag)? {
+                    Some(stale) => Ok(stale),
+                    None => self.send_under(Some(etag), request, read),
+                },
+            }
         })
     }
 
     fn delete(&self, href: &Href, etag: &Etag) -> anyhow::Result<Written> {
         self.with_calendar(|opened| {
+            if let Some(stale) = self.look_before(opened, href, etag)? {
+                return Ok(stale);
+            }
             let verb = Delete { href, etag };
-            verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url)?)?)
+            let written = self
+                .send_under(Some(etag), verb.request(&opened.url)?, |response| verb.response(&opened.url, response))?;
+            match written {
+                // It was gone already, if that is true.
+                Written::Failed(failure) if failure.fault.kind == Kind::Missing => {
+                    let standing = self.get(opened, href)?;
+                    let is_gone = standing == Objects::default();
+                    Ok(if is_gone { Written::Done { etag: None } } else { Written::Failed(failure) })
+                }
+                written => Ok(written),
+            }
         })
     }
+
+    fn begin(&self, why: Why) {
+        self.exchange.begin(why);
+    }
+}
+
+/// Whether an error may concern one request alone: the connection broke, or no answer came.
+fn is_of_one_exchange(error: &anyhow::Error) -> bool {
+    let fault = fault_of(error);
+    fault.kind == Kind::Unavailable && fault.retry_after.is_none()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -344,6 +501,7 @@ fn opened(calendar: Calendar, software: Software) -> Opened {
         can_sync: calendar.can_sync,
         auto_schedule: software.auto_schedule,
         components: calendar.components,
+        obeys_preconditions: None,
     };
     Opened { url: calendar.url, remembered }
 }

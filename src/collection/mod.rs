@@ -3,7 +3,8 @@
 pub mod caldav;
 pub mod vdir;
 
-use crate::model::{Changes, ComponentType, Entry, Etag, Href, Mark, Precondition, Stored, Written};
+use crate::model::{Changes, ComponentType, Etag, Href, Listed, Mark, Objects, Precondition, Rights, Written};
+use crate::wire::Why;
 
 /// What a collection can do beyond the least.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub struct Abilities {
     pub components: Vec<ComponentType>,
 }
 
-/// A calendar or a folder of objects. An `Err` is a trouble of the collection as a whole and has a kind; what befalls a
-/// single object is a [`Written`].
+/// A calendar or a folder of objects. An `Err` concerns the collection as a whole and has a kind; what befalls the write of
+/// a single object, whatever the cause, is a [`Written`].
 pub trait Collection: Send + Sync {
     /// Makes sure that the collection is there and tells what it can do. `create` allows to make it when it is missing.
     /// What the state remembers of an earlier run spares the requests.
@@ -34,18 +35,23 @@ pub trait Collection: Send + Sync {
     fn mark(&self) -> anyhow::Result<Mark>;
 
     /// Every object that stands in the collection, whoever put it there.
-    fn list(&self) -> anyhow::Result<Vec<Entry>>;
+    fn list(&self) -> anyhow::Result<Listed>;
 
     /// What changed since a sync-token.
     fn changes(&self, since: &str) -> anyhow::Result<Changes>;
 
-    /// Reads objects; those that are gone are left out of the answer. One that is too large to be read comes with an empty
-    /// text.
-    fn read(&self, hrefs: &[Href]) -> anyhow::Result<Vec<Stored>>;
+    /// Reads objects; those that are gone are left out of the answer.
+    fn read(&self, hrefs: &[Href]) -> anyhow::Result<Objects>;
+
+    /// What we may do here, asked anew in one request. A collection that does not tell is believed to allow everything.
+    fn rights(&self) -> anyhow::Result<Rights>;
 
     /// Writes one object under a precondition.
     fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written>;
 
     /// Deletes exactly this version of an object. `Written::Done` also when it was gone already.
     fn delete(&self, href: &Href, etag: &Etag) -> anyhow::Result<Written>;
+
+    /// Says what the next requests are for, until it is said again. Only the log shows it.
+    fn begin(&self, _why: Why) {}
 }

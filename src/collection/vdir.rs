@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::error::{Kind, fault};
+use rustix::fs::Access;
+
+use crate::error::{Fault, Kind, fault};
 use crate::files::write_and_sync;
-use crate::model::{Changes, Entry, Etag, Href, Mark, Precondition, Stored, Written};
+use crate::model::{Changes, Entry, Etag, Failure, Href, Listed, Mark, Objects, Precondition, Rights, Stored, Written};
 
 use super::{Abilities, Collection};
 
@@ -92,52 +94,75 @@ impl Collection for Vdir {
         Ok(Mark::default())
     }
 
-    fn list(&self) -> anyhow::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
+    fn list(&self) -> anyhow::Result<Listed> {
+        let mut listed = Listed::default();
         for found in told(fs::read_dir(&self.path), || self.failed())? {
             let name = told(found, || self.failed())?.file_name();
-            if is_object_name(name.as_bytes())
-                && let Some(etag) = told(etag_at(&self.path.join(&name)), || self.failed())?
-            {
-                entries.push(Entry { href: href_of(&name), etag });
+            if !is_object_name(name.as_bytes()) {
+                continue;
+            }
+            match etag_at(&self.path.join(&name)) {
+                Ok(Some(etag)) => listed.entries.push(Entry { href: href_of(&name), etag }),
+                Ok(None) => {}
+                // A looped link, a folder that may not be searched: that file alone.
+                Err(_) => listed.silent.push(href_of(&name)),
             }
         }
-        Ok(entries)
+        Ok(listed)
     }
 
     fn changes(&self, _since: &str) -> anyhow::Result<Changes> {
         Ok(Changes::Unknown)
     }
 
-    fn read(&self, hrefs: &[Href]) -> anyhow::Result<Vec<Stored>> {
-        let mut objects = Vec::new();
+    fn read(&self, hrefs: &[Href]) -> anyhow::Result<Objects> {
+        let mut objects = Objects::default();
         for href in hrefs {
-            let file = self.file(href)?;
-            let found = told(read(&file), || format!("cannot read {}", file.display()))?;
-            objects.extend(found.map(|(etag, text)| Stored { href: href.clone(), etag, text }));
+            match read(&self.file(href)?) {
+                Ok(Some((etag, text))) => objects.stored.push(Stored { href: href.clone(), etag, text }),
+                Ok(None) => {}
+                Err(_) => objects.unreadable.push(href.clone()),
+            }
         }
         Ok(objects)
+    }
+
+    fn rights(&self) -> anyhow::Result<Rights> {
+        let write = rustix::fs::access(&self.path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+        Ok(Rights { write, delete: write })
     }
 
     fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
         let file = self.file(href)?;
         self.sweep();
         let written = replace(&file, &self.temporary, text, precondition);
-        told(written, || format!("cannot write {}", file.display()))
+        written.or_else(|error| failed(&error, &format!("cannot write {}", file.display())))
     }
 
     fn delete(&self, href: &Href, etag: &Etag) -> anyhow::Result<Written> {
         let file = self.file(href)?;
-        told(remove(&file, etag), || format!("cannot delete {}", file.display()))
+        remove(&file, etag).or_else(|error| failed(&error, &format!("cannot delete {}", file.display())))
     }
+}
+
+/// A write of one file that failed. A disk that is full or read-only concerns all of them.
+fn failed(error: &io::Error, what: &str) -> anyhow::Result<Written> {
+    use ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let fault = Fault::new(kind(error), format!("{what}: {error}"));
+    if matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem) {
+        return Err(fault.into());
+    }
+    let reason = fault.message.clone();
+    Ok(Written::Failed(Failure { reason, fault, is_verdict: false, hung: false, may_pass: false }))
 }
 
 /// Gives an error of the disk its kind: a folder that we may not use is refused, like a calendar.
 fn told<T>(result: io::Result<T>, what: impl FnOnce() -> String) -> anyhow::Result<T> {
-    result.map_err(|error| {
-        let kind = if error.kind() == ErrorKind::PermissionDenied { Kind::Refused } else { Kind::State };
-        fault(kind, format!("{}: {error}", what()))
-    })
+    result.map_err(|error| fault(kind(&error), format!("{}: {error}", what())))
+}
+
+fn kind(error: &io::Error) -> Kind {
+    if error.kind() == ErrorKind::PermissionDenied { Kind::Refused } else { Kind::State }
 }
 
 fn replace(file: &Path, temporary: &Path, text: &[u8], precondition: &Precondition) -> io::Result<Written> {
@@ -258,7 +283,7 @@ mod tests {
 
     fn text_of(vdir: &Vdir, name: &str) -> Option<String> {
         let found = vdir.read(&[Href::new(name)]).unwrap();
-        found.into_iter().next().map(|stored| String::from_utf8(stored.text).unwrap())
+        found.stored.into_iter().next().map(|stored| String::from_utf8(stored.text).unwrap())
     }
 
     #[test]
@@ -266,9 +291,9 @@ mod tests {
         let (_root, vdir) = folder();
         let etag = written(&vdir, "1a2b-3c4d.ics", "one");
         let href = Href::new("1a2b-3c4d.ics");
-        assert_eq!(vdir.list().unwrap(), [Entry { href: href.clone(), etag: etag.clone() }]);
+        assert_eq!(vdir.list().unwrap().entries, [Entry { href: href.clone(), etag: etag.clone() }]);
         let found = vdir.read(&[Href::new("gone.ics"), href.clone()]).unwrap();
-        assert_eq!(found, [Stored { href, etag, text: b"one".to_vec() }]);
+        assert_eq!(found.stored, [Stored { href, etag, text: b"one".to_vec() }]);
     }
 
     #[test]
@@ -278,7 +303,7 @@ mod tests {
             fs::write(vdir.path.join(name), "x").unwrap();
         }
         fs::create_dir(vdir.path.join("folder.ics")).unwrap();
-        assert_eq!(vdir.list().unwrap(), []);
+        assert_eq!(vdir.list().unwrap(), Listed::default());
     }
 
     #[test]
@@ -322,7 +347,7 @@ mod tests {
         let Written::Done { etag: Some(new) } = update("second", &old).unwrap() else { panic!() };
         assert_eq!(update("third", &old).unwrap(), Written::Stale);
         assert_eq!(text_of(&vdir, "a.ics").as_deref(), Some("second"));
-        assert_eq!(vdir.list().unwrap(), [Entry { href: href.clone(), etag: new.clone() }]);
+        assert_eq!(vdir.list().unwrap().entries, [Entry { href: href.clone(), etag: new.clone() }]);
         fs::remove_file(vdir.path.join("a.ics")).unwrap();
         assert_eq!(update("third", &new).unwrap(), Written::Stale);
     }
@@ -333,10 +358,10 @@ mod tests {
         let (href, etag) = (Href::new("a.ics"), written(&vdir, "a.ics", "first"));
         fs::write(vdir.path.join("a.ics"), "edited").unwrap();
         assert_eq!(vdir.delete(&href, &etag).unwrap(), Written::Stale);
-        let current = vdir.list().unwrap().remove(0).etag;
+        let current = vdir.list().unwrap().entries.remove(0).etag;
         assert_eq!(vdir.delete(&href, &current).unwrap(), Written::Done { etag: None });
         assert_eq!(vdir.delete(&href, &current).unwrap(), Written::Done { etag: None });
-        assert_eq!(vdir.list().unwrap(), []);
+        assert_eq!(vdir.list().unwrap(), Listed::default());
     }
 
     #[test]
@@ -344,7 +369,7 @@ mod tests {
         let (_root, vdir) = folder();
         let name = OsStr::from_bytes(b"a b%\xe9\"+.ics");
         fs::write(vdir.path.join(name), "x").unwrap();
-        let href = vdir.list().unwrap().remove(0).href;
+        let href = vdir.list().unwrap().entries.remove(0).href;
         assert_eq!(href.as_str(), "a%20b%25%E9%22%2B.ics");
         assert_eq!(vdir.file(&href).unwrap(), vdir.path.join(name));
     }

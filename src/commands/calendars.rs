@@ -62,7 +62,7 @@ fn describe(calendar: &Calendar) -> String {
     let name = calendar.display_name.as_deref().unwrap_or("(no name)");
     let components: Vec<&str> = calendar.components.iter().map(|component| component.as_str()).collect();
     let components = if components.is_empty() { "any component".to_owned() } else { components.join(", ") };
-    let rights = if calendar.writable { "writable" } else { "read only" };
+    let rights = if calendar.rights.write { "writable" } else { "read only" };
     let sync = if calendar.can_sync { ", sync-collection" } else { "" };
     format!("“{name}”, {components}, {rights}{sync}")
 }

@@ -8,12 +8,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::ends::options;
+use super::local::source_secret;
 use crate::config::{
     Config, Problem, SecretSource, Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Timeouts, Tls,
 };
 use crate::error::{Kind, kind_of, sentence};
 use crate::exit::{self, Standing};
 use crate::files::temporary_name;
+use crate::state::State;
 use crate::url::Url;
 
 /// What was found, about one thing.
@@ -116,9 +118,14 @@ fn state(path: &Path) -> Vec<Finding> {
         findings
             .push(Finding::Warning(format!("others can look into the state folder {folder}: chmod o-rwx {folder}")));
     }
-    if path.exists() {
-        let opened = OpenOptions::new().read(true).write(true).open(path);
-        findings.extend(failure(opened, || format!("the state file {} cannot be read and written", path.display())));
+    match State::open_to_read(path) {
+        Ok(Some(_)) => {
+            let opened = OpenOptions::new().read(true).write(true).open(path);
+            findings
+                .extend(failure(opened, || format!("the state file {} cannot be read and written", path.display())));
+        }
+        Ok(None) => {}
+        Err(error) => findings.push(Finding::Problem(kind_of(&error), sentence(&error))),
     }
     findings
 }
@@ -160,14 +167,6 @@ fn subscription(subscription: &Subscription) -> Vec<Finding> {
         findings.extend(try_folder(&format!("{thing}: the target"), path));
     }
     findings
-}
-
-fn source_secret(credentials: &SourceCredentials) -> &SecretSource {
-    match credentials {
-        SourceCredentials::Password { password: source, .. }
-        | SourceCredentials::Bearer(source)
-        | SourceCredentials::Header { value: source, .. } => source,
-    }
 }
 
 /// Fetches a secret and forgets it.

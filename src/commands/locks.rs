@@ -3,13 +3,21 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::config::Subscription;
-use crate::error::{Kind, fault};
+use crate::error::{Kind, OrFault, fault};
 use crate::files::{self, Lock};
 use crate::ics;
 use crate::signal::Stop;
+use crate::time::Timestamp;
+
+const SUBSCRIPTION: &str = "subscription";
+/// How often, and after which pause, a lock is asked for that somebody may just be looking at.
+const GLANCES: u32 = 3;
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// Makes locks. A pass takes them in one order: its subscription, its target as the configuration writes it, and last the
 /// place where the target was found, of which it has one at a time. So no two passes wait for each other.
@@ -39,8 +47,22 @@ impl Locks {
     }
 
     /// Locks a subscription, and its target as the configuration writes it.
-    pub(super) fn of(&self, subscription: &Subscription) -> anyhow::Result<[Lock; 2]> {
-        Ok([self.lock("subscription", &subscription.name)?, self.lock("target", &subscription.target.canonical())?])
+    pub(super) fn of(&self, subscription: &Subscription) -> anyhow::Result<Held> {
+        let own = self.lock(SUBSCRIPTION, &subscription.name)?;
+        let killed = own.word().and_then(|word| word.parse().ok()).map(Timestamp);
+        let target = self.lock("target", &subscription.target.canonical())?;
+        Ok(Held { own, killed, has_begun: AtomicBool::new(false), _target: target })
+    }
+
+    /// Whether the last pass over this subscription was killed.
+    pub(super) fn was_killed(&self, name: &str) -> bool {
+        files::look_at_lock(&self.file(SUBSCRIPTION, name)).is_some_and(|(word, is_held)| word.is_some() && !is_held)
+    }
+
+    /// Since when a pass over this subscription is going on.
+    pub(super) fn running_since(&self, name: &str) -> Option<Timestamp> {
+        let (word, is_held) = files::look_at_lock(&self.file(SUBSCRIPTION, name))?;
+        word?.parse().ok().map(Timestamp).filter(|_| is_held)
     }
 
     /// The lock of a place that a pass has yet to find.
@@ -53,7 +75,14 @@ impl Locks {
         if self.wait {
             return files::wait_for_lock(&path, &self.stop);
         }
-        files::lock(&path)?.ok_or_else(|| in_use(thing))
+        // `status` has it for a moment, to see whether a run has it.
+        for _ in 0..GLANCES {
+            if let Some(lock) = files::lock(&path)? {
+                return Ok(lock);
+            }
+            self.stop.sleep(GLANCE);
+        }
+        Err(in_use(thing))
     }
 
     fn file(&self, thing: &str, name: &str) -> PathBuf {
@@ -77,6 +106,31 @@ impl Locks {
             }
             drop(claimed);
             files::pause_for_lock(&self.stop)?;
+        }
+    }
+}
+
+/// The locks of a pass, and what the last pass left in them.
+pub(super) struct Held {
+    own: Lock,
+    /// When the last pass began, if it was killed.
+    pub(super) killed: Option<Timestamp>,
+    has_begun: AtomicBool,
+    _target: Lock,
+}
+
+impl Held {
+    /// Leaves word that a pass begins. It stays there if the process is killed.
+    pub(super) fn begin(&self, now: Timestamp) -> anyhow::Result<()> {
+        self.has_begun.store(true, Ordering::Relaxed);
+        self.own.leave(Some(&now.0.to_string())).or_fault(Kind::State, || "cannot write into a lock".to_owned())
+    }
+
+    /// The pass has ended, in whatever way.
+    pub(super) fn end(&self) {
+        if self.has_begun.load(Ordering::Relaxed) {
+            // Who cannot take a word away is told of the full disk elsewhere.
+            let _ = self.own.leave(None);
         }
     }
 }

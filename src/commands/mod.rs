@@ -1,9 +1,11 @@
 //! The commands: read what was typed, do it, print what came of it.
 
+mod answer;
 mod calendars;
 mod check;
 mod completions;
 mod ends;
+mod local;
 mod locks;
 mod output;
 mod progress;
@@ -11,11 +13,13 @@ mod run;
 mod status;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use crate::cli::{self, Command};
+use crate::cli::{self, Command, Global};
 use crate::config::{self, AdHoc, Config, Environment, Problem, Where};
 use crate::error::{kind_of, sentence};
 use crate::exit;
+use crate::report::advice::Advice;
 use crate::report::json;
 
 use output::Output;
@@ -32,7 +36,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let environment = Environment::of_process();
     let output = Output::new(&cli.global, &environment);
-    let place = Where { config: cli.global.config.clone(), state: cli.global.state.clone() };
+    let Global { config, state, profile, .. } = cli.global.clone();
+    let advice = advice(&cli.global, &environment);
+    let place = Where { config, state, profile };
     let result = match &cli.command {
         Command::Run(arguments) => {
             let ad_hoc = arguments.source.clone().zip(arguments.target.clone());
@@ -40,14 +46,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             match settle(&place, &environment, ad_hoc.as_ref(), &output, arguments.json) {
                 Ok(config) => match config.without_subscriptions() {
                     Some(problem) => Ok(refuse(&[problem], &output, arguments.json)),
-                    None => run::run(&config, arguments, ad_hoc.is_some(), &output),
+                    None => run::run(&config, arguments, ad_hoc.is_some(), &advice, &output),
                 },
                 Err(code) => Ok(code),
             }
         }
-        Command::Status { json } => match settle(&place, &environment, None, &output, *json) {
-            Ok(config) => status::status(&config, *json, &output),
+        Command::Status { names, json } => match settle(&place, &environment, None, &output, *json) {
+            Ok(config) => status::status(&config, names, *json, &advice, &output),
             Err(code) => Ok(code),
+        },
+        Command::Approve { name } => match config::state_file(&place, &environment) {
+            Ok(state) => answer::approve(&state, name, &advice, &output),
+            Err(problems) => Ok(refuse(&problems, &output, false)),
+        },
+        Command::Retry { names } => match config::state_file(&place, &environment) {
+            Ok(state) => answer::retry(&state, names, &advice, &output),
+            Err(problems) => Ok(refuse(&problems, &output, false)),
         },
         Command::Calendars { json, server } => match settle(&place, &environment, None, &output, *json) {
             Ok(config) => calendars::calendars(&config, server.as_deref(), *json, &output),
@@ -74,12 +88,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     })
 }
 
+/// What the commands that are printed must carry, so that they work wherever they are read.
+fn advice(global: &Global, environment: &Environment) -> Advice {
+    let named = |flag: &Option<PathBuf>, variable: &str| {
+        let path = flag.clone().or_else(|| environment.get(variable).map(PathBuf::from))?;
+        Some(environment.folder().join(path).components().collect::<PathBuf>().display().to_string())
+    };
+    let profile = global.profile.clone();
+    // A profile has files of its own, whatever the variable says.
+    let config = if profile.is_none() { named(&global.config, "BAIKAL_SYNC_CONFIG") } else { None };
+    Advice { profile, config, state: named(&global.state, "BAIKAL_SYNC_STATE") }
+}
+
 /// Whether the one document is expected on standard output, whatever happens.
 fn wants_json(command: &Command) -> bool {
     match command {
         Command::Run(arguments) => arguments.json,
-        Command::Status { json } | Command::Calendars { json, .. } => *json,
-        Command::Check | Command::Completions { .. } => false,
+        Command::Status { json, .. } | Command::Calendars { json, .. } => *json,
+        Command::Approve { .. } | Command::Retry { .. } | Command::Check | Command::Completions { .. } => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where words go: results to standard output, talk to standard error, with priorities when that is the journal.
 
 use std::fs::File;
-use std::io::{IsTerminal, Stdout, Write, stderr, stdout};
+use std::io::{IsTerminal, Stdout, Write, stderr, stdin, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
@@ -15,6 +15,8 @@ use crate::report::human::{Line, Listener, Weight};
 pub(super) struct Output {
     /// Who reads standard error.
     pub(super) listener: Listener,
+    /// Whether a person at a terminal waits for what comes.
+    pub(super) is_attended: bool,
     results: Stdout,
     quiet: u8,
     colored: bool,
@@ -23,9 +25,10 @@ pub(super) struct Output {
 impl Output {
     /// Finds out who listens, and sets up the log.
     pub(super) fn new(global: &Global, environment: &Environment) -> Output {
+        let is_attended = stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal();
         let listener = if is_journal(environment) {
             Listener::Journal
-        } else if stdout().is_terminal() || global.verbose > 0 {
+        } else if is_attended || global.verbose > 0 {
             Listener::Terminal
         } else {
             Listener::Nobody
@@ -36,7 +39,7 @@ impl Output {
             Color::Auto => stderr().is_terminal() && environment.get("NO_COLOR").is_none(),
         };
         set_up_log(global.verbose, listener);
-        Output { listener, results: stdout(), quiet: global.quiet, colored }
+        Output { listener, is_attended, results: stdout(), quiet: global.quiet, colored }
     }
 
     /// Prints a result; when nobody takes it any more, that is nobody's loss.
@@ -45,13 +48,13 @@ impl Output {
         let _ = results.write_all(text.as_bytes()).and_then(|()| results.flush());
     }
 
-    /// Says one line about a subscription.
-    pub(super) fn say(&self, line: &Line) {
+    /// Says one line about a subscription to whoever listens.
+    pub(super) fn say(&self, line: &Line, listener: Listener) {
         if line.weight == Weight::Info {
             if self.quiet > 0 {
                 return;
             }
-            if self.listener == Listener::Terminal {
+            if listener == Listener::Terminal {
                 return self.result(&format!("{}\n", line.text));
             }
         }

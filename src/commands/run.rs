@@ -1,6 +1,8 @@
 //! `run`: a pass over each subscription that is asked for, several side by side.
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -9,13 +11,16 @@ use std::thread;
 use anyhow::Context;
 
 use super::ends::Ends;
+use super::local;
 use super::locks::Locks;
 use super::output::Output;
 use super::progress::Progress;
 use crate::cli;
 use crate::config::{Config, Subscription};
-use crate::error::{Fault, Kind, fault, kind_of, sentence};
+use crate::error::{Kind, fault, fault_of, sentence};
 use crate::exit::{self, Standing};
+use crate::files;
+use crate::report::advice::Advice;
 use crate::report::{Outcome, PassReport, Say, human, json};
 use crate::signal::Stop;
 use crate::state::{Handle, Owner, State};
@@ -23,11 +28,21 @@ use crate::sync::{self, Options, Pass};
 use crate::time::Zone;
 
 /// Runs, says what a person must hear, and gives the exit code.
-pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &Output) -> anyhow::Result<u8> {
+pub(super) fn run(
+    config: &Config,
+    arguments: &cli::Run,
+    ad_hoc: bool,
+    advice: &Advice,
+    output: &Output,
+) -> anyhow::Result<u8> {
     let subscriptions = config.choose(&arguments.names)?;
     let stop = Stop::on_signals()?;
-    let unsaved = arguments.dry_run && !config.state.exists();
-    let state = if unsaved { State::in_memory()? } else { State::open(&config.state)? };
+    let state = if arguments.dry_run {
+        State::open_to_read(&config.state)?.map_or_else(State::in_memory, Ok)?
+    } else {
+        refuse_the_unit_s_state(config, advice)?;
+        State::open(&config.state)?
+    };
     let (owner, handle) = Owner::new(state);
     let runner = Runner {
         // To find it, all names of time zones are listed; few runs need it.
@@ -42,7 +57,9 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
             dry_run: arguments.dry_run,
             allow_deletes: arguments.allow_deletes,
             asked: ad_hoc || !arguments.names.is_empty(),
+            attended: output.is_attended,
         },
+        config_file: config.file.clone(),
         progress: Progress::new(output.shows_progress()),
     };
     let jobs = config.jobs;
@@ -63,8 +80,24 @@ pub(super) fn run(config: &Config, arguments: &cli::Run, ad_hoc: bool, output: &
     served.with_context(|| config.state.display().to_string())?;
     let standings: Vec<Standing> = reports.iter().map(|report| standing(report, &stop)).collect();
     let code = exit::combine(&standings);
-    tell(&reports, arguments, code, output);
+    tell(&reports, arguments, ad_hoc, code, advice, output);
     Ok(code)
+}
+
+/// What root writes into the state of a unit, its user may not be able to use.
+fn refuse_the_unit_s_state(config: &Config, advice: &Advice) -> anyhow::Result<()> {
+    let folder = config.state.parent().and_then(|folder| folder.metadata().ok());
+    let owner = folder.map_or(0, |metadata| metadata.uid());
+    match &advice.profile {
+        Some(profile) if files::user() == 0 && owner != 0 => {
+            let text = format!(
+                "the profile {profile} runs as a user of its own (number {owner}); start it with: {}",
+                advice.run("")
+            );
+            Err(fault(Kind::Refused, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What all passes of a run share.
@@ -75,13 +108,14 @@ struct Runner {
     zone: LazyLock<Zone>,
     locks: Locks,
     options: Options,
+    config_file: Option<PathBuf>,
     progress: Progress,
 }
 
 impl Runner {
     /// Every pass, `jobs` targets at a time; the reports in the order of the subscriptions.
     fn all(self, subscriptions: &[&Subscription], jobs: usize) -> Vec<PassReport> {
-        let queues = by_target(subscriptions);
+        let queues = by_target(subscriptions, |name| !self.options.dry_run && self.locks.was_killed(name));
         let next = AtomicUsize::new(0);
         let (sender, reports) = channel();
         let work = || {
@@ -116,7 +150,7 @@ impl Runner {
         let result =
             if self.stop.requested().is_some() { Err(crate::execute::stopped()) } else { self.locked(subscription) };
         result.unwrap_or_else(|error| {
-            let fault = Fault { kind: kind_of(&error), message: sentence(&error), retry_after: None };
+            let fault = fault_of(&error);
             let outcome = if fault.kind == Kind::Locked { Outcome::Locked } else { Outcome::Failed };
             // What did not get as far as the state is not remembered there as said.
             let say = if matches!(fault.kind, Kind::Locked | Kind::Stopped) { Say::Nothing } else { Say::Trouble };
@@ -139,9 +173,16 @@ impl Runner {
             options: self.options,
             progress: &|done, total| bar.show(done, total),
             claim: &|address| claim.take(address),
+            preflight: &|| local::check(subscription),
+            inputs: &|| local::inputs(subscription, self.config_file.as_deref()),
+            killed: locks.as_ref().and_then(|locks| locks.killed),
+            begin: &|now| locks.as_ref().map_or(Ok(()), |locks| locks.begin(now)),
         });
         if !self.options.dry_run {
             pair.remember(&self.state)?;
+        }
+        if let Some(locks) = &locks {
+            locks.end();
         }
         drop((claim, locks));
         let traffic = pair.traffic();
@@ -152,15 +193,22 @@ impl Runner {
     }
 }
 
-/// The subscriptions with their places, those of one target behind each other: it takes one writer at a time.
-fn by_target<'a>(subscriptions: &[&'a Subscription]) -> Vec<Vec<(usize, &'a Subscription)>> {
+/// The subscriptions with their places, grouped by target, which takes one writer at a time. Those whose last pass was
+/// killed come last, so that they keep no other from being mirrored.
+fn by_target<'a>(
+    subscriptions: &[&'a Subscription],
+    was_killed: impl Fn(&str) -> bool,
+) -> Vec<Vec<(usize, &'a Subscription)>> {
     let mut first_places: HashMap<String, usize> = HashMap::new();
     let mut queues: BTreeMap<usize, Vec<_>> = BTreeMap::new();
     for (place, subscription) in subscriptions.iter().enumerate() {
         let first = *first_places.entry(subscription.target.canonical()).or_insert(place);
         queues.entry(first).or_default().push((place, *subscription));
     }
-    queues.into_values().collect()
+    let mut queues: Vec<Vec<_>> = queues.into_values().collect();
+    queues.iter_mut().for_each(|queue| queue.sort_by_cached_key(|(_, subscription)| was_killed(&subscription.name)));
+    queues.sort_by_cached_key(|queue| queue.iter().any(|(_, subscription)| was_killed(&subscription.name)));
+    queues
 }
 
 /// What a report means for the exit code. A back-off repeats the code of its trouble, so that a monitor does not flap.
@@ -173,16 +221,16 @@ fn standing(report: &PassReport, stop: &Stop) -> Standing {
     }
 }
 
-fn tell(reports: &[PassReport], arguments: &cli::Run, code: u8, output: &Output) {
+fn tell(reports: &[PassReport], arguments: &cli::Run, ad_hoc: bool, code: u8, advice: &Advice, output: &Output) {
     if arguments.json {
         output.result(&json::run(reports, code, arguments.dry_run));
     }
-    // Who asks for a dry run reads its answer, through a pager or a pipe as well.
-    let listener = if arguments.dry_run { human::Listener::Terminal } else { output.listener };
+    // Who asks for a dry run, or types both ends, reads the answer, through a pager or a pipe as well.
+    let listener = if arguments.dry_run || ad_hoc { human::Listener::Terminal } else { output.listener };
     for report in reports {
-        for line in human::lines(report, listener) {
+        for line in human::lines(report, listener, advice) {
             if !arguments.json || line.weight != human::Weight::Info {
-                output.say(&line);
+                output.say(&line, listener);
             }
         }
         if !arguments.json {

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::tree::{Node, Origin, Place, Table, Value};
-use crate::config::{Environment, Problem};
+use crate::config::{Environment, Problem, Where};
 
 const SYSTEM_WIDE: &str = "/etc/baikal-sync/config.toml";
 
@@ -19,9 +19,12 @@ pub(super) enum Found {
     Nothing(Vec<PathBuf>),
 }
 
-/// Looks where a configuration may stand: `--config`, `$BAIKAL_SYNC_CONFIG`, the user's folder, /etc.
-pub(super) fn find(flag: Option<&Path>, environment: &Environment) -> Found {
-    let named = flag.map(Path::to_owned).or_else(|| environment.get("BAIKAL_SYNC_CONFIG").map(PathBuf::from));
+/// Looks where a configuration may stand: that of a profile, or `--config`, `$BAIKAL_SYNC_CONFIG`, the user's folder, /etc.
+pub(super) fn find(arguments: &Where, environment: &Environment) -> Found {
+    if let Some(profile) = &arguments.profile {
+        return Found::File(of_profile(profile, environment));
+    }
+    let named = arguments.config.clone().or_else(|| environment.get("BAIKAL_SYNC_CONFIG").map(PathBuf::from));
     if let Some(path) = named {
         return Found::File(environment.folder().join(path));
     }
@@ -33,6 +36,13 @@ pub(super) fn find(flag: Option<&Path>, environment: &Environment) -> Found {
         Some(path) => Found::File(path.clone()),
         None => Found::Nothing(places),
     }
+}
+
+/// The file of a profile. Within its unit it is a credential, for there the user cannot read /etc/baikal-sync.
+fn of_profile(profile: &str, environment: &Environment) -> PathBuf {
+    let credential = environment.credentials_directory().map(|folder| folder.join("config.toml"));
+    let standing = || Path::new(SYSTEM_WIDE).with_file_name(format!("{profile}.toml"));
+    credential.filter(|path| path.is_file()).unwrap_or_else(standing)
 }
 
 /// Reads a file into a tree.

@@ -13,6 +13,8 @@ use crate::url::Url;
 
 /// The keys of the top level.
 pub(super) const KEYS: &[&str] = &["state", "jobs", "server", "defaults", "subscription"];
+/// The folder in which systemd makes the state folder of each profile.
+const PROFILES: &str = "/var/lib/baikal-sync";
 const COMMAND_LINE: &str = "the command line";
 const JOBS: usize = 4;
 const MOST_JOBS: u64 = 64;
@@ -40,13 +42,24 @@ pub fn load(arguments: &Where, environment: &Environment, ad_hoc: Option<&AdHoc>
     settled.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
+/// The state file alone, for the commands that ask no server and need no subscription: a configuration need not be there.
+pub fn state_file(arguments: &Where, environment: &Environment) -> Result<PathBuf, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let root = match file::find(arguments, environment) {
+        Found::File(path) => file::read(&path, environment).map_err(|problem| vec![problem])?,
+        Found::Nothing(_) => Table::empty(Place::of(&Origin::of_shell("the environment", environment), "")),
+    };
+    let found = state(&mut Reader { table: &root, problems: &mut problems }, arguments, environment);
+    found.ok_or(problems)
+}
+
 /// The tree of the file, or an empty one when there is none and the rest says enough without.
 fn read_file(
     arguments: &Where,
     environment: &Environment,
     ad_hoc: Option<&AdHoc>,
 ) -> Result<(Option<PathBuf>, Table), Problem> {
-    match file::find(arguments.config.as_deref(), environment) {
+    match file::find(arguments, environment) {
         Found::File(path) => file::read(&path, environment).map(|table| (Some(path), table)),
         Found::Nothing(places) => {
             if ad_hoc.is_some() || ["ICS_URL", "BAIKAL_URL"].iter().any(|name| environment.get(name).is_some()) {
@@ -141,6 +154,7 @@ fn state(reader: &mut Reader<'_>, arguments: &Where, environment: &Environment) 
         .or(key)
         // systemd lists several folders with colons between them (systemd.exec(5)).
         .or_else(|| environment.get("STATE_DIRECTORY")?.split(':').next().map(|path| below(here.path(path))))
+        .or_else(|| arguments.profile.as_ref().map(|profile| below(PathBuf::from(PROFILES).join(profile))))
         .or_else(|| {
             environment.xdg_folder("XDG_STATE_HOME", ".local/state").map(|path| below(path.join("baikal-sync")))
         });

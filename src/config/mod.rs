@@ -22,7 +22,7 @@ mod tree;
 
 pub use address::{SourceAddress, SourceCredentials, TargetAddress, Timeouts, Tls};
 pub use env::Environment;
-pub use load::load;
+pub use load::{load, state_file};
 pub use problem::Problem;
 pub use secret::SecretSource;
 
@@ -114,6 +114,8 @@ pub struct Where {
     pub config: Option<PathBuf>,
     /// `--state`
     pub state: Option<PathBuf>,
+    /// `--profile`: takes the place of `config`.
+    pub profile: Option<String>,
 }
 
 /// A subscription given on the command line; it takes the place of those of the file.

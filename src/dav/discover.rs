@@ -3,7 +3,7 @@
 use crate::dav::xml::{self, Element, Member};
 use crate::dav::{multistatus, xml_request};
 use crate::error::{Kind, fault};
-use crate::model::{ComponentType, Mark};
+use crate::model::{ComponentType, Mark, Rights};
 use crate::url::Url;
 use crate::wire::{Headers, Request, Response};
 
@@ -60,8 +60,8 @@ pub struct Calendar {
     pub display_name: Option<String>,
     /// What it takes; empty when it does not say.
     pub components: Vec<ComponentType>,
-    /// Whether we may write. A server that does not tell is believed to allow it.
-    pub writable: bool,
+    /// What we may do. A server that does not tell is believed to allow everything.
+    pub rights: Rights,
     /// Whether it announces `sync-collection` itself; sabre announces it for homes too, where it does not work
     /// (`reference/bedework-tsdav.md` §3 item 35).
     pub can_sync: bool,
@@ -86,6 +86,8 @@ pub struct Remembered {
     pub auto_schedule: bool,
     /// What it takes; empty when it does not say.
     pub components: Vec<ComponentType>,
+    /// Whether it obeys `If-Match` and `If-None-Match`; `None`: not found out yet.
+    pub obeys_preconditions: Option<bool>,
 }
 
 impl Calendar {
@@ -159,7 +161,7 @@ fn calendar(url: &Url, member: &Member<'_>) -> Calendar {
         url: url.as_collection(),
         display_name: text(xml::DISPLAYNAME),
         components: comps.filter_map(component).collect(),
-        writable: privileges.is_none_or(allows_writing),
+        rights: privileges.map_or(Rights { write: true, delete: true }, rights),
         can_sync: reports.is_some_and(announces_sync),
         shared: member.property(xml::RESOURCETYPE).is_some_and(|types| types.child(xml::SHARED).is_some()),
         color: text(xml::CALENDAR_COLOR),
@@ -167,12 +169,15 @@ fn calendar(url: &Url, member: &Member<'_>) -> Calendar {
     }
 }
 
-fn allows_writing(privileges: Element<'_>) -> bool {
-    let enough = [xml::ALL, xml::WRITE, xml::WRITE_CONTENT];
-    privileges
-        .children(xml::PRIVILEGE)
-        .flat_map(Element::elements)
-        .any(|right| enough.iter().any(|name| right.is(*name)))
+fn rights(privileges: Element<'_>) -> Rights {
+    let has = |enough: &[xml::Name]| {
+        let mut granted = privileges.children(xml::PRIVILEGE).flat_map(Element::elements);
+        granted.any(|right| enough.iter().any(|name| right.is(*name)))
+    };
+    Rights {
+        write: has(&[xml::ALL, xml::WRITE, xml::WRITE_CONTENT]),
+        delete: has(&[xml::ALL, xml::WRITE, xml::UNBIND]),
+    }
 }
 
 fn announces_sync(reports: Element<'_>) -> bool {
@@ -204,6 +209,11 @@ impl Server {
             software if software.contains("aiohttp/") => Server::Xandikos,
             _ => Server::Other,
         }
+    }
+
+    /// Whether it is known to obey `If-Match` and `If-None-Match`.
+    pub fn obeys_preconditions(self) -> bool {
+        self != Server::Other
     }
 
     /// The word for it in the state file and in reports.

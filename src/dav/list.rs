@@ -7,7 +7,7 @@ use crate::dav::href::{Place, place};
 use crate::dav::xml::{self, Element, Member};
 use crate::dav::{gone, multistatus, trouble, xml_request};
 use crate::error::{Kind, fault};
-use crate::model::{Entry, Etag, Href, Mark};
+use crate::model::{Entry, Etag, Href, Listed, Mark};
 use crate::url::Url;
 use crate::wire::{Request, Response};
 
@@ -44,9 +44,10 @@ impl Listing {
         propfind(base, "1", &[xml::GETETAG])
     }
 
-    /// The objects, each href once: Baïkal lists one several times after a race of writers (`reference/servers.md` §7).
-    /// An answer that does not account for an object, or for the calendar, is an error and never a shorter listing.
-    pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Vec<Entry>> {
+    /// The objects, each href once: Baïkal lists one several times after a race of writers (sabre/dav 4.7). An object of
+    /// which the server tells no version is listed as silent; an answer that does not account for the calendar is an error
+    /// and never a shorter listing.
+    pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Listed> {
         read(&self.request(base), response, |members| {
             let mut listing = Gathered::default();
             for member in members {
@@ -56,14 +57,14 @@ impl Listing {
                 let message = format!("the server's listing of {base} speaks of other places; check its address");
                 return Err(fault(Kind::NotCaldav, message));
             }
-            Ok(listing.entries)
+            Ok(listing.listed)
         })
     }
 }
 
 #[derive(Default)]
 struct Gathered {
-    entries: Vec<Entry>,
+    listed: Listed,
     known: HashSet<Href>,
     speaks_of_the_calendar: bool,
 }
@@ -80,12 +81,11 @@ impl Gathered {
             // Gone while the server was listing.
             Place::Member(_) if matches!(member.status, Some(404 | 410)) => {}
             Place::Member(href) => {
-                check(base, member, xml::GETETAG)?;
-                let etag = etag_of(member).ok_or_else(|| {
-                    fault(Kind::NotCaldav, format!("the server lists {} in {base} without an ETag", href.as_str()))
-                })?;
                 if self.known.insert(href.clone()) {
-                    self.entries.push(Entry { href, etag });
+                    match etag_of(member) {
+                        Some(etag) => self.listed.entries.push(Entry { href, etag }),
+                        None => self.listed.silent.push(href),
+                    }
                 }
             }
         }
@@ -96,6 +96,7 @@ impl Gathered {
 
 /// The version that a member of an answer tells.
 pub(super) fn etag_of(member: &Member<'_>) -> Option<Etag> {
+    member.status.is_none_or(|status| (200..300).contains(&status)).then_some(())?;
     Etag::parse(&member.property(xml::GETETAG)?.text())
 }
 
@@ -137,11 +138,14 @@ mod tests {
     use crate::dav::tests::{answer, base, xml};
     use crate::error::{kind_of, sentence};
 
-    /// `Ok` with href=etag, or the kind of trouble.
+    /// `Ok` with href=etag, and href? for a silent object, or the kind of trouble.
     fn check(response: &Response, expected: Result<&[&str], Kind>) {
         let found = Listing.response(&base(), response).map_err(|error| kind_of(&error));
         let words = |entry: &Entry| format!("{}={}", entry.href.as_str(), entry.etag.as_str());
-        let found = found.map(|entries| entries.iter().map(words).collect::<Vec<_>>());
+        let silent = |href: &Href| format!("{}?", href.as_str());
+        let found = found.map(|Listed { entries, silent: others }| {
+            entries.iter().map(words).chain(others.iter().map(silent)).collect::<Vec<_>>()
+        });
         assert_eq!(found, expected.map(|words| words.iter().map(|word| (*word).to_owned()).collect()));
     }
 
@@ -184,7 +188,7 @@ mod tests {
             )
         };
         check(&sabre(&forbidden("")), Err(Kind::Refused));
-        check(&sabre(&(SABRE_COLLECTION.to_owned() + &forbidden("1.ics"))), Err(Kind::Refused));
+        check(&sabre(&(SABRE_COLLECTION.to_owned() + &forbidden("1.ics"))), Ok(&["1.ics?"]));
         check(&answer(403, "", ""), Err(Kind::Refused));
     }
 
@@ -208,11 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_etag_is_named() {
-        let bare = SABRE_COLLECTION.to_owned() + &sabre_object("1.ics", "");
-        let error = Listing.response(&base(), &sabre(&bare)).unwrap_err();
-        assert_eq!(kind_of(&error), Kind::NotCaldav);
-        assert!(sentence(&error).contains("1.ics"), "{error}");
+    fn an_object_of_which_no_version_is_told_is_there_all_the_same() {
+        let failed = "<d:response><d:href>/dav.php/calendars/alice/work/3.ics</d:href><d:status>HTTP/1.1 500 Error</d:status></d:response>";
+        let objects = [SABRE_COLLECTION, &sabre_object("1.ics", ""), &sabre_object("2.ics", "2"), failed];
+        check(&sabre(&objects.concat()), Ok(&["2.ics=\"2\"", "1.ics?", "3.ics?"]));
     }
 
     #[test]

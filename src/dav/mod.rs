@@ -38,8 +38,18 @@ fn multistatus<T>(
     result.flatten().unwrap_or_else(|| Err(unreadable(asked)))
 }
 
-/// What a response that is no success says of the collection or the server as a whole.
+/// What a response that is no success says of the collection or the server as a whole, as an error.
 fn trouble(asked: &Request, response: &Response) -> anyhow::Error {
+    whole(asked, response).into()
+}
+
+/// Whether a response is about whoever asks or the server as a whole, whatever was asked.
+fn is_about_everything(response: &Response) -> bool {
+    matches!(response.status, 401 | 429) || (response.status == 503 && retry_after(response).is_some())
+}
+
+/// What a response that is no success says of the collection or the server as a whole.
+fn whole(asked: &Request, response: &Response) -> Fault {
     let (kind, what) = judge(response);
     // What is no refusal has no words about it.
     let reason = match sentence(response) {
@@ -47,7 +57,7 @@ fn trouble(asked: &Request, response: &Response) -> anyhow::Error {
         _ => String::new(),
     };
     let message = format!("{what} ({} for {} {}){reason}", response.status, asked.method, asked.url);
-    Fault { kind, message, retry_after: retry_after(response) }.into()
+    Fault { retry_after: retry_after(response), ..Fault::new(kind, message) }
 }
 
 fn judge(response: &Response) -> (Kind, &'static str) {
@@ -121,7 +131,7 @@ fn without_queries(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{kind_of, retry_after};
+    use crate::error::{fault_of, kind_of};
 
     /// A response with header lines and a body, as on the wire.
     pub(super) fn answer(status: u16, headers: &str, body: &str) -> Response {
@@ -197,7 +207,8 @@ mod tests {
 
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {
-        let wait = |headers: &str| retry_after(&trouble(&Request::new("PUT", base()), &answer(503, headers, "")));
+        let wait =
+            |headers: &str| fault_of(&trouble(&Request::new("PUT", base()), &answer(503, headers, ""))).retry_after;
         assert_eq!(wait("Retry-After: 120"), Some(120));
         let date = "Date: Fri, 20 Nov 2026 09:26:41 GMT\nRetry-After: Fri, 20 Nov 2026 09:27:41 GMT";
         assert_eq!(wait(date), Some(60));

@@ -3,8 +3,7 @@
 use crate::dav::href::{self, Place, place};
 use crate::dav::list::etag_of;
 use crate::dav::xml::{self, Element, Member};
-use crate::dav::{trouble, xml_request};
-use crate::error::{Kind, fault};
+use crate::dav::{is_about_everything, trouble, xml_request};
 use crate::model::{Etag, Href, Stored};
 use crate::url::Url;
 use crate::wire::{Request, Response};
@@ -22,15 +21,16 @@ pub struct Multiget<'a> {
 /// What a multiget brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The objects that are there; others are gone.
+    /// The objects that it brought. Of others that were asked for it says nothing, or that they are gone, which is not
+    /// believed: Zoho answers for the first hundred and leaves out the others, or calls them 404.
     Objects {
         /// Those whose text is exactly what is stored.
         stored: Vec<Stored>,
         /// Those whose text XML could not carry, or that came without one: GET them.
         doubtful: Vec<Href>,
     },
-    /// Nothing can be said of so many: one of them is missing (sabre 1.8 fails the whole request, `reference/servers.md`
-    /// §6), spoils the XML (§2.3), or they are too much for the server. Ask for fewer.
+    /// Nothing can be said of so many: one of them is missing (sabre 1.8 fails the whole request), spoils the XML, may not
+    /// be seen, or they are too much for the server (PHP out of memory answers 500). Ask for fewer.
     AskForFewer,
 }
 
@@ -46,12 +46,11 @@ impl Multiget<'_> {
 
     /// The objects.
     pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Answer> {
-        match response.status {
-            207 if !response.is_html() => {}
-            404 | 413 | 507 => return Ok(Answer::AskForFewer),
-            // PHP out of memory or time (`reference/servers.md` §11).
-            500 if response.body.is_empty() => return Ok(Answer::AskForFewer),
-            _ => return Err(trouble(&Request::new("REPORT", base.clone()), response)),
+        if is_about_everything(response) {
+            return Err(trouble(&Request::new("REPORT", base.clone()), response));
+        }
+        if response.status != 207 || response.is_html() {
+            return Ok(Answer::AskForFewer);
         }
         let objects = xml::read(&response.body, |root| root.is(xml::MULTISTATUS).then(|| objects(base, root)));
         Ok(objects.flatten().unwrap_or(Answer::AskForFewer))
@@ -79,6 +78,17 @@ fn text_and_etag(member: &Member<'_>) -> Option<(Vec<u8>, Etag)> {
     Some((text.into_owned().into_bytes(), etag_of(member)?)).filter(|_| whole)
 }
 
+/// What a GET brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Got {
+    /// The object.
+    Object(Stored),
+    /// It is not there.
+    Gone,
+    /// It may be there, but cannot be read: forbidden, a fault of the server, no ETag.
+    Unreadable,
+}
+
 /// Asks for one object; this works whatever its text holds.
 #[derive(Debug, Clone)]
 pub struct Get<'a> {
@@ -98,17 +108,19 @@ impl Get<'_> {
         Ok(Request { method: "HEAD", ..self.request(base)? }.header("Accept-Encoding", "identity"))
     }
 
-    /// The object; `None` when it is gone.
-    pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Option<Stored>> {
-        match response.status {
-            404 | 410 => return Ok(None),
-            200 if !response.is_html() => {}
-            _ => return Err(trouble(&self.request(base)?, response)),
+    /// The object, or why there is none. An `Err` is about the server as a whole.
+    pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Got> {
+        if is_about_everything(response) {
+            return Err(trouble(&self.request(base)?, response));
         }
-        let etag = response.headers.get("etag").and_then(|written| Etag::parse(&written)).ok_or_else(|| {
-            fault(Kind::NotCaldav, format!("the server gives {} in {base} without an ETag", self.href.as_str()))
-        })?;
-        Ok(Some(Stored { href: self.href.clone(), etag, text: response.body.clone() }))
+        let etag = response.headers.get("etag").and_then(|written| Etag::parse(&written));
+        Ok(match (response.status, etag) {
+            (404 | 410, _) => Got::Gone,
+            (200, Some(etag)) if !response.is_html() => {
+                Got::Object(Stored { href: self.href.clone(), etag, text: response.body.clone() })
+            }
+            _ => Got::Unreadable,
+        })
     }
 }
 
@@ -177,10 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn other_troubles_are_errors() {
+    fn what_concerns_everything_is_an_error_and_any_other_trouble_may_be_that_of_one_object() {
         check(&answer(401, "", ""), "Refused");
-        check(&answer(502, "Content-Type: text/html", "<html>Bad Gateway</html>"), "Unavailable");
-        check(&answer(200, "Content-Type: text/html", "<h3>DB file is not writable."), "Unavailable");
+        check(&answer(503, "Retry-After: 60", ""), "Unavailable");
+        for status in [403, 500, 502] {
+            check(&answer(status, "Content-Type: text/html", "<html>No</html>"), "fewer");
+        }
+        check(&answer(200, "Content-Type: text/html", "<h3>DB file is not writable."), "fewer");
     }
 
     #[test]
@@ -197,10 +212,15 @@ mod tests {
         let get = Get { href: &href };
         let found = get.response(&base(), &answer(200, "Content-Type: text/calendar\nETag: W/\"1\"", "x\x10")).unwrap();
         assert_eq!(
-            found.unwrap(),
-            Stored { href: href.clone(), etag: Etag::parse("\"1\"").unwrap(), text: b"x\x10".to_vec() }
+            found,
+            Got::Object(Stored { href: href.clone(), etag: Etag::parse("\"1\"").unwrap(), text: b"x\x10".to_vec() })
         );
-        assert_eq!(get.response(&base(), &answer(404, "", "")).unwrap(), None);
-        assert!(get.response(&base(), &answer(200, "Content-Type: text/html\nETag: \"1\"", "<p>")).is_err());
+        assert_eq!(get.response(&base(), &answer(404, "", "")).unwrap(), Got::Gone);
+        let silent =
+            [answer(200, "Content-Type: text/html\nETag: \"1\"", "<p>"), answer(200, "", "x"), answer(403, "", "")];
+        for response in silent {
+            assert_eq!(get.response(&base(), &response).unwrap(), Got::Unreadable, "{response:?}");
+        }
+        assert!(get.response(&base(), &answer(401, "", "")).is_err());
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::dav::href::{Place, place};
 use crate::dav::list::etag_of;
-use crate::dav::xml::{self, Element, ErrorBody, Member};
-use crate::dav::{multistatus, trouble, xml_request};
+use crate::dav::xml::{self, Element, Member};
+use crate::dav::{is_about_everything, trouble, xml_request};
 use crate::model::{Changes, Entry, Etag, Href};
 use crate::url::Url;
 use crate::wire::{Request, Response};
@@ -52,22 +52,18 @@ impl SyncCollection<'_> {
         xml_request("REPORT", base.as_collection(), "0", body)
     }
 
-    /// What changed. A 403 that names no precondition is missing rights, and an error.
+    /// What changed. Whatever is no delta is [`Page::Unknown`]: servers say in many ways that they have forgotten a token, and
+    /// the listing that follows tells missing rights and a missing calendar. An `Err` is about the server as a whole.
     pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Page> {
-        let asked = self.request(base);
-        match response.status {
-            400 | 405 | 409 | 412 | 415 | 501 => Ok(Page::Unknown),
-            403 if names_a_reason(&ErrorBody::of(&response.body)) => Ok(Page::Unknown),
-            404 | 410 => Err(super::gone(base)),
-            207 => multistatus(&asked, response, |root| Ok(page(base, root))),
-            _ => Err(trouble(&asked, response)),
+        if is_about_everything(response) {
+            return Err(trouble(&self.request(base), response));
         }
+        if response.status != 207 || response.is_html() {
+            return Ok(Page::Unknown);
+        }
+        let page = xml::read(&response.body, |root| root.is(xml::MULTISTATUS).then(|| page(base, root)));
+        Ok(page.flatten().unwrap_or(Page::Unknown))
     }
-}
-
-/// A refused token or report (sabre 1.8), not missing rights.
-fn names_a_reason(body: &ErrorBody) -> bool {
-    body.first_condition().is_some() && !body.names(xml::NEED_PRIVILEGES)
 }
 
 fn page(base: &Url, root: Element<'_>) -> Page {
@@ -148,7 +144,7 @@ pub fn token_is_plausible(sent: &str, current: &str) -> bool {
 mod tests {
     use super::*;
     use crate::dav::tests::{answer, base, xml};
-    use crate::error::{Kind, kind_of};
+    use crate::error::kind_of;
 
     const SYNC: SyncCollection<'static> = SyncCollection { since: "t&1" };
 
@@ -232,20 +228,20 @@ mod tests {
         let sabre18 = r#"<d:error xmlns:d="DAV:" xmlns:s="http://sabredav.org/ns"><s:exception>Sabre\DAV\Exception\ReportNotSupported</s:exception><d:supported-report/></d:error>"#;
         check(&answer(403, "", sabre18), "unknown");
         check(&answer(403, "", r#"<error xmlns="DAV:"><valid-sync-token /></error>"#), "unknown");
-        for status in [400, 405, 409, 412, 415, 501] {
+        for status in [400, 403, 404, 405, 409, 410, 412, 415, 500, 501, 502, 507] {
             check(&answer(status, "", ""), "unknown");
         }
     }
 
     #[test]
-    fn missing_rights_and_broken_servers_are_errors() {
-        check(&answer(403, "Content-Type: text/plain", "Access to the requested resource forbidden."), "Refused");
+    fn what_concerns_everything_is_an_error_and_the_listing_tells_the_rest() {
+        check(&answer(401, "", ""), "Refused");
+        check(&answer(429, "", ""), "Unavailable");
+        check(&answer(503, "Retry-After: 9", ""), "Unavailable");
         let rights = r#"<d:error xmlns:d="DAV:"><d:need-privileges/></d:error>"#;
-        check(&answer(403, "", rights), "Refused");
-        check(&answer(404, "", ""), "Missing");
-        check(&answer(500, "", ""), "Unavailable");
-        check(&answer(200, "Content-Type: text/html", "<h3>DB file is not writable."), "Unavailable");
-        assert_eq!(kind_of(&SYNC.response(&base(), &xml("<p>")).unwrap_err()), Kind::Unavailable);
+        check(&answer(403, "", rights), "unknown");
+        check(&answer(200, "Content-Type: text/html", "<h3>DB file is not writable."), "unknown");
+        check(&xml("<p>"), "unknown");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Writing: PUT and DELETE of one object under a precondition, and MKCALENDAR (RFC 4791 §5.3).
 
 use crate::dav::xml::{self, ErrorBody};
-use crate::dav::{gone, href, sentence, trouble};
-use crate::model::{ComponentType, Etag, Href, Precondition, Written};
+use crate::dav::{href, is_about_everything, sentence, trouble, whole};
+use crate::model::{ComponentType, Etag, Failure, Href, Precondition, Written};
 use crate::url::Url;
 use crate::wire::{Request, Response};
 
@@ -28,16 +28,9 @@ impl Put<'_> {
         Ok(silent(request).header("Content-Type", "text/calendar; charset=utf-8").body(self.text))
     }
 
-    /// How it ended. An `Err` is a trouble of the calendar as a whole.
+    /// How it ended. An `Err` is about the server as a whole.
     pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Written> {
-        match response.status {
-            201 | 204 if !response.is_html() => {
-                let etag = response.headers.get("etag").and_then(|written| Etag::parse(&written));
-                Ok(Written::Done { etag })
-            }
-            404 | 410 => Err(gone(base)),
-            _ => refusal("PUT", base, response),
-        }
+        outcome("PUT", base, response)
     }
 }
 
@@ -56,62 +49,82 @@ impl Delete<'_> {
         Ok(silent(Request::new("DELETE", href::url(base, self.href)?)).header("If-Match", self.etag.as_str()))
     }
 
-    /// How it ended; an object that was gone already is done.
+    /// How it ended. An `Err` is about the server as a whole.
     pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Written> {
-        match response.status {
-            204 | 404 | 410 => Ok(Written::Done { etag: None }),
-            // Radicale (`reference/servers.md` §0 rule 1).
-            200 if xml::read(&response.body, |root| root.is(xml::MULTISTATUS)) == Some(true) => {
-                Ok(Written::Done { etag: None })
-            }
-            _ => refusal("DELETE", base, response),
-        }
+        outcome("DELETE", base, response)
     }
 }
 
-/// sabre sends no invitation, cancellation or refusal for a write with this header; the F must be a capital
-/// (`reference/servers.md` §8).
+/// The same write with the ETag in the server's own spelling, where that is another one: DavMail compares the field with
+/// its ETag as text, and knows no quotes.
+pub fn in_own_spelling(request: Request, etag: &Etag) -> Option<Request> {
+    let mut headers = crate::wire::Headers::default();
+    for (name, value) in request.headers.iter() {
+        let is_etag = name.eq_ignore_ascii_case("If-Match");
+        headers.add(name, if is_etag { etag.spelling()?.as_bytes() } else { value });
+    }
+    Some(Request { headers, ..request })
+}
+
+/// sabre sends no invitation, cancellation or refusal for a write with this header; the F must be a capital (sabre/dav
+/// 1.8 to 4.7).
 fn silent(request: Request) -> Request {
     request.header("Schedule-Reply", "F")
 }
 
-/// Whose fault a write is that did not succeed: the object's, or that of the calendar and its server.
-fn refusal(method: &'static str, base: &Url, response: &Response) -> anyhow::Result<Written> {
-    let body = ErrorBody::of(&response.body);
-    let reason = || reason(response);
-    let of_object = xml::OBJECT_CONDITIONS.into_iter().any(|condition| body.names(condition));
-    match response.status {
-        403 | 409 | 412 if body.names(xml::NO_UID_CONFLICT) => {
-            let href = body.conflict.as_deref().map(|written| href::place(base, written));
-            let inside = href.and_then(|place| if let href::Place::Member(href) = place { Some(href) } else { None });
-            Ok(Written::UidTaken { href: inside })
-        }
-        403 | 409 | 412 if of_object => Ok(Written::Rejected { reason: reason() }),
-        412 => Ok(Written::Stale),
-        // Radicale and Xandikos, where the calendar is missing (`reference/servers.md` §1).
-        409 => Err(gone(base)),
-        403 if method == "DELETE" && !body.names(xml::NEED_PRIVILEGES) && !response.is_html() => {
-            Ok(Written::Forbidden { reason: reason() })
-        }
-        400 | 413 | 415 => Ok(Written::Rejected { reason: reason() }),
-        // Between us and the server, nobody has judged the object: a stopped PHP, a database locked for a minute.
-        501..=504 | 507 => Err(trouble(&Request::new(method, base.clone()), response)),
-        500.. => match body.exception.as_deref() {
-            Some(exception) if exception.contains("VObject") => Ok(Written::Rejected { reason: reason() }),
-            Some(exception) if exception.contains("PDOException") => {
-                Err(trouble(&Request::new(method, base.clone()), response))
-            }
-            _ => Ok(Written::Faulted { reason: reason() }),
-        },
-        _ => Err(trouble(&Request::new(method, base.clone()), response)),
+/// How a write ended. Any 2xx that is no web page is a success (Radicale 3 answers a DELETE with 200, DavMail an update),
+/// but for a 207 that holds a refusal. Whose fault anything else is, no status tells.
+fn outcome(method: &'static str, base: &Url, response: &Response) -> anyhow::Result<Written> {
+    let asked = Request::new(method, base.clone());
+    if is_about_everything(response) {
+        return Err(trouble(&asked, response));
     }
+    let refusal = match response.status {
+        200..=299 if response.is_html() => Some(response.status),
+        207 => refusal_within(response),
+        200..=299 => None,
+        status => Some(status),
+    };
+    if refusal.is_none() {
+        let etag = response.headers.get("etag").and_then(|written| Etag::parse(&written));
+        return Ok(Written::Done { etag });
+    }
+    let body = ErrorBody::of(&response.body);
+    if body.names(xml::NO_UID_CONFLICT) {
+        let href = body.conflict.as_deref().map(|written| href::place(base, written));
+        let inside = href.and_then(|place| if let href::Place::Member(href) = place { Some(href) } else { None });
+        return Ok(Written::UidTaken { href: inside });
+    }
+    let is_verdict = xml::OBJECT_CONDITIONS.into_iter().any(|condition| body.names(condition));
+    if response.status == 412 && !is_verdict {
+        return Ok(Written::Stale);
+    }
+    Ok(Written::Failed(Failure {
+        reason: reason(response),
+        fault: whole(&asked, response),
+        is_verdict,
+        hung: false,
+        may_pass: response.status >= 500 && !response.may_pass_by_itself(),
+    }))
+}
+
+/// The first status in a multistatus that is no success.
+fn refusal_within(response: &Response) -> Option<u16> {
+    let statuses = xml::read(&response.body, |root| {
+        let members = xml::members(root).filter(|_| root.is(xml::MULTISTATUS));
+        members.flat_map(|member| member.statuses()).collect::<Vec<u16>>()
+    });
+    statuses.unwrap_or_default().into_iter().find(|status| *status >= 300)
 }
 
 fn reason(response: &Response) -> String {
     let page = response.is_html();
     let said = sentence(response).filter(|_| !page);
     said.unwrap_or_else(|| match response.status {
-        413 => "the server answered 413: the object is too large for it".to_owned(),
+        200..=299 if page => "the server answered with a web page".to_owned(),
+        207 => "the server answered 207 with a refusal inside".to_owned(),
+        300..=399 => format!("the server answered {}: it sends us elsewhere", response.status),
+        413 => "the server answered 413: the event is too large for it".to_owned(),
         status => format!("the server answered {status} without a reason"),
     })
 }

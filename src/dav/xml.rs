@@ -31,7 +31,7 @@ names!(DAV:
     RESOURCETYPE = "resourcetype", DISPLAYNAME = "displayname", CURRENT_USER_PRINCIPAL = "current-user-principal",
     SUPPORTED_REPORT_SET = "supported-report-set", SUPPORTED_REPORT = "supported-report", REPORT = "report",
     CURRENT_USER_PRIVILEGE_SET = "current-user-privilege-set", PRIVILEGE = "privilege", ALL = "all", WRITE = "write",
-    WRITE_CONTENT = "write-content", SET = "set", VALID_SYNC_TOKEN = "valid-sync-token",
+    WRITE_CONTENT = "write-content", UNBIND = "unbind", SET = "set", VALID_SYNC_TOKEN = "valid-sync-token",
     NEED_PRIVILEGES = "need-privileges", RESOURCE_MUST_BE_NULL = "resource-must-be-null",
 );
 names!(CALDAV:
@@ -161,6 +161,11 @@ impl<'a> Member<'a> {
     pub fn property(&self, name: Name) -> Option<Element<'a>> {
         let found = self.propstats.iter().filter(|(status, _)| (200..300).contains(status));
         found.into_iter().find_map(|(_, prop)| prop.child(name))
+    }
+
+    /// Every status that it holds.
+    pub fn statuses(&self) -> Vec<u16> {
+        self.status.into_iter().chain(self.propstats.iter().map(|(status, _)| *status)).collect()
     }
 
     /// Whether the server keeps this property or the whole resource from us.

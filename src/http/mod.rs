@@ -12,13 +12,13 @@ mod transport;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::dav::auth::Authenticator;
 use crate::error::{Kind, fault};
 use crate::secret::Secret;
 use crate::signal::Stop;
-use crate::wire::{Request, Response};
+use crate::wire::{Request, Response, Why};
 
 use retry::{Retries, Verdict};
 use transport::{Connections, Exchange, Trouble};
@@ -137,6 +137,7 @@ impl Client {
     pub fn send(
         &self,
         request: &Request,
+        why: Why,
         authenticator: Option<&Authenticator>,
         limit: u64,
     ) -> anyhow::Result<Response> {
@@ -148,7 +149,7 @@ impl Client {
                 Some(authenticator) => authenticator.header(request.method, &request.url, &retry::chance_text())?,
                 None => None,
             };
-            let mut outcome = self.exchange(request, authorization.as_ref(), limit);
+            let mut outcome = self.exchange(request, why, authorization.as_ref(), limit);
             if let (Ok(response), Some(authenticator), Some(sent)) = (&mut outcome, authenticator, &authorization) {
                 authenticator.hide_in(response, sent);
             }
@@ -167,10 +168,19 @@ impl Client {
         }
     }
 
-    fn exchange(&self, request: &Request, authorization: Option<&Secret>, limit: u64) -> Result<Response, Trouble> {
+    fn exchange(
+        &self,
+        request: &Request,
+        why: Why,
+        authorization: Option<&Secret>,
+        limit: u64,
+    ) -> Result<Response, Trouble> {
         self.counters.requests.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes_sent.fetch_add(request.body.len() as u64, Ordering::Relaxed);
-        let Exchange { response, round_trip } = self.connections.exchange(request, authorization, limit)?;
+        let began = Instant::now();
+        let outcome = self.connections.exchange(request, authorization, limit);
+        log::debug!("{}", line(request, why, began.elapsed(), &outcome));
+        let Exchange { response, round_trip } = outcome?;
         self.counters.bytes_received.fetch_add(response.body.len() as u64, Ordering::Relaxed);
         if let Some(nanoseconds) = round_trip.and_then(|time| u64::try_from(time.as_nanos()).ok()) {
             let faster = |known: u64| (known == 0 || nanoseconds < known).then_some(nanoseconds);
@@ -188,4 +198,20 @@ impl Client {
             _ => Ok(()),
         }
     }
+}
+
+/// One request for the log: what, where, what came of it, how long it took, how much was sent and received, and why. The
+/// path of a feed may be a secret.
+fn line(request: &Request, why: Why, took: Duration, outcome: &Result<Exchange, Trouble>) -> String {
+    let place = match why {
+        Why::Feed => format!("{}/…", request.url.origin()),
+        _ => request.url.to_string(),
+    };
+    let (answer, received) = match outcome {
+        Ok(Exchange { response, .. }) => (response.status.to_string(), response.body.len()),
+        Err(trouble) => (format!("no answer ({})", trouble.fault.message), 0),
+    };
+    let (sent, took) = (request.body.len(), took.as_millis());
+    let (method, why) = (request.method, why.as_str());
+    format!("{method} {place} -> {answer}, {took} ms, {sent} octets out, {received} in ({why})")
 }

@@ -47,7 +47,7 @@ impl Retries {
     /// Judges the outcome of a try.
     pub(super) fn judge(&mut self, outcome: Result<Response, Trouble>) -> Verdict {
         match outcome {
-            Ok(response) if matches!(response.status, 429 | 502 | 503 | 504) => self.judge_busy(response),
+            Ok(response) if response.may_pass_by_itself() => self.judge_busy(response),
             Ok(response) => Verdict::Final(Ok(response)),
             Err(trouble) => self.judge_trouble(trouble),
         }
@@ -70,9 +70,11 @@ impl Retries {
         let asked = response.headers.get("retry-after").and_then(|text| parse_retry_after(&text, now));
         match asked {
             Some(seconds) if seconds > PATIENCE => Verdict::Final(Err(Fault {
-                kind: Kind::Unavailable,
-                message: format!("{} answers {} and asks to wait {}", self.origin, response.status, in_words(seconds)),
                 retry_after: Some(seconds),
+                ..Fault::new(
+                    Kind::Unavailable,
+                    format!("{} answers {} and asks to wait {}", self.origin, response.status, in_words(seconds)),
+                )
             }
             .into())),
             asked => match self.next_wait() {
@@ -131,7 +133,7 @@ mod tests {
     }
 
     fn trouble(lost: bool, reused: bool) -> Trouble {
-        let fault = Fault { kind: Kind::Unavailable, message: "reset".to_owned(), retry_after: None };
+        let fault = Fault::new(Kind::Unavailable, "reset");
         Trouble { fault, lost, reused }
     }
 
@@ -187,7 +189,7 @@ mod tests {
         assert_eq!(wait(&mut retries(), Ok(status(429, &[("Retry-After", "20")]))), Some(20_000));
         assert_eq!(wait(&mut retries(), Ok(status(503, &[("Retry-After", "Fri, 20 Nov 2020 09:00:00 GMT")]))), Some(0));
         let Verdict::Final(Err(error)) = retries().judge(Ok(status(429, &[("Retry-After", "21")]))) else { panic!() };
-        assert_eq!(crate::error::retry_after(&error), Some(21));
+        assert_eq!(crate::error::fault_of(&error).retry_after, Some(21));
         assert_eq!(error.to_string(), "https://dav.example.org answers 429 and asks to wait 21 seconds");
     }
 

@@ -299,7 +299,7 @@ fn certified_key(chain: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
 }
 
 fn misconfigured(message: String) -> Fault {
-    Fault { kind: Kind::Configuration, message, retry_after: None }
+    Fault::new(Kind::Configuration, message)
 }
 
 fn fault_of(error: anyhow::Error) -> Fault {

@@ -192,10 +192,10 @@ fn message<'a>(request: &'a Request, authorization: Option<&Secret>) -> Result<h
         builder = builder.header("authorization", authorization.reveal());
     }
     // The library's own words could repeat a secret.
-    builder.body(request.body.as_slice()).map_err(|_| Fault {
-        kind: Kind::Configuration,
-        message: format!("a request to {} cannot be sent: its address or a header is malformed", request.url.origin()),
-        retry_after: None,
+    builder.body(request.body.as_slice()).map_err(|_| {
+        let origin = request.url.origin();
+        let text = format!("a request to {origin} cannot be sent: its address or a header is malformed");
+        Fault::new(Kind::Configuration, text)
     })
 }
 
@@ -237,6 +237,8 @@ impl Failure<'_> {
     fn before_body(&self, error: ureq::Error) -> (Fault, bool) {
         use ureq::Error;
         let lost = matches!(&error, Error::Io(error) | Error::Decompress(_, error) if is_loss(error));
+        // The connection stood: whoever does not even get one did not hang the server.
+        let hung = matches!(&error, Error::Timeout(timeout) if !matches!(timeout, Timeout::Resolve | Timeout::Connect));
         let origin = &self.origin;
         let message = match error {
             Error::Timeout(timeout) => self.timed_out(timeout),
@@ -253,7 +255,7 @@ impl Failure<'_> {
             },
             error => self.cannot_connect(error),
         };
-        (Fault { kind: Kind::Unavailable, message, retry_after: None }, lost)
+        (Fault { hung, ..Fault::new(Kind::Unavailable, message) }, lost)
     }
 
     fn in_body(&self, error: io::Error, got: u64, expected: Option<u64>) -> (Fault, bool) {
@@ -268,7 +270,7 @@ impl Failure<'_> {
 
     fn too_large(&self, limit: u64) -> Fault {
         let message = format!("the answer of {} is larger than the limit of {limit} octets", self.origin);
-        Fault { kind: Kind::Feed, message, retry_after: None }
+        Fault::new(Kind::Feed, message)
     }
 
     fn cannot_connect(&self, why: impl std::fmt::Display) -> String {

@@ -1,13 +1,16 @@
-//! Guards: checks that take deletions out of a plan (design §3, *Deletes*).
+//! Guards: checks that take deletions out of a plan.
 
 use std::collections::HashSet;
 
-use super::{Deletes, Facts, OnEmpty, Op, Plan, Policy, is_judged};
+use super::{Facts, OnEmpty, Op, Plan, Policy, Wanted};
 use crate::memory::Hold;
-use crate::model::Key;
+use crate::model::{Key, Record, Standing};
 
 /// Up to this many deletions are never suspicious by their number.
 const ALWAYS_ALLOWED: u64 = 10;
+/// Up to this many creates of a pass, or percent of them, may be refused before its deletions are suspicious.
+const REFUSED_ALLOWED: u64 = 3;
+const PERCENT_REFUSED: u64 = 20;
 
 /// `max_delete` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,25 +27,85 @@ impl Default for MaxDelete {
     }
 }
 
-/// Makes the plan of these steps, without its deletions if they look like an accident.
-pub fn guard(mut ops: Vec<Op>, facts: &Facts<'_>, policy: &Policy) -> Plan {
-    let deletes = count(&ops);
-    let reason = (deletes > 0 && !policy.allow_deletes).then(|| suspicion(deletes, facts, policy)).flatten();
-    let Some(reason) = reason else {
-        return Plan { ops, hold: None };
-    };
-    let held = if policy.deletes == Deletes::Future { judged(&ops, facts) } else { Vec::new() };
-    ops.retain(|op| !matches!(op, Op::Delete { .. }));
-    ops.extend(held);
-    ops.sort_by_key(Op::stage);
-    Plan { ops, hold: Some(Hold { deletes, reason, said_at: None }) }
+/// What came of the creates and updates of a pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// How many creates were sent.
+    pub creates: u64,
+    /// The objects of those that were refused.
+    pub refused: HashSet<Key>,
 }
 
-fn suspicion(deletes: u64, facts: &Facts<'_>, policy: &Policy) -> Option<String> {
-    if facts.wanted.is_empty() && policy.on_empty == OnEmpty::Hold {
-        return Some("the feed is empty while the last one was not".to_owned());
+/// Makes the plan of these steps, without its deletions if they look like an accident.
+pub fn guard(ops: Vec<Op>, facts: &Facts<'_>, policy: &Policy) -> Plan {
+    match hold(&ops, facts, policy, &Stored::default()) {
+        None => Plan { ops, hold: None },
+        Some(hold) => {
+            let approved = approved(facts);
+            let mut ops: Vec<Op> = ops.into_iter().map(|op| held_back(op, &approved)).collect();
+            // What no record and no name tells of is found again by the next pass.
+            ops.retain(|op| !matches!(op, Op::Delete { key: None, .. }));
+            ops.sort_by_key(Op::stage);
+            Plan { ops, hold: Some(hold) }
+        }
     }
-    if facts.wanted.is_empty() {
+}
+
+/// Asks again, when it is known what was really stored, whether the deletions of a plan look like an accident.
+pub fn guard_again(plan: &Plan, facts: &Facts<'_>, policy: &Policy, stored: &Stored) -> Option<Plan> {
+    let hold = hold(&plan.ops, facts, policy, stored)?;
+    let approved = approved(facts);
+    let held = plan.ops.iter().filter(|op| matches!(op, Op::Delete { .. })).cloned();
+    let ops = held.map(|op| held_back(op, &approved)).filter(|op| !matches!(op, Op::Delete { key: None, .. }));
+    Some(Plan { ops: ops.collect(), hold: Some(hold) })
+}
+
+fn hold(ops: &[Op], facts: &Facts<'_>, policy: &Policy, stored: &Stored) -> Option<Hold> {
+    let approved = approved(facts);
+    let deletes =
+        ops.iter().filter(|op| matches!(op, Op::Delete { key, .. } if !is_in(key.as_ref(), &approved))).count();
+    let reason = (deletes > 0).then(|| suspicion(deletes as u64, ops, facts, policy, stored)).flatten()?;
+    Some(Hold { deletes: deletes as u64, reason, said_at: None })
+}
+
+/// The objects that left the feed and that a person has given up.
+fn approved<'a>(facts: &Facts<'a>) -> HashSet<&'a Key> {
+    let approved = |record: &&&Record| record.standing == Standing::Doomed { approved: true };
+    facts.orphans.iter().filter(approved).map(|record| &record.key).collect()
+}
+
+fn is_in(key: Option<&Key>, keys: &HashSet<&Key>) -> bool {
+    key.is_some_and(|key| keys.contains(key))
+}
+
+fn held_back(op: Op, approved: &HashSet<&Key>) -> Op {
+    match op {
+        Op::Delete { key: Some(key), href, .. } if !approved.contains(&key) => Op::Hold { key, href },
+        op => op,
+    }
+}
+
+fn suspicion(deletes: u64, ops: &[Op], facts: &Facts<'_>, policy: &Policy, stored: &Stored) -> Option<String> {
+    let puts = ops.iter().filter(|op| matches!(op, Op::Create { .. } | Op::Update { .. })).filter_map(Op::key);
+    let taken: HashSet<&Key> = puts.filter(|key| !stored.refused.contains(*key)).collect();
+    let is_empty = facts.wanted.iter().all(|wanted| is_absent(wanted, facts, &taken));
+    if is_empty && policy.on_empty == OnEmpty::Hold {
+        // Nobody can have meant what nobody was told.
+        let is_known = policy.allow_deletes && policy.was_held;
+        let reason = match facts.wanted.len() {
+            0 => "the feed is empty while the last one was not",
+            _ => "no event of the feed could be stored",
+        };
+        return (!is_known).then(|| reason.to_owned());
+    }
+    if policy.allow_deletes {
+        return None;
+    }
+    let refused = stored.refused.len() as u64;
+    if refused > REFUSED_ALLOWED.max(stored.creates * PERCENT_REFUSED / 100) {
+        return Some(format!("{refused} of {} new events could not be stored", stored.creates));
+    }
+    if is_empty {
         return None;
     }
     // Without a memory of the last feed, what we see of it on the target stands for it.
@@ -61,19 +124,9 @@ fn suspicion(deletes: u64, facts: &Facts<'_>, policy: &Policy) -> Option<String>
     })
 }
 
-/// Deletions that rest on a judgement which a later pass must not make again: by then the object may have ended.
-fn judged(ops: &[Op], facts: &Facts<'_>) -> Vec<Op> {
-    let fresh = facts.orphans.iter().filter(|record| !is_judged(record));
-    let fresh: HashSet<&Key> = fresh.map(|record| &record.key).collect();
-    let hold = |op: &Op| match op {
-        Op::Delete { key: Some(key), href, .. } if fresh.contains(key) => {
-            Some(Op::Hold { key: key.clone(), href: href.clone() })
-        }
-        _ => None,
-    };
-    ops.iter().filter_map(hold).collect()
-}
-
-fn count(ops: &[Op]) -> u64 {
-    ops.iter().filter(|op| matches!(op, Op::Delete { .. })).count() as u64
+/// Whether an object of the feed is not in the target: it was refused, and no older form of it stands there.
+/// `taken`: what is to be written, or was.
+fn is_absent(wanted: &Wanted<'_>, facts: &Facts<'_>, taken: &HashSet<&Key>) -> bool {
+    let is_new = wanted.record.is_none_or(|record| matches!(record.standing, Standing::Rejected { .. }));
+    is_new && !taken.contains(wanted.key) && !facts.remote.present.contains_key(&wanted.href)
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::ComponentType;
+use crate::time::DAY;
 
 const NOW: Timestamp = Timestamp(10_000_000);
 
@@ -47,6 +48,7 @@ fn policy() -> Policy {
         on_empty: OnEmpty::Hold,
         max_delete: MaxDelete::default(),
         allow_deletes: false,
+        was_held: false,
         retry_rejected: false,
     }
 }
@@ -287,7 +289,7 @@ fn what_left_the_feed_before_its_version_was_told_is_deleted_too() {
 
 #[test]
 fn what_a_server_refused_and_stored_all_the_same_goes_with_its_event() {
-    let standing = Standing::Rejected { reason: "500".to_owned(), at: NOW };
+    let standing = Standing::Rejected { reason: "500".to_owned(), at: NOW, tries: 1 };
     let stored = mirrored().without_feed().recorded(|record| (record.etag, record.standing) = (None, standing));
     check(&stored, &[delete("1")]);
 }
@@ -315,16 +317,16 @@ fn what_a_pass_that_was_cut_off_was_about_to_delete_was_deleted_by_us() {
 }
 
 #[test]
-fn what_the_server_does_not_delete_rests_for_a_week_or_until_it_changes() {
+fn what_the_server_does_not_delete_rests_until_its_time_or_until_it_changes() {
     let refused = |seconds_ago: u64| {
         let at = Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap());
-        let standing = Standing::Undeletable { reason: "403".to_owned(), at };
+        let standing = Standing::Undeletable { reason: "403".to_owned(), at, tries: 3 };
         mirrored().recorded(|record| record.standing = standing)
     };
     let orphan = |seconds_ago| refused(seconds_ago).without_feed();
     check(&orphan(60), &[]);
     check(&orphan(60).policy(|policy| policy.deletes = Deletes::Future), &[]);
-    check(&orphan(RETRY_REJECTED), &[delete("1")]);
+    check(&orphan(DAY), &[delete("1")]);
     check(&orphan(60).policy(|policy| policy.retry_rejected = true), &[delete("1")]);
     check(&orphan(60).found("ours-u.ics", "2", 5, false), &[delete("2")]);
     check(&orphan(60).gone(), &[Op::Forget { key: key("u") }]);
@@ -393,15 +395,15 @@ fn what_was_kept_stays_until_it_is_back_or_everything_is_deleted() {
 }
 
 #[test]
-fn a_rejected_object_rests_until_it_changes_or_a_week_has_passed() {
+fn a_rejected_object_rests_until_it_changes_or_its_time_has_come() {
     let rejected = |seconds_ago: u64| {
         let at = Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap());
-        let standing = Standing::Rejected { reason: "415".to_owned(), at };
+        let standing = Standing::Rejected { reason: "415".to_owned(), at, tries: 3 };
         Case { record: Some(Record { etag: None, standing, ..record("u") }), ..new_object() }
     };
     check(&rejected(60), &[]);
     check(&rejected(60).feed(2), &[create(false)]);
-    check(&rejected(RETRY_REJECTED), &[create(false)]);
+    check(&rejected(DAY), &[create(false)]);
     check(&rejected(60).policy(|policy| policy.retry_rejected = true), &[create(false)]);
 }
 
@@ -409,7 +411,7 @@ fn a_rejected_object_rests_until_it_changes_or_a_week_has_passed() {
 fn an_object_that_must_not_be_sent_is_rejected_once() {
     let hanging = Case { rejected: Some("BYHOUR=24"), ..new_object() };
     check(&hanging, &[Op::Reject { key: key("u"), reason: "BYHOUR=24".to_owned() }]);
-    let standing = Standing::Rejected { reason: "BYHOUR=24".to_owned(), at: NOW };
+    let standing = Standing::Rejected { reason: "BYHOUR=24".to_owned(), at: NOW, tries: 0 };
     let known = Case { record: Some(Record { etag: None, standing, ..record("u") }), ..hanging };
     check(&known, &[]);
 }
@@ -458,7 +460,8 @@ fn ten_deletions_are_always_allowed_and_beyond_that_half_of_the_last_feed() {
     assert_eq!(deletions(12, 10, 2, |_| {}).ops.len(), 10);
     assert_eq!(deletions(30, 15, 15, |_| {}).ops.len(), 15);
     let held = deletions(30, 16, 14, |_| {});
-    assert_eq!((held.ops.len(), held.hold.map(|hold| hold.deletes)), (0, Some(16)));
+    assert!(held.ops.iter().all(|op| matches!(op, Op::Hold { .. })), "what is held is remembered");
+    assert_eq!((held.ops.len(), held.hold.map(|hold| hold.deletes)), (16, Some(16)));
 }
 
 #[test]
@@ -486,9 +489,95 @@ fn a_number_in_max_delete_counts_objects() {
 #[test]
 fn an_empty_feed_deletes_nothing_unless_that_is_accepted_or_released() {
     let held = deletions(3, 3, 0, |_| {});
-    assert!(held.ops.is_empty() && held.hold.unwrap().reason.contains("empty"));
+    assert!(!held.ops.iter().any(Op::is_write) && held.hold.unwrap().reason.contains("empty"));
     assert_eq!(deletions(30, 30, 0, |policy| policy.on_empty = OnEmpty::Accept).ops.len(), 30);
-    assert_eq!(deletions(30, 30, 0, |policy| policy.allow_deletes = true).ops.len(), 30);
+    let released = |was_held| {
+        let plan = deletions(30, 30, 0, |policy| (policy.allow_deletes, policy.was_held) = (true, was_held));
+        plan.hold.is_none()
+    };
+    assert_eq!((released(true), released(false)), (true, false), "nobody can have meant what nobody was told");
+}
+
+#[test]
+fn what_a_person_approved_is_deleted_whatever_else_is_held() {
+    let approved = mirrored().without_feed().recorded(|record| record.standing = Standing::Doomed { approved: true });
+    let facts = Facts {
+        wanted: &[],
+        orphans: &[approved.record.as_ref().unwrap()],
+        unrecorded: &[],
+        remote: &approved.remote,
+        last_objects: Some(1),
+        now: NOW,
+    };
+    let plan = plan(&facts, &policy());
+    assert_eq!((plan.ops, plan.hold), (vec![delete("1")], None));
+}
+
+#[test]
+fn deletions_are_held_when_too_many_of_the_new_events_were_refused() {
+    let keys: Vec<Key> = (0..20).map(|number| key(&format!("n{number}"))).collect();
+    let wanted: Vec<Wanted<'_>> = keys
+        .iter()
+        .map(|key| Wanted {
+            key,
+            source_hash: hash(1),
+            sent_hash: hash(1),
+            href: href(&key.uid),
+            rejected: None,
+            record: None,
+        })
+        .collect();
+    let left = record("left");
+    let remote = Remote { present: [(left.href.clone(), etag("1"))].into(), ..Remote::default() };
+    let orphans = [&left];
+    let facts =
+        Facts { wanted: &wanted, orphans: &orphans, unrecorded: &[], remote: &remote, last_objects: Some(1), now: NOW };
+    let planned = plan(&facts, &policy());
+    let reason = |refused: usize| {
+        let stored = Stored { creates: 20, refused: keys[..refused].iter().cloned().collect() };
+        guard_again(&planned, &facts, &policy(), &stored).map(|held| held.hold.unwrap().reason)
+    };
+    assert_eq!((planned.hold.as_ref(), reason(4)), (None, None));
+    assert_eq!(reason(5).as_deref(), Some("5 of 20 new events could not be stored"));
+    assert_eq!(reason(20).as_deref(), Some("no event of the feed could be stored"));
+}
+
+#[test]
+fn what_waits_for_one_cause_is_tried_with_what_was_taken() {
+    let waiting = |reason: &str| {
+        let standing = Standing::Rejected { reason: reason.to_owned(), at: NOW, tries: 1 };
+        Record { etag: None, standing, ..record("u") }
+    };
+    let retried = |reason: &str| {
+        let case = Case { record: Some(waiting(reason)), ..new_object() };
+        let u = key("u");
+        let wanted = Wanted {
+            key: &u,
+            source_hash: hash(1),
+            sent_hash: hash(1),
+            href: href("u"),
+            rejected: None,
+            record: case.record.as_ref(),
+        };
+        let facts = Facts {
+            wanted: &[wanted],
+            orphans: &[],
+            unrecorded: &[],
+            remote: &case.remote,
+            last_objects: None,
+            now: NOW,
+        };
+        let causes = [cause("the limit is 1000", &key("other"), &href("other"))].into();
+        refused_for(&facts, &policy(), &causes, &HashSet::new())
+    };
+    assert_eq!((retried("the limit is 2000"), retried("no")), (vec![create(false)], vec![]));
+}
+
+#[test]
+fn what_a_server_seemed_to_refuse_and_stored_all_the_same_is_mirrored() {
+    let standing = Standing::Rejected { reason: "no answer".to_owned(), at: NOW, tries: 1 };
+    let refused = Case { record: Some(Record { etag: None, standing, ..record("u") }), ..new_object() };
+    check(&refused.found("ours-u.ics", "1", 1, true), &[note("ours-u.ics", "1", None, true)]);
 }
 
 #[test]
@@ -514,10 +603,10 @@ fn what_is_held_under_future_is_judged_once() {
     let first = suspicious(&held(Standing::Mirrored));
     assert_eq!((first.ops, first.hold.is_some()), (vec![Op::Hold { key: key("u"), href: href("u") }], true));
     // By the next pass it may have ended.
-    let mut again = held(Standing::Doomed);
+    let mut again = held(Standing::Doomed { approved: false });
     again.remote.found.get_mut(&href("u")).unwrap().ended = true;
     let again = suspicious(&again);
-    assert_eq!((again.ops, again.hold.is_some()), (vec![], true));
+    assert_eq!((again.ops, again.hold.is_some()), (vec![Op::Hold { key: key("u"), href: href("u") }], true));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Reports as sentences for people. Pure: who is listening is an argument.
 
+use super::advice::Advice;
 use super::{Outcome, PassReport, Refused, Say, Step};
 use crate::error::Kind;
 use crate::ics::shortened;
@@ -7,7 +8,7 @@ use crate::plan::Op;
 use crate::time::in_words;
 
 /// So many refused objects of a pass are named one by one.
-const MOST_NAMED: usize = 10;
+pub(super) const MOST_NAMED: usize = 10;
 
 /// Who reads what is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +46,12 @@ fn line(weight: Weight, text: String) -> Line {
 }
 
 /// What to say of a pass.
-pub fn lines(report: &PassReport, listener: Listener) -> Vec<Line> {
+pub fn lines(report: &PassReport, listener: Listener, advice: &Advice) -> Vec<Line> {
     let mut lines = Vec::new();
     let watched = listener == Listener::Terminal;
     if let Some(error) = &report.error {
         if watched || report.say == Say::Trouble {
-            lines.push(line(trouble_weight(report), trouble(report, error.kind, &error.message)));
+            lines.push(line(trouble_weight(report), trouble(report, error.kind, &error.message, advice)));
         }
         return lines;
     }
@@ -61,13 +62,26 @@ pub fn lines(report: &PassReport, listener: Listener) -> Vec<Line> {
     if report.plan.is_none() && (watched || (listener == Listener::Journal && changed)) {
         lines.push(line(Weight::Info, result(report)));
     }
-    let refused = told(report, "not mirrored", &report.rejected).chain(told(report, "left alone", &report.conflicts));
+    // Who was told once need not hear it at each new try.
+    let is_news = |refused: &&Refused| watched || !refused.again;
+    let rejected: Vec<&Refused> = report.rejected.iter().filter(is_news).collect();
+    let conflicts: Vec<&Refused> = report.conflicts.iter().collect();
+    let refused = told(report, "not mirrored", &rejected, advice).chain(told(report, "left alone", &conflicts, advice));
     lines.extend(refused.map(|text| line(Weight::Warning, text)));
+    if watched && report.missing > 0 && report.rejected.is_empty() {
+        let (name, missing, status) = (&report.name, report.missing, advice.command(&["status", &report.name]));
+        let text =
+            format!("{name}: most events of the feed are refused ({missing}), and not in the calendar: {status}");
+        lines.push(line(Weight::Warning, text));
+    }
     if let Some(held) = report.held.as_ref().filter(|_| watched || report.say == Say::Trouble) {
         let name = &report.name;
+        let deletions = if held.deletes == 1 { "deletion" } else { "deletions" };
         let text = format!(
-            "{name}: {} deletions held back: {}. If that is right: baikal-sync run {name} --allow-deletes",
-            held.deletes, held.reason
+            "{name}: {} {deletions} held back: {}. If that is right: {}",
+            held.deletes,
+            held.reason,
+            advice.command(&["approve", name])
         );
         lines.push(line(Weight::Error, text));
     }
@@ -81,7 +95,7 @@ fn trouble_weight(report: &PassReport) -> Weight {
     }
 }
 
-fn trouble(report: &PassReport, kind: Kind, message: &str) -> String {
+fn trouble(report: &PassReport, kind: Kind, message: &str, advice: &Advice) -> String {
     let name = &report.name;
     let standing = match report.failing_for {
         0..=90 => String::new(),
@@ -90,8 +104,8 @@ fn trouble(report: &PassReport, kind: Kind, message: &str) -> String {
     let next = match report.retry_at {
         // Who has mended it must not read this as the answer to that.
         Some(at) if report.outcome == Outcome::BackingOff => {
-            let at = at.local();
-            return format!("{name}: not tried before {at}, unless with --force; the last time: {message}{standing}");
+            let (at, now) = (at.local(), advice.command(&["run", name, "--force"]));
+            return format!("{name}: not tried before {at} (now: {now}); the last time: {message}{standing}");
         }
         Some(at) if !matches!(kind, Kind::Stopped | Kind::Locked) => format!("; next try at {}", at.local()),
         _ => String::new(),
@@ -138,12 +152,19 @@ fn counts(report: &PassReport) -> String {
 }
 
 /// The first of them by name; a whole calendar of them would bury everything else in a mail.
-fn told<'a>(report: &'a PassReport, what: &'a str, refused: &'a [Refused]) -> impl Iterator<Item = String> + 'a {
+fn told<'a>(
+    report: &'a PassReport,
+    what: &'a str,
+    refused: &'a [&'a Refused],
+    advice: &'a Advice,
+) -> impl Iterator<Item = String> + 'a {
     let name = &report.name;
     let named = refused.iter().take(MOST_NAMED);
     let named = named.map(move |one| format!("{name}: {what}: {}: {}", title(&one.summary, &one.uid), one.reason));
     let more = Some(refused.len().saturating_sub(MOST_NAMED)).filter(|more| *more > 0);
-    named.chain(more.map(|more| format!("{name}: {what}: {more} more; all are in `baikal-sync status`")))
+    named.chain(more.map(move |more| {
+        format!("{name}: {what}: {more} more; all are shown by: {}", advice.command(&["status", name]))
+    }))
 }
 
 /// What a person knows an object by.
@@ -193,7 +214,7 @@ mod tests {
     use crate::time::Timestamp;
 
     fn said(report: &PassReport, listener: Listener) -> Vec<String> {
-        lines(report, listener).into_iter().map(|line| line.text).collect()
+        lines(report, listener, &Advice::default()).into_iter().map(|line| line.text).collect()
     }
 
     fn changed() -> PassReport {
@@ -201,7 +222,7 @@ mod tests {
     }
 
     fn failed(kind: Kind, say: Say) -> PassReport {
-        let error = Some(Fault { kind, message: "cannot connect".to_owned(), retry_after: None });
+        let error = Some(Fault::new(kind, "cannot connect"));
         let retry_at = Some(Timestamp(60));
         PassReport { outcome: Outcome::Failed, error, retry_at, say, ..PassReport::new("work") }
     }
@@ -235,17 +256,22 @@ mod tests {
         let waiting = PassReport { outcome: Outcome::BackingOff, ..failed(Kind::Refused, Say::Nothing) };
         let told = said(&waiting, Listener::Terminal);
         assert!(told[0].starts_with("work: not tried before 1970-01-01"), "{told:?}");
-        assert!(told[0].ends_with(", unless with --force; the last time: cannot connect"), "{told:?}");
+        assert!(told[0].ends_with(" (now: baikal-sync run work --force); the last time: cannot connect"), "{told:?}");
     }
 
     #[test]
     fn a_calendar_full_of_refused_objects_is_not_told_one_by_one() {
-        let refused = |number| Refused { uid: format!("{number}"), summary: String::new(), reason: "why".to_owned() };
+        let refused = |number| Refused {
+            uid: format!("{number}"),
+            summary: String::new(),
+            reason: "why".to_owned(),
+            again: false,
+        };
         let report = PassReport { conflicts: (0..882).map(refused).collect(), ..PassReport::new("work") };
         let told = said(&report, Listener::Nobody);
         assert_eq!(told.len(), 11);
         assert_eq!(told[0], "work: left alone: (no title, UID 0): why");
-        assert_eq!(told[10], "work: left alone: 872 more; all are in `baikal-sync status`");
+        assert_eq!(told[10], "work: left alone: 872 more; all are shown by: baikal-sync status work");
     }
 
     #[test]
@@ -259,7 +285,7 @@ mod tests {
         let report = PassReport { outcome: Outcome::Held, held, say: Say::Trouble, ..PassReport::new("work") };
         assert_eq!(
             said(&report, Listener::Nobody),
-            ["work: 12 deletions held back: too many. If that is right: baikal-sync run work --allow-deletes"]
+            ["work: 12 deletions held back: too many. If that is right: baikal-sync approve work"]
         );
     }
 }

@@ -31,7 +31,7 @@ pub fn calendars(server: &str, calendars: &[Calendar]) -> String {
             let components: Vec<&str> = calendar.components.iter().map(|component| component.as_str()).collect();
             json!({
                 "url": calendar.url.to_string(), "name": calendar.display_name, "components": components,
-                "writable": calendar.writable, "sync_collection": calendar.can_sync,
+                "writable": calendar.rights.write, "sync_collection": calendar.can_sync,
             })
         })
         .collect();
@@ -119,7 +119,13 @@ fn standing(report: &StatusReport) -> Value {
             "since": failing.since.rfc3339(), "retry_at": moment(failing.retry_at),
         })
     });
-    let held = memory.held.as_ref().map(|held| json!({ "deletes": held.deletes, "reason": held.reason }));
+    let held = memory.held.as_ref().map(|held| {
+        let event = |held: &Refused| json!({ "uid": held.uid, "summary": held.summary, "start": held.reason });
+        json!({
+            "deletes": held.deletes, "reason": held.reason, "approved": report.approved,
+            "events": report.held.iter().map(event).collect::<Vec<_>>(),
+        })
+    });
     let state = match report.state() {
         State::InOrder => "in_order",
         State::NeverRan => "never_ran",
@@ -127,6 +133,7 @@ fn standing(report: &StatusReport) -> Value {
         State::Failing => "failing",
         State::Held => "held",
         State::Unfinished => "unfinished",
+        State::Running => "running",
         State::NotConfigured => "not_configured",
     };
     json!({
@@ -137,6 +144,7 @@ fn standing(report: &StatusReport) -> Value {
         "objects": report.mirrored,
         "started_at": moment(memory.started_at),
         "settled_at": moment(memory.settled_at),
+        "running_since": moment(report.running_since),
         "rejected": report.rejected.iter().map(refused).collect::<Vec<_>>(),
         "conflicts": report.conflicts.iter().map(refused).collect::<Vec<_>>(),
         "held": held,
@@ -156,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_in_the_document_with_its_kind() {
-        let error = Some(Fault { kind: Kind::Refused, message: "401".to_owned(), retry_after: None });
+        let error = Some(Fault::new(Kind::Refused, "401"));
         let report =
             PassReport { outcome: Outcome::Failed, error, retry_at: Some(Timestamp(0)), ..PassReport::new("w") };
         let document: Value = serde_json::from_str(&run(&[report], 77, false)).unwrap();

@@ -1,5 +1,6 @@
 //! What came of a pass, as a value; `human` and `json` render it.
 
+pub mod advice;
 pub mod human;
 pub mod json;
 pub mod status;
@@ -32,6 +33,8 @@ pub struct PassReport {
     pub restored: u64,
     /// Objects newly refused in this pass.
     pub rejected: Vec<Refused>,
+    /// How many objects of the feed are refused, if those are more than half of it; else 0.
+    pub missing: u64,
     /// Objects newly left alone in this pass, because their UID belongs to someone else.
     pub conflicts: Vec<Refused>,
     /// Deletes that a guard kept back.
@@ -109,6 +112,8 @@ pub struct Refused {
     pub summary: String,
     /// Why.
     pub reason: String,
+    /// It was refused before, and a person was told.
+    pub again: bool,
 }
 
 /// What became of the feed.
@@ -137,6 +142,16 @@ pub enum Gate {
 }
 
 impl Gate {
+    /// Why nothing is to be done, for the log.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Gate::Validator => "its server says so",
+            Gate::Body => "it is the same to the octet",
+            Gate::Objects => "its events say the same",
+            Gate::None => "nothing shows it",
+        }
+    }
+
     /// The word in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -186,7 +201,7 @@ impl PassReport {
 
     /// The failure that stands, told again.
     pub fn stands(&mut self, failing: &Failing, now: Timestamp, alert_after: u64) {
-        self.error = Some(Fault { kind: failing.kind, message: failing.message.clone(), retry_after: None });
+        self.error = Some(Fault::new(failing.kind, failing.message.clone()));
         self.retry_at = failing.retry_at;
         self.failing_for = now.since(failing.since);
         self.alert = self.failing_for > alert_after;

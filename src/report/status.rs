@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::Refused;
-use super::human::title;
+use super::advice::Advice;
+use super::human::{MOST_NAMED, title};
 use crate::memory::Memory;
 use crate::time::{Timestamp, in_words};
 
@@ -26,6 +27,14 @@ pub struct StatusReport {
     pub rejected: Vec<Refused>,
     /// Objects that are left alone.
     pub conflicts: Vec<Refused>,
+    /// Objects whose deletion waits for a person; the reason is their start.
+    pub held: Vec<Refused>,
+    /// How many of them were approved since.
+    pub approved: u64,
+    /// Since when a run is working on it.
+    pub running_since: Option<Timestamp>,
+    /// The last run was killed before it ended.
+    pub was_killed: bool,
 }
 
 /// How a subscription stands, the worst first.
@@ -37,6 +46,8 @@ pub enum State {
     Held,
     /// The last pass was stopped or died, or none has come to its end yet.
     Unfinished,
+    /// A run is working on it.
+    Running,
     /// Settled, but some objects are refused.
     Refusing,
     /// It never ran.
@@ -52,10 +63,14 @@ impl StatusReport {
     pub fn state(&self) -> State {
         if !self.configured {
             State::NotConfigured
+        } else if self.running_since.is_some() {
+            State::Running
         } else if self.memory.failing.is_some() {
             State::Failing
         } else if self.memory.held.is_some() {
             State::Held
+        } else if self.was_killed {
+            State::Unfinished
         } else if self.memory.started_at.is_none() {
             State::NeverRan
         } else if self.memory.pending || self.memory.settled_at.is_none() {
@@ -69,27 +84,39 @@ impl StatusReport {
 }
 
 /// The text of `status`.
-pub fn text(reports: &[StatusReport], now: Timestamp) -> String {
+pub fn text(reports: &[StatusReport], now: Timestamp, advice: &Advice) -> String {
     let mut sorted: Vec<&StatusReport> = reports.iter().collect();
     sorted.sort_by_key(|report| report.state());
-    let blocks: Vec<String> = sorted.into_iter().map(|report| block(report, now)).collect();
+    let blocks: Vec<String> = sorted.into_iter().map(|report| block(report, now, advice)).collect();
     blocks.join("\n")
 }
 
-fn block(report: &StatusReport, now: Timestamp) -> String {
+fn block(report: &StatusReport, now: Timestamp, advice: &Advice) -> String {
     let mut text = format!("{}: {}\n", report.name, headline(report, now));
     let mut tell = |what: &str, value: &str| {
         let _ = writeln!(text, "  {what:<9} {value}");
     };
     if let Some(failing) = report.memory.failing.as_ref().filter(|_| report.configured) {
-        tell("trouble", &failing.message);
-        if let Some(at) = failing.retry_at.filter(|at| *at > now) {
-            tell("next try", &format!("in {}, or now with --force", in_words(at.since(now))));
+        tell("problem", &failing.message);
+        let asked = failing.until.filter(|at| *at > now);
+        if let Some(at) = asked.or(failing.retry_at).filter(|at| *at > now) {
+            let command = match asked {
+                Some(_) => advice.command(&["run", &report.name, "--force"]),
+                None => advice.command(&["retry", &report.name]),
+            };
+            tell("next try", &format!("in {}, or now: {command}", in_words(at.since(now))));
         }
     }
     if let Some(held) = report.memory.held.as_ref().filter(|_| report.configured) {
-        tell("held", &format!("{} deletions: {}", held.deletes, held.reason));
-        tell("release", &format!("baikal-sync run {} --allow-deletes", report.name));
+        tell("held", &format!("{}: {}", plural(held.deletes, "deletion"), held.reason));
+        if report.approved > 0 {
+            tell(
+                "approved",
+                &format!("{}; the next run carries them out: {}", report.approved, advice.run(&report.name)),
+            );
+        } else {
+            tell("approve", &advice.command(&["approve", &report.name]));
+        }
     }
     if report.configured {
         tell("from", &report.source);
@@ -98,6 +125,12 @@ fn block(report: &StatusReport, now: Timestamp) -> String {
     if let Some(settled) = report.memory.settled_at {
         tell("holds", &plural(report.mirrored, "object"));
         tell("settled", &format!("{} ago", in_words(now.since(settled))));
+    }
+    for held in report.held.iter().take(MOST_NAMED) {
+        tell("waits", &format!("{} {}", held.reason, title(&held.summary, &held.uid)));
+    }
+    if report.held.len() > MOST_NAMED {
+        tell("", &format!("and {} more", report.held.len() - MOST_NAMED));
     }
     for refused in &report.rejected {
         tell("rejected", &format!("{}: {}", title(&refused.summary, &refused.uid), refused.reason));
@@ -117,7 +150,12 @@ fn headline(report: &StatusReport, now: Timestamp) -> String {
             format!("failing for {}, {} times in a row", in_words(now.since(failing.since)), failing.failures)
         }
         (State::Failing, None) => "failing".to_owned(),
+        (State::Held, _) if report.approved > 0 => "deletions were approved and are done by the next run".to_owned(),
         (State::Held, _) => "held, a person must look".to_owned(),
+        (State::Running, _) => {
+            let since = report.running_since.map(|since| format!(" for {}", in_words(now.since(since))));
+            format!("running now{}", since.unwrap_or_default())
+        }
         (State::Refusing, _) => {
             let refused = (report.rejected.len() + report.conflicts.len()) as u64;
             format!("in order, but for {}", plural(refused, "object"))
@@ -167,12 +205,12 @@ mod tests {
             retry_at: Some(NOW.plus(120)),
             kind: Kind::Unavailable,
             message: "cannot connect to https://h".to_owned(),
-            said_at: None,
+            ..Failing::default()
         });
         let expected = "\
 b: failing for 10 minutes, 2 times in a row
-  trouble   cannot connect to https://h
-  next try  in 2 minutes, or now with --force
+  problem   cannot connect to https://h
+  next try  in 2 minutes, or now: baikal-sync retry b
   from      https://h/…
   to        work
   holds     12 objects
@@ -184,7 +222,7 @@ a: in order
   holds     12 objects
   settled   5 minutes ago
 ";
-        assert_eq!(text(&[settled("a"), broken], NOW), expected);
+        assert_eq!(text(&[settled("a"), broken], NOW, &Advice::default()), expected);
     }
 
     #[test]
@@ -194,7 +232,10 @@ a: in order
         let mut first = settled("work");
         first.memory.settled_at = None;
         assert_eq!((killed.state(), first.state()), (State::Unfinished, State::Unfinished));
-        assert!(text(&[killed], NOW).starts_with("work: not complete, the last run was interrupted; the next one"));
+        assert!(
+            text(&[killed], NOW, &Advice::default())
+                .starts_with("work: not complete, the last run was interrupted; the next one")
+        );
     }
 
     #[test]
@@ -202,6 +243,9 @@ a: in order
         let failing = Failing { failures: 1, retry_at: Some(NOW.plus(60)), ..Failing::default() };
         let memory = Memory { failing: Some(failing), ..Memory::default() };
         let left_behind = StatusReport { configured: false, memory, ..settled("work") };
-        assert_eq!(text(&[left_behind], NOW), "work: not in the configuration any more\n  to        work\n");
+        assert_eq!(
+            text(&[left_behind], NOW, &Advice::default()),
+            "work: not in the configuration any more\n  to        work\n"
+        );
     }
 }

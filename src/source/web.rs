@@ -10,7 +10,7 @@ use crate::model::Validators;
 use crate::secret::LateSecret;
 use crate::time::{Timestamp, parse_retry_after};
 use crate::url::{PrivateUrl, Url};
-use crate::wire::{Request, Response};
+use crate::wire::{Request, Response, Why};
 
 use super::{Fetched, Source};
 
@@ -52,7 +52,7 @@ impl Web {
 
     fn send(&self, request: &Request) -> anyhow::Result<Response> {
         let max_size = self.settings.max_size;
-        let response = self.client.send(request, self.settings.authenticator.as_deref(), max_size);
+        let response = self.client.send(request, Why::Feed, self.settings.authenticator.as_deref(), max_size);
         response.map_err(|error| match kind_of(&error) {
             Kind::Feed => fault(Kind::Feed, format!("{} is larger than `max_size`, {max_size} octets", self.url)),
             _ => error,
@@ -136,7 +136,7 @@ impl Web {
         };
         let now = Timestamp::from_system(SystemTime::now());
         let retry_after = response.headers.get("retry-after").and_then(|text| parse_retry_after(&text, now));
-        Fault { kind, message: format!("status {status} from {}, {words}", self.url), retry_after }.into()
+        Fault { retry_after, ..Fault::new(kind, format!("status {status} from {}, {words}", self.url)) }.into()
     }
 
     fn unavailable(&self, response: &Response, what: &str) -> anyhow::Error {

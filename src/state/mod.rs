@@ -1,7 +1,9 @@
 //! The state file: what must survive between invocations, in SQLite. It is a cache: losing it costs one slower pass.
 //! This folder alone names the crate `rusqlite`.
 
+mod answer;
 mod owner;
+mod proof;
 mod record;
 mod schema;
 mod subscription;
@@ -11,14 +13,17 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::backup::Backup;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 pub use owner::{Handle, Owner};
 pub use record::{ForeignObject, Intent, OthersObject};
 pub use subscription::{Identity, Summary, Tally};
 
-use crate::error::{Kind, OrFault};
+use crate::error::{Kind, OrFault, fault, sentence};
 use crate::files;
+
+use proof::Whose;
 
 /// How long to wait for another process that is writing, before that is an error.
 const BUSY: Duration = Duration::from_secs(30);
@@ -33,8 +38,10 @@ pub struct State {
 
 impl State {
     /// Opens the state file, makes it (private to the user) if it is not there, and brings its schema up to date. A
-    /// damaged file is set aside, and said so: a new one is rebuilt by looking at the targets.
+    /// damaged state is set aside, and said so: a new one is rebuilt by looking at the targets. A file that is not
+    /// provably a state of ours is an error, and is left as it is.
     pub fn open(path: &Path) -> anyhow::Result<State> {
+        proof::whose(path)?;
         files::make_private(path)?;
         let opened = State::open_file(path).or_else(|error| {
             if !is_damage(&error) {
@@ -53,6 +60,9 @@ impl State {
 
     /// Looks into a state file that made trouble, and sets it aside if it is damaged; whether it did so.
     pub fn set_aside_if_damaged(path: &Path) -> anyhow::Result<bool> {
+        if proof::whose(path)? != Whose::Ours {
+            return Ok(false);
+        }
         let check = || {
             let connection = Connection::open(path)?;
             connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
@@ -81,12 +91,51 @@ impl State {
         Ok(())
     }
 
-    /// Opens an existing state file for reading; `None` when there is none.
+    /// Opens an existing state file for reading alone; `None` when there is none. Nothing is made, migrated or set aside:
+    /// a file of an older version is brought up to date in a copy in memory.
     pub fn open_to_read(path: &Path) -> anyhow::Result<Option<State>> {
-        if !path.exists() {
-            return Ok(None);
+        match proof::whose(path)? {
+            Whose::Nobodys => Ok(None),
+            Whose::Ours => State::read_file(path).map(Some).map_err(|error| {
+                let text = if is_half_written(&error) {
+                    "a run was killed while it wrote it; the next run repairs it".to_owned()
+                } else {
+                    sentence(&error)
+                };
+                fault(Kind::State, format!("cannot read the state file {}: {text}", path.display()))
+            }),
         }
-        State::open(path).map(Some)
+    }
+
+    fn read_file(path: &Path) -> anyhow::Result<State> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(BUSY)?;
+        if schema::is_current(&connection)? {
+            connection.set_prepared_statement_cache_capacity(64);
+            return Ok(State { connection });
+        }
+        let mut copy = Connection::open_in_memory()?;
+        Backup::new(&connection, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
+        State::prepare(copy)
+    }
+
+    /// Opens an existing state file to write down what a person answered. Nothing is made, migrated or locked for long, and
+    /// no link is followed: the file may belong to another user, under whom systemd starts the program.
+    pub fn open_to_answer(path: &Path) -> anyhow::Result<State> {
+        let none = || fault(Kind::Usage, format!("there is no state file {}: nothing has run yet", path.display()));
+        if proof::whose(path)? == Whose::Nobodys {
+            return Err(none());
+        }
+        files::check_untouched(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let opened = Connection::open_with_flags(path, flags).map_err(anyhow::Error::from).and_then(|connection| {
+            connection.busy_timeout(BUSY)?;
+            if !schema::is_current(&connection)? {
+                return Err(fault(Kind::Usage, "it is of an older version; the next run brings it up to date"));
+            }
+            Ok(State { connection })
+        });
+        opened.or_fault(Kind::State, || format!("cannot open the state file {}", path.display()))
     }
 
     /// A state that nothing keeps: for dry runs without a state file, and for tests.
@@ -147,6 +196,15 @@ impl State {
 fn is_damage(error: &anyhow::Error) -> bool {
     let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
     matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Whether a journal waits to be played back, which takes the right to write.
+fn is_half_written(error: &anyhow::Error) -> bool {
+    let code = error
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error)
+        .map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -5,6 +5,7 @@ use rusqlite::{Row, params};
 use super::{Id, State, Tally, reading};
 use crate::error::{Kind, OrFault};
 use crate::model::{ComponentType, Etag, Hash, Href, Key, Record, Standing};
+use crate::plan::{Suspicion, wait};
 use crate::time::Timestamp;
 
 /// A foreign object: where, in which version, and its identity if it can be read.
@@ -21,7 +22,7 @@ impl State {
     pub fn records(&self, id: Id) -> anyhow::Result<Vec<Record>> {
         let mut statement = self.statement(
             "SELECT component, uid, target_uid, href, etag, source_hash, sent_hash, server_hash, content_hash,
-                restored_hash, start, summary, standing, reason, since
+                restored_hash, start, summary, standing, reason, since, tries
              FROM record WHERE subscription = ?1 ORDER BY component, uid",
         )?;
         let rows = statement.query_map([id], record_of).or_fault(Kind::State, reading)?;
@@ -30,25 +31,26 @@ impl State {
 
     /// Writes a record, over an older one of the same key.
     pub fn put_record(&self, id: Id, record: &Record) -> anyhow::Result<()> {
-        let (standing, reason, since) = match &record.standing {
-            Standing::Mirrored => ("mirrored", None, None),
-            Standing::Rejected { reason, at } => ("rejected", Some(reason), Some(at.0)),
-            Standing::Kept => ("kept", None, None),
-            Standing::Doomed => ("doomed", None, None),
-            Standing::Undeletable { reason, at } => ("undeletable", Some(reason), Some(at.0)),
-            Standing::Foreign { reason } => ("foreign", Some(reason), None),
+        let (standing, reason, since, tries) = match &record.standing {
+            Standing::Mirrored => ("mirrored", None, None, 0),
+            Standing::Rejected { reason, at, tries } => ("rejected", Some(reason), Some(at.0), *tries),
+            Standing::Kept => ("kept", None, None, 0),
+            Standing::Doomed { approved: false } => ("doomed", None, None, 0),
+            Standing::Doomed { approved: true } => ("approved", None, None, 0),
+            Standing::Undeletable { reason, at, tries } => ("undeletable", Some(reason), Some(at.0), *tries),
+            Standing::Foreign { reason } => ("foreign", Some(reason), None, 0),
         };
         self.run(
             "INSERT OR REPLACE INTO record (subscription, component, uid, target_uid, href, etag, source_hash,
-                sent_hash, server_hash, content_hash, restored_hash, start, summary, standing, reason, since)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                sent_hash, server_hash, content_hash, restored_hash, start, summary, standing, reason, since, tries)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             params![
                 id,
                 record.key.component.as_str(),
                 record.key.uid,
                 record.target_uid,
                 record.href.as_str(),
-                record.etag.as_ref().map(Etag::as_str),
+                record.etag.as_ref().map(Etag::written),
                 record.source_hash.0,
                 record.sent_hash.0,
                 record.server_hash.map(|hash| hash.0),
@@ -58,7 +60,8 @@ impl State {
                 record.summary,
                 standing,
                 reason,
-                since
+                since,
+                tries
             ],
         )
     }
@@ -111,7 +114,7 @@ impl State {
         self.run(
             "INSERT OR REPLACE INTO foreign_object (subscription, href, etag, component, uid)
              VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![id, href.as_str(), etag.as_str(), component, uid],
+            params![id, href.as_str(), etag.written(), component, uid],
         )
     }
 
@@ -146,12 +149,42 @@ impl State {
         self.run("DELETE FROM intent WHERE subscription = ?1", [id])
     }
 
-    /// When the earliest refusal of the server was that still stands.
-    pub fn earliest_rejection(&self, id: Id) -> anyhow::Result<Option<Timestamp>> {
+    /// When the next of the objects that the server refused is tried again, and how many objects of the feed are refused and
+    /// in the target in no form.
+    pub fn refusals(&self, id: Id) -> anyhow::Result<(Option<Timestamp>, u64)> {
+        let mut statement = self.statement(
+            "SELECT since, tries, standing = 'rejected' AND etag IS NULL FROM record
+             WHERE subscription = ?1 AND since IS NOT NULL",
+        )?;
+        let rows = statement.query_map([id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get(2)?)));
+        let rows =
+            rows.or_fault(Kind::State, reading)?.collect::<Result<Vec<_>, _>>().or_fault(Kind::State, reading)?;
+        let due = rows.iter().filter_map(|(since, tries, _)| Some(Timestamp(*since).plus(wait(*tries)?)));
+        Ok((due.min(), rows.iter().filter(|(.., is_absent)| *is_absent).count() as u64))
+    }
+
+    /// The objects that are suspected of failing their subscription.
+    pub fn suspects(&self, id: Id) -> anyhow::Result<Vec<(Key, Suspicion)>> {
         let mut statement =
-            self.statement("SELECT min(since) FROM record WHERE subscription = ?1 AND since IS NOT NULL")?;
-        let earliest: Option<i64> = statement.query_row([id], |row| row.get(0)).or_fault(Kind::State, reading)?;
-        Ok(earliest.map(Timestamp))
+            self.statement("SELECT component, uid, failed, hung FROM suspect WHERE subscription = ?1")?;
+        let rows = statement.query_map([id], |row| {
+            let component = component_of(&row.get::<_, String>(0)?)?;
+            Ok((Key { component, uid: row.get(1)? }, Suspicion { failed: row.get(2)?, hung: row.get(3)? }))
+        });
+        rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
+    }
+
+    /// Remembers how much an object is suspected.
+    pub fn set_suspect(&self, id: Id, key: &Key, suspicion: Suspicion) -> anyhow::Result<()> {
+        self.run(
+            "INSERT OR REPLACE INTO suspect (subscription, component, uid, failed, hung) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id, key.component.as_str(), key.uid, suspicion.failed, suspicion.hung],
+        )
+    }
+
+    /// Suspects nothing any more.
+    pub fn forget_suspects(&self, id: Id) -> anyhow::Result<()> {
+        self.run("DELETE FROM suspect WHERE subscription = ?1", [id])
     }
 
     pub(super) fn tally(&self, id: Id) -> anyhow::Result<Tally> {
@@ -161,14 +194,19 @@ impl State {
         let mirrored: i64 = counting.query_row([id], |row| row.get(0)).or_fault(Kind::State, reading)?;
         tally.mirrored = mirrored.cast_unsigned();
         let mut statement = self.statement(
-            "SELECT standing, uid, summary, reason FROM record
-             WHERE subscription = ?1 AND standing IN ('rejected', 'undeletable', 'foreign') ORDER BY uid",
+            "SELECT standing, uid, summary, ifnull(reason, start) FROM record
+             WHERE subscription = ?1 AND standing NOT IN ('mirrored', 'kept') ORDER BY start, uid",
         )?;
         let mut rows = statement.query([id]).or_fault(Kind::State, reading)?;
         while let Some(row) = rows.next().or_fault(Kind::State, reading)? {
             let entry = three_texts(row).or_fault(Kind::State, reading)?;
             let standing: String = row.get(0).or_fault(Kind::State, reading)?;
-            if standing == "foreign" { tally.foreign.push(entry) } else { tally.rejected.push(entry) }
+            tally.approved += u64::from(standing == "approved");
+            match standing.as_str() {
+                "foreign" => tally.foreign.push(entry),
+                "doomed" | "approved" => tally.held.push(entry),
+                _ => tally.rejected.push(entry),
+            }
         }
         Ok(tally)
     }
@@ -188,10 +226,12 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
     let component = component_of(&row.get::<_, String>(0)?)?;
     let reason = row.get::<_, Option<String>>(13)?.unwrap_or_default();
     let at = Timestamp(row.get::<_, Option<i64>>(14)?.unwrap_or(0));
+    let tries = row.get(15)?;
     let standing = match row.get::<_, String>(12)?.as_str() {
-        "rejected" => Standing::Rejected { reason, at },
-        "undeletable" => Standing::Undeletable { reason, at },
-        "doomed" => Standing::Doomed,
+        "rejected" => Standing::Rejected { reason, at, tries },
+        "undeletable" => Standing::Undeletable { reason, at, tries },
+        "doomed" => Standing::Doomed { approved: false },
+        "approved" => Standing::Doomed { approved: true },
         "kept" => Standing::Kept,
         "foreign" => Standing::Foreign { reason },
         _ => Standing::Mirrored,

@@ -6,7 +6,7 @@ use super::{Id, State, reading};
 use crate::dav::discover::{Remembered, Server};
 use crate::error::{Kind, OrFault};
 use crate::memory::{Failing, FeedMemory, Hold, Memory};
-use crate::model::{ComponentType, Hash, Href, Mark, Validators};
+use crate::model::{ComponentType, End, Hash, Href, Mark, Validators};
 use crate::time::Timestamp;
 
 /// What tells a subscription from others.
@@ -56,12 +56,21 @@ pub struct Tally {
     pub rejected: Vec<(String, String, String)>,
     /// Objects whose UID someone else has: UID, title, reason.
     pub foreign: Vec<(String, String, String)>,
+    /// Objects whose deletion is held: UID, title, start.
+    pub held: Vec<(String, String, String)>,
+    /// How many of them a person has given up since.
+    pub approved: u64,
 }
 
 const COLUMNS: &str = "settings, feed_etag, feed_modified, feed_body, feed_digest, feed_objects, feed_read_at,
     ctag, sync_token, looked_at, listed_at, started_at, settled_at, pending, next_change_at,
     failures, failing_since, retry_at, failure_kind, failure_message, failure_said_at,
-    held_deletes, held_reason, held_said_at, form, last_written, address";
+    held_deletes, held_reason, held_said_at, form, last_written, address,
+    asked_at, failure_end, failure_until, failure_inputs, missing";
+/// The places of the columns that follow them.
+const ID: usize = 32;
+const NAME: usize = 33;
+const TARGET: usize = 34;
 
 impl State {
     /// The memory of a subscription; one that never ran has none yet and no id. One that was renamed has that of its
@@ -69,7 +78,7 @@ impl State {
     pub fn memory(&self, identity: &Identity) -> anyhow::Result<Option<(Id, Memory)>> {
         let sql = format!("SELECT {COLUMNS}, id FROM subscription {IDENTIFIED}");
         let mut statement = self.statement(&sql)?;
-        let found = statement.query_row(identity.parameters(), |row| Ok((row.get(27)?, memory_of(row)?)));
+        let found = statement.query_row(identity.parameters(), |row| Ok((row.get(ID)?, memory_of(row)?)));
         found.optional().or_fault(Kind::State, reading)
     }
 
@@ -79,7 +88,7 @@ impl State {
         let sql = format!("SELECT {COLUMNS}, id FROM subscription {IDENTIFIED_AT}");
         let mut statement = self.statement(&sql)?;
         let parameters = params![identity.name, address, identity.source.0];
-        let found = statement.query_row(parameters, |row| Ok((row.get(27)?, memory_of(row)?)));
+        let found = statement.query_row(parameters, |row| Ok((row.get(ID)?, memory_of(row)?)));
         found.optional().or_fault(Kind::State, reading)
     }
 
@@ -124,7 +133,8 @@ impl State {
                 listed_at = ?12, started_at = ?13, settled_at = ?14, pending = ?15, next_change_at = ?16,
                 failures = ?17, failing_since = ?18, retry_at = ?19, failure_kind = ?20, failure_message = ?21,
                 failure_said_at = ?22, held_deletes = ?23, held_reason = ?24, held_said_at = ?25,
-                form = ?26, last_written = ?27, address = ?28
+                form = ?26, last_written = ?27, address = ?28,
+                failure_end = ?29, failure_until = ?30, failure_inputs = ?31, missing = ?32
              WHERE id = ?1",
             params![
                 id,
@@ -155,6 +165,10 @@ impl State {
                 memory.form,
                 memory.last_written.as_ref().map(Href::as_str),
                 memory.address,
+                failing.map(|failing| failing.end.as_str()),
+                time(failing.and_then(|failing| failing.until)),
+                failing.and_then(|failing| failing.inputs).map(|hash| hash.0),
+                memory.refused.cast_signed(),
             ],
         )
     }
@@ -163,8 +177,8 @@ impl State {
     pub fn subscriptions(&self) -> anyhow::Result<Vec<Summary>> {
         let sql = format!("SELECT {COLUMNS}, id, name, target FROM subscription ORDER BY name, target");
         let mut statement = self.statement(&sql)?;
-        let rows =
-            statement.query_map([], |row| Ok((row.get::<_, Id>(27)?, row.get(28)?, row.get(29)?, memory_of(row)?)));
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, Id>(ID)?, row.get(NAME)?, row.get(TARGET)?, memory_of(row)?)));
         let rows: Result<Vec<_>, _> = rows.or_fault(Kind::State, reading)?.collect();
         let rows = rows.or_fault(Kind::State, reading)?;
         rows.into_iter()
@@ -174,8 +188,9 @@ impl State {
 
     /// What discovery found behind a target.
     pub fn remembered(&self, target: &str) -> anyhow::Result<Option<Remembered>> {
-        let mut statement =
-            self.statement("SELECT url, server, can_sync, auto_schedule, components FROM calendar WHERE target = ?1")?;
+        let mut statement = self.statement(
+            "SELECT url, server, can_sync, auto_schedule, components, obeys FROM calendar WHERE target = ?1",
+        )?;
         let found = statement.query_row([target], |row| {
             let components: String = row.get(4)?;
             let components = components.split(' ').filter_map(|name| ComponentType::from_name(name.as_bytes()));
@@ -185,6 +200,7 @@ impl State {
                 can_sync: row.get(2)?,
                 auto_schedule: row.get(3)?,
                 components: components.collect(),
+                obeys_preconditions: row.get(5)?,
             })
         });
         found.optional().or_fault(Kind::State, reading)
@@ -197,15 +213,16 @@ impl State {
         };
         let components: Vec<&str> = known.components.iter().map(|component| component.as_str()).collect();
         self.run(
-            "INSERT OR REPLACE INTO calendar (target, url, server, can_sync, auto_schedule, components)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO calendar (target, url, server, can_sync, auto_schedule, components, obeys)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 target,
                 known.calendar,
                 known.server.as_str(),
                 known.can_sync,
                 known.auto_schedule,
-                components.join(" ")
+                components.join(" "),
+                known.obeys_preconditions
             ],
         )
     }
@@ -230,6 +247,12 @@ fn memory_of(row: &Row<'_>) -> rusqlite::Result<Memory> {
             failures,
             since,
             retry_at: time(17)?,
+            until: time(29)?,
+            end: match row.get::<_, Option<String>>(28)?.as_deref() {
+                Some("source") => End::Source,
+                _ => End::Target,
+            },
+            inputs: hash(30)?,
             kind: row.get::<_, Option<String>>(18)?.and_then(|word| Kind::from_word(&word)).unwrap_or(Kind::Internal),
             message: row.get::<_, Option<String>>(19)?.unwrap_or_default(),
             said_at: time(20)?,
@@ -254,5 +277,7 @@ fn memory_of(row: &Row<'_>) -> rusqlite::Result<Memory> {
         held,
         last_written: row.get::<_, Option<String>>(25)?.map(Href::new),
         address: row.get(26)?,
+        asked_at: time(27)?,
+        refused: row.get::<_, i64>(31)?.cast_unsigned(),
     })
 }

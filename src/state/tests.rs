@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::dav::discover::{Remembered, Server};
 use crate::memory::{Failing, FeedMemory, Hold, Memory};
-use crate::model::{ComponentType, Etag, Hash, Href, Key, Mark, Record, Standing, Validators};
+use crate::model::{ComponentType, End, Etag, Hash, Href, Key, Mark, Record, Standing, Validators};
 use crate::time::Timestamp;
 
 fn memory() -> Memory {
@@ -26,12 +26,17 @@ fn memory() -> Memory {
         listed_at: moment(3),
         started_at: moment(4),
         settled_at: moment(5),
+        asked_at: None,
+        refused: 3,
         pending: true,
         next_change_at: moment(6),
         failing: Some(Failing {
             failures: 2,
             since: Timestamp(7),
             retry_at: moment(8),
+            until: moment(11),
+            end: End::Source,
+            inputs: Some(Hash([4; 32])),
             kind: Kind::Refused,
             message: "m".to_owned(),
             said_at: moment(9),
@@ -128,11 +133,12 @@ fn intents_come_back_until_they_are_forgotten() {
 fn records_come_back_as_they_were_until_they_are_forgotten() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
-    let rejected = Standing::Rejected { reason: "415".to_owned(), at: Timestamp(9) };
+    let rejected = Standing::Rejected { reason: "415".to_owned(), at: Timestamp(9), tries: 2 };
     let foreign = Standing::Foreign { reason: "theirs".to_owned() };
-    let undeletable = Standing::Undeletable { reason: "403".to_owned(), at: Timestamp(10) };
-    let standings = [Standing::Mirrored, rejected, foreign, Standing::Kept, Standing::Doomed, undeletable];
-    let records: Vec<Record> = ["a", "b", "c", "d", "e", "f"]
+    let undeletable = Standing::Undeletable { reason: "403".to_owned(), at: Timestamp(10), tries: 1 };
+    let [doomed, approved] = [false, true].map(|approved| Standing::Doomed { approved });
+    let standings = [Standing::Mirrored, rejected, foreign, Standing::Kept, doomed, approved, undeletable];
+    let records: Vec<Record> = ["a", "b", "c", "d", "e", "f", "g"]
         .into_iter()
         .zip(standings)
         .map(|(uid, standing)| record(uid, standing))
@@ -141,9 +147,39 @@ fn records_come_back_as_they_were_until_they_are_forgotten() {
         state.put_record(id, record).unwrap();
     }
     assert_eq!(state.records(id).unwrap(), records);
-    assert_eq!(state.earliest_rejection(id).unwrap(), Some(Timestamp(9)));
+    assert_eq!(state.refusals(id).unwrap(), (Some(Timestamp(10 + 3600)), 0));
     state.forget_record(id, &records[0].key).unwrap();
     assert_eq!(state.records(id).unwrap(), records[1..]);
+}
+
+#[test]
+fn an_approval_marks_what_is_held_at_that_moment_and_asks_for_a_pass() {
+    let state = State::in_memory().unwrap();
+    let id = state.subscription(&identity("work", "t")).unwrap();
+    let doomed = Standing::Doomed { approved: false };
+    [record("a", doomed.clone()), record("b", Standing::Mirrored)]
+        .iter()
+        .for_each(|one| state.put_record(id, one).unwrap());
+    assert_eq!((state.named("work").unwrap(), state.approve(id, Timestamp(5)).unwrap()), (vec![id], 1));
+    state.put_record(id, &record("c", doomed)).unwrap();
+    let standings: Vec<Standing> = state.records(id).unwrap().into_iter().map(|record| record.standing).collect();
+    let [later, approved] = [false, true].map(|approved| Standing::Doomed { approved });
+    assert_eq!(standings, [approved, Standing::Mirrored, later]);
+    state.remember(id, &Memory::default()).unwrap();
+    let memory = state.memory(&identity("work", "t")).unwrap().unwrap().1;
+    assert_eq!(memory.asked_at, Some(Timestamp(5)), "what a pass remembers does not take the wish back");
+}
+
+#[test]
+fn a_retry_lets_every_refusal_of_the_server_be_due() {
+    let state = State::in_memory().unwrap();
+    let id = state.subscription(&identity("work", "t")).unwrap();
+    let rejected = |tries| Standing::Rejected { reason: "415".to_owned(), at: Timestamp(900), tries };
+    [record("a", rejected(3)), record("b", rejected(0))].iter().for_each(|one| state.put_record(id, one).unwrap());
+    state.retry(id, Timestamp(1000)).unwrap();
+    assert_eq!(state.refusals(id).unwrap().0, Some(Timestamp(86_400)));
+    let memory = state.memory(&identity("work", "t")).unwrap().unwrap().1;
+    assert_eq!((memory.asked_at, memory.next_change_at), (Some(Timestamp(1000)), Some(Timestamp(0))));
 }
 
 #[test]
@@ -179,6 +215,7 @@ fn foreign_objects_and_discoveries_come_back() {
         can_sync: true,
         auto_schedule: false,
         components: vec![ComponentType::Event, ComponentType::Todo],
+        obeys_preconditions: Some(false),
     };
     state.set_remembered("t", Some(&remembered)).unwrap();
     assert_eq!(state.remembered("t").unwrap(), Some(remembered));
@@ -206,12 +243,48 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_file_that_is_no_state_is_set_aside() {
+fn a_damaged_state_is_set_aside_and_what_is_not_provably_ours_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
-    std::fs::write(&path, "garbage ".repeat(1000)).unwrap();
+    drop(State::open(&path).unwrap());
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, [&whole[..100], "garbage ".repeat(1000).as_bytes()].concat()).unwrap();
     assert_eq!(State::open(&path).unwrap().subscriptions().unwrap(), []);
     assert_eq!(names(folder.path()), ["state.db", "state.db.damaged-##########"]);
+    let other = folder.path().join("other");
+    std::fs::write(&other, "garbage ".repeat(1000)).unwrap();
+    assert!(
+        State::open(&other).is_err() && State::open_to_read(&other).is_err() && State::open_to_answer(&other).is_err()
+    );
+    assert_eq!(std::fs::read(&other).unwrap(), "garbage ".repeat(1000).as_bytes());
+}
+
+#[test]
+fn a_state_is_read_without_a_change_also_when_it_is_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    assert!(State::open_to_read(&path).unwrap().is_none() && !path.exists());
+    let old =
+        concat!(include_str!("migrations/001.sql"), "INSERT INTO subscription (name, target) VALUES ('a', 'dir:/d');");
+    Connection::open(&path).unwrap().execute_batch(&format!("{old} PRAGMA user_version = 1;")).unwrap();
+    let before = (std::fs::read(&path).unwrap(), path.metadata().unwrap().modified().unwrap());
+    assert_eq!(State::open_to_read(&path).unwrap().unwrap().subscriptions().unwrap().len(), 1);
+    assert!(sentence(&State::open_to_answer(&path).err().unwrap()).contains("the next run brings it up to date"));
+    assert_eq!((std::fs::read(&path).unwrap(), path.metadata().unwrap().modified().unwrap()), before);
+    State::open(&path).unwrap();
+    assert_eq!(State::open_to_read(&path).unwrap().unwrap().subscriptions().unwrap().len(), 1);
+}
+
+#[test]
+fn a_state_that_another_process_is_writing_is_read_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let writer = State::open(&path).unwrap();
+    writer.begin().unwrap();
+    writer.subscription(&identity("work", "t")).unwrap();
+    assert_eq!(State::open_to_read(&path).unwrap().unwrap().subscriptions().unwrap(), []);
+    writer.commit().unwrap();
+    assert_eq!(State::open_to_read(&path).unwrap().unwrap().subscriptions().unwrap().len(), 1);
 }
 
 #[test]

@@ -15,9 +15,10 @@ use crate::execute::Executor;
 use crate::ics::{self, Feed, Form};
 use crate::memory::Memory;
 use crate::model::{Etag, Href, Mark, Record};
-use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, RETRY_REJECTED, plan};
+use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, Policy, guard_again, plan, refused_for};
 use crate::state::{ForeignObject, Id, Intent};
 use crate::time::Timestamp;
+use crate::wire::Why;
 
 /// What a settled pass leaves for the next one.
 pub(super) struct Changes {
@@ -29,6 +30,8 @@ pub(super) struct Changes {
     pub(super) last_written: Option<Href>,
     /// When the earliest rejected object is tried again.
     pub(super) retry_rejected_at: Option<Timestamp>,
+    /// How many objects of the feed are refused and not in the target in any form.
+    pub(super) refused: u64,
 }
 
 /// How a round ended.
@@ -68,7 +71,7 @@ impl Run<'_, '_> {
         let matched = Matched::new(feed, &known.records, name, &source, self.form(false));
         let plan = self.plan(&matched, &Seen::default());
         self.show(&plan, &matched, &known)?;
-        Ok(Changes { mark: Mark::default(), listed: false, last_written: None, retry_rejected_at: None })
+        Ok(Changes::of_dry_run(Mark::default(), false))
     }
 
     fn round(
@@ -87,7 +90,10 @@ impl Run<'_, '_> {
         let everything = everything || matched.has_doubtful_orphans();
         let look = match seen {
             Some(look) if look.listed || !everything => look,
-            _ => look(collection, collection.mark()?, &self.memory, &known, everything, self.started)?,
+            _ => {
+                collection.begin(Why::Look);
+                look(collection, collection.mark()?, &self.memory, &known, everything, self.started)?
+            }
         };
         let distrusts_hashes = self.memory.form.is_some_and(|form| form != FORM);
         let judge = |text: &[u8]| ics::end_of_last_occurrence(text, self.pass.zone).had_ended(self.started);
@@ -120,8 +126,10 @@ impl Run<'_, '_> {
         self.report.unchanged = untouched(matched, &plan).saturating_sub(before);
         if self.pass.options.dry_run {
             self.show(&plan, matched, known)?;
-            let (mark, listed) = (look.mark.clone(), look.listed);
-            return Ok(Round::Settled(Changes { mark, listed, last_written: None, retry_rejected_at: None }));
+            if plan.ops.iter().any(Op::is_write) {
+                self.check_rights()?;
+            }
+            return Ok(Round::Settled(Changes::of_dry_run(look.mark.clone(), look.listed)));
         }
         self.carry_out(&plan, look, seen, known, matched)
     }
@@ -132,15 +140,28 @@ impl Run<'_, '_> {
     }
 
     fn plan(&self, matched: &Matched<'_>, seen: &Seen) -> Plan {
-        let facts = Facts {
+        plan(&self.facts(matched, seen), &self.policy())
+    }
+
+    fn facts<'a>(&self, matched: &'a Matched<'_>, seen: &'a Seen) -> Facts<'a> {
+        let last_objects = self.memory.feed.as_ref().map(|feed| feed.objects.saturating_sub(self.memory.refused));
+        Facts {
             wanted: &matched.wanted,
             orphans: &matched.orphans,
             unrecorded: &seen.unrecorded,
             remote: &seen.remote,
-            last_objects: self.memory.feed.as_ref().map(|feed| feed.objects),
+            last_objects,
             now: self.started,
-        };
-        plan(&facts, &self.policy())
+        }
+    }
+
+    /// What a dry run cannot try: whether we may write at all.
+    fn check_rights(&self) -> anyhow::Result<()> {
+        self.pass.collection.begin(Why::Probe);
+        if self.pass.collection.rights()?.write {
+            return Ok(());
+        }
+        Err(fault(Kind::Refused, "the user has no right to write there: a real run would change nothing"))
     }
 
     fn carry_out(
@@ -164,30 +185,45 @@ impl Run<'_, '_> {
             progress: self.pass.progress,
         };
         let on_drift = self.pass.subscription.on_drift;
-        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, known, &seen.kept, self.report);
+        let (facts, policy) = (self.facts(matched, seen), self.policy());
+        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, known, seen, self.report);
         recorder.is_last_round = self.rounds > 1;
         recorder.intends = on_drift == OnDrift::Keep;
         plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
+        recorder.stored.creates = puts.iter().filter(|op| matches!(op, Op::Create { .. })).count() as u64;
         stage.put(puts, &mut recorder)?;
-        if recorder.stale.is_empty() {
-            stage.delete(deletes, on_drift, puts.len(), &mut recorder)?;
+        let more = refused_before(&stage, &facts, &policy, &mut recorder)?;
+        if recorder.stale.is_empty() && recorder.uid_taken.is_empty() {
+            let held = guard_again(plan, &facts, &policy, &recorder.stored);
+            let (notes, deletes) = match &held {
+                Some(Plan { ops, hold }) => {
+                    recorder.report.held.clone_from(hold);
+                    ops.iter().partition(|op| !op.is_write())
+                }
+                None => (Vec::new(), deletes.iter().copied().chain(&more).collect()),
+            };
+            notes.into_iter().try_for_each(|op| recorder.note(op))?;
+            stage.delete(&deletes, on_drift, &mut recorder)?;
+            refused_before(&stage, &facts, &policy, &mut recorder)
+                .and_then(|more| stage.delete(&more.iter().collect::<Vec<_>>(), on_drift, &mut recorder))?;
         }
+        let held = recorder.report.held.is_some();
         let mut mark = settle(self.pass.collection, look, &mut recorder)?;
         let is_known = |record: &&Record| {
             let standing = seen.remote.present.get(&record.href);
             standing.is_none() || standing == record.etag.as_ref()
         };
-        if plan.hold.is_some() && !(seen.unrecorded.is_empty() && matched.orphans.iter().all(is_known)) {
+        if held && !(seen.unrecorded.is_empty() && matched.orphans.iter().all(is_known)) {
             // No record tells what stands there: only a listing shows the next pass what is held.
             mark = Mark::default();
         }
-        if !recorder.stale.is_empty() {
-            return Ok(Round::Stale(recorder.stale.len() as u64));
+        let stale = recorder.stale.len() + recorder.uid_taken.len();
+        if stale > 0 {
+            return Ok(Round::Stale(stale as u64));
         }
-        let rejected = self.pass.state.read(move |state| state.earliest_rejection(id))?;
-        let retry_rejected_at = rejected.map(|at| at.plus(RETRY_REJECTED));
         let last_written = recorder.last_written;
-        Ok(Round::Settled(Changes { mark, listed: look.listed, last_written, retry_rejected_at }))
+        let (retry_rejected_at, refused) = self.pass.state.read(move |state| state.refusals(id))?;
+        Ok(Round::Settled(Changes { mark, listed: look.listed, last_written, retry_rejected_at, refused }))
     }
 
     /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
@@ -219,6 +255,32 @@ impl Run<'_, '_> {
         self.id = Some(id);
         Ok(id)
     }
+}
+
+impl Changes {
+    fn of_dry_run(mark: Mark, listed: bool) -> Changes {
+        Changes { mark, listed, last_written: None, retry_rejected_at: None, refused: 0 }
+    }
+}
+
+/// When an object was taken that had been refused before, tries the others that were refused for the same cause. Gives
+/// the deletions among them.
+fn refused_before(
+    stage: &Stage<'_>,
+    facts: &Facts<'_>,
+    policy: &Policy,
+    recorder: &mut Recorder<'_>,
+) -> anyhow::Result<Vec<Op>> {
+    let mut deletes = Vec::new();
+    while !recorder.causes.is_empty() {
+        let causes = std::mem::take(&mut recorder.causes);
+        let (puts, more): (Vec<Op>, Vec<Op>) = refused_for(facts, policy, &causes, &recorder.tried)
+            .into_iter()
+            .partition(|op| !matches!(op, Op::Delete { .. }));
+        stage.put(&puts.iter().collect::<Vec<_>>(), recorder)?;
+        deletes.extend(more);
+    }
+    Ok(deletes)
 }
 
 /// What the writes of a plan are to leave behind. An edit that is kept could not be told from a write of ours of which no

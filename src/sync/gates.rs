@@ -5,7 +5,7 @@ use crate::config::{SourceAddress, Subscription};
 use crate::error::{Kind, fault};
 use crate::ics::{self, Feed};
 use crate::memory::FeedMemory;
-use crate::model::{Hash, Validators};
+use crate::model::{End, Hash, Validators};
 use crate::report::{FeedReport, Gate};
 use crate::source::Fetched;
 use crate::time::{DAY, Timestamp};
@@ -46,6 +46,21 @@ impl Run<'_, '_> {
 
     /// Fetches the feed and finds out whether it changed.
     pub(super) fn gates(&mut self, trusts: bool) -> anyhow::Result<Gated> {
+        self.end = End::Source;
+        let gated = self.pass_gates(trusts)?;
+        self.end = End::Target;
+        let name = &self.pass.subscription.name;
+        match (&gated, self.report.feed.gate) {
+            (Gated::Changed(_), _) if !trusts => {
+                log::info!("{name}: the feed is read whole: something is still to be done")
+            }
+            (Gated::Changed(_), _) => log::info!("{name}: the feed has changed"),
+            (_, gate) => log::info!("{name}: the feed has not changed ({})", gate.in_words()),
+        }
+        Ok(gated)
+    }
+
+    fn pass_gates(&mut self, trusts: bool) -> anyhow::Result<Gated> {
         let known = self.memory.feed.clone().filter(|_| trusts);
         // A moment of the future comes from a clock that jumped.
         let is_late = |read_at: Timestamp| read_at > self.started || self.started.since(read_at) >= TRUSTED;
@@ -103,6 +118,13 @@ impl Run<'_, '_> {
 
     /// The feed, whole, whatever gates say: the target drifted, so its objects are needed.
     pub(super) fn fetch_fresh(&mut self) -> anyhow::Result<Fresh> {
+        self.end = End::Source;
+        let fresh = self.fetch_whole()?;
+        self.end = End::Target;
+        Ok(fresh)
+    }
+
+    fn fetch_whole(&mut self) -> anyhow::Result<Fresh> {
         match self.pass.source.fetch(&Validators::default())? {
             Fetched::NotModified => Err(fault(Kind::Unavailable, "the feed's server answered 304 unasked")),
             Fetched::Document { body, charset, validators } => {

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::collection::Collection;
 use crate::memory::Memory;
-use crate::model::{Changes, Entry, Etag, Hash, Href, Key, Mark, Record, Standing};
+use crate::model::{Changes, Entry, Etag, Hash, Href, Key, Listed, Mark, Record, Standing};
+use crate::plan::Suspicion;
 use crate::state::{ForeignObject, Intent, OthersObject};
 use crate::time::{DAY, Timestamp};
 
@@ -25,6 +26,8 @@ pub(super) struct Known {
     pub(super) others: Vec<OthersObject>,
     /// What a pass that was cut off was about to do.
     pub(super) intents: HashSet<Intent>,
+    /// Objects whose writes failed for a reason that no pass has found out.
+    pub(super) suspects: HashMap<Key, Suspicion>,
 }
 
 /// What stands in the target, and since when that is known.
@@ -34,6 +37,8 @@ pub(super) struct Look {
     pub(super) mark: Mark,
     /// The version of every object.
     pub(super) present: HashMap<Href, Etag>,
+    /// What is there in a version that the target does not tell.
+    pub(super) silent: HashSet<Href>,
     /// Whether everything was listed, not only what changed.
     pub(super) listed: bool,
     /// Stands there in this version, if what changed was told of this very calendar.
@@ -55,6 +60,7 @@ pub(super) fn look(
     }
     if !everything
         && was_listed_lately(memory, now)
+        && !memory.mark.contradicts(&mark)
         && let Some(look) = look_at_changes(collection, &mark, memory, known)?
     {
         return Ok(look);
@@ -64,8 +70,9 @@ pub(super) fn look(
 
 /// Lists everything. `mark` was asked for before.
 pub(super) fn look_at_all(collection: &dyn Collection, mark: Mark) -> anyhow::Result<Look> {
-    let present = collection.list()?.into_iter().map(|entry| (entry.href, entry.etag)).collect();
-    Ok(Look { mark, present, listed: true, canary: None })
+    let Listed { entries, silent } = collection.list()?;
+    let present = entries.into_iter().map(|entry| (entry.href, entry.etag)).collect();
+    Ok(Look { mark, present, silent: silent.into_iter().collect(), listed: true, canary: None })
 }
 
 /// Whether the collection's present mark proves that the target is as the records say.
@@ -99,7 +106,7 @@ fn look_at_changes(
         present.insert(entry.href, entry.etag);
     }
     let mark = Mark { ctag: mark.ctag.clone(), sync_token: Some(sync_token) };
-    Ok(Some(Look { mark, present, listed: false, canary }))
+    Ok(Some(Look { mark, present, canary, ..Look::default() }))
 }
 
 impl Known {
@@ -154,7 +161,8 @@ impl Look {
     /// Whether what changed was told of this very calendar, as one more request shows if there is need of it.
     pub(super) fn is_borne_out(&self, collection: &dyn Collection) -> anyhow::Result<bool> {
         let Some(canary) = &self.canary else { return Ok(true) };
-        Ok(collection.read(std::slice::from_ref(&canary.href))?.iter().any(|stored| canary.is(stored)))
+        let read = collection.read(std::slice::from_ref(&canary.href))?;
+        Ok(read.stored.iter().any(|stored| canary.is(stored)))
     }
 
     /// Whether something that is ours, or looks like ours, is not as the records say, or a foreign object is not as it was
@@ -163,6 +171,7 @@ impl Look {
         let ours: HashSet<&Href> = known.records.values().map(|record| &record.href).collect();
         let taken = known.taken();
         let drifted = |record: &Record| match (&record.etag, &record.standing) {
+            (Some(_), _) if self.silent.contains(&record.href) => false,
             (Some(etag), _) => self.present.get(&record.href) != Some(etag),
             // Written, but nobody could tell in which version it stands there, if it still does.
             (None, Standing::Mirrored) => true,
@@ -176,7 +185,8 @@ impl Look {
     /// Whether the objects that no subscription has recorded are others than those that were read.
     fn shows_strangers(&self, known: &Known, ours: &HashSet<&Href>) -> bool {
         let others: HashSet<&Href> = known.others.iter().map(|(href, ..)| href).collect();
-        let is_strange = |(href, _): &(&Href, &Etag)| !ours.contains(href) && !others.contains(href);
+        let is_strange =
+            |(href, _): &(&Href, &Etag)| !ours.contains(href) && !others.contains(href) && !self.silent.contains(*href);
         let read: HashSet<_> = known.foreign.iter().map(|(href, etag, _)| (href, etag)).filter(is_strange).collect();
         self.present.iter().filter(is_strange).collect::<HashSet<_>>() != read
     }

@@ -1,14 +1,15 @@
 //! Reads what a look does not tell: what became of the objects that drifted, and whose the new ones are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::look::{Known, Look, look_at_all};
 use super::wanted::Matched;
 use crate::collection::Collection;
 use crate::ics::{self, Identified};
-use crate::model::{Hash, Href, Key, Record, Standing, Stored};
+use crate::model::{Hash, Href, Key, Objects, Record, Standing, Stored};
 use crate::plan::{Found, Remote, is_judged};
 use crate::state::ForeignObject;
+use crate::wire::Why;
 
 /// Objects are read, compared and let go in portions of this size, so that memory stays bounded.
 const PORTION: usize = 200;
@@ -50,6 +51,7 @@ pub(super) fn read(
     matched: &Matched<'_>,
     what: &Reading<'_>,
 ) -> anyhow::Result<(Look, Seen)> {
+    collection.begin(Why::Read);
     if let Some(seen) = read_as_looked(collection, &look, known, matched, what)? {
         return Ok((look, seen));
     }
@@ -109,6 +111,12 @@ fn read_as_looked(
         }
     }
     seen.unrecorded.sort();
+    // A listing that lacks what it had, and what is listed without its version, are asked for one by one: unknown is not
+    // gone.
+    let missing = known.records.values().filter(|record| look.listed && record.etag.is_some());
+    let missing = missing.map(|record| &record.href).filter(|href| !look.present.contains_key(href));
+    let doubtful: HashSet<&Href> = missing.chain(&look.silent).collect();
+    to_read.extend(doubtful.iter().map(|href| (*href).clone()));
     // The canary rides along with what is read anyway.
     let passenger = look.canary.as_ref().map(|canary| &canary.href).filter(|href| !to_read.contains(href));
     to_read.extend(passenger.cloned());
@@ -117,8 +125,24 @@ fn read_as_looked(
     seen.remote.present.clone_from(&look.present);
     seen.remote.taken_away =
         known.intents.iter().filter(|(_, hash)| hash.is_none()).map(|(href, _)| href.clone()).collect();
+    let mut unseen = Vec::new();
     for portion in to_read.chunks(PORTION) {
-        for stored in collection.read(portion)? {
+        let Objects { mut stored, unreadable } = collection.read(portion)?;
+        for href in unreadable {
+            let record = records.get(&href);
+            match (look.present.get(&href), record.and_then(|record| record.etag.as_ref())) {
+                // It is in a version that nobody knows, and says nothing.
+                (Some(etag), recorded) if recorded != Some(etag) => {
+                    stored.push(Stored { href: href.clone(), etag: etag.clone(), text: Vec::new() });
+                }
+                (None, Some(recorded)) => {
+                    seen.remote.present.insert(href.clone(), recorded.clone());
+                }
+                _ => {}
+            }
+            unseen.push(href);
+        }
+        for stored in stored {
             is_borne_out |= look.canary.as_ref().is_some_and(|canary| canary.is(&stored));
             if passenger == Some(&stored.href) {
                 continue;
@@ -138,8 +162,16 @@ fn read_as_looked(
     if !is_borne_out {
         return Ok(None);
     }
+    if let Some(first) = unseen.first() {
+        let more = match unseen.len() {
+            1 => String::new(),
+            count => format!(" and {} others", count - 1),
+        };
+        log::warn!("{}{more} cannot be read in the calendar, and nobody tells why; left alone", first.as_str());
+    }
     // What was listed but could not be read is gone by now.
-    let is_gone = |href: &&Href| !seen.remote.found.contains_key(href) && Some(*href) != passenger;
+    let is_gone =
+        |href: &&Href| !seen.remote.found.contains_key(href) && Some(*href) != passenger && !unseen.contains(href);
     let gone: Vec<Href> = to_read.iter().filter(is_gone).cloned().collect();
     for href in &gone {
         seen.remote.present.remove(href);

@@ -1,14 +1,13 @@
 //! The records of a pass: kept in step with every outcome, here and in the state.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::look::Known;
-use super::read::hash_of;
+use super::read::{Seen, hash_of};
 use super::wanted::Matched;
-use crate::error::{Fault, Kind};
 use crate::ics;
-use crate::model::{Etag, Href, Key, Record, Standing, Stored, Written};
-use crate::plan::Op;
+use crate::model::{self, Etag, Failure, Hash, Href, Key, Record, Standing, Written};
+use crate::plan::{Op, Outcome, Probe, Stored, Suspicion, cause};
 use crate::report::{PassReport, Refused};
 use crate::state::{Handle, Id};
 use crate::time::Timestamp;
@@ -32,21 +31,33 @@ pub(super) struct Recorder<'a> {
     pub(super) matched: &'a Matched<'a>,
     /// What was known before.
     pub(super) known: &'a Known,
-    /// What is recorded of objects that stay after they left the feed.
-    pub(super) kept: &'a HashMap<Href, Record>,
+    /// What was read.
+    pub(super) seen: &'a Seen,
     pub(super) report: &'a mut PassReport,
     /// What this pass left at each href that it wrote to: to recognise our own writes when settling.
     pub(super) written: HashMap<Href, Left>,
-    /// Where the target has another version than we thought.
-    pub(super) stale: Vec<Href>,
+    /// Writes for which the target has another version than we thought.
+    pub(super) stale: Vec<Op>,
+    /// Writes whose UID stands elsewhere in the target.
+    pub(super) uid_taken: Vec<Op>,
     /// Whether the state has intents.
     pub(super) intends: bool,
     /// No further round follows in this pass.
     pub(super) is_last_round: bool,
     /// Where the object stands that was written last.
     pub(super) last_written: Option<Href>,
-    /// Objects on which the server failed, with what the trouble is when it fails on all.
-    pub(super) faulted: Vec<(Op, Fault)>,
+    /// Where this pass has sent a write that was answered, or not, for good.
+    pub(super) tried: HashSet<Href>,
+    /// How the writes ended, in the order in which they did, as long as nobody is blamed for the failures.
+    pub(super) outcomes: Vec<Outcome>,
+    /// The writes that failed, until somebody is blamed.
+    pub(super) failed: Vec<(Op, Failure)>,
+    /// The forms over which this pass wrote because the target had drifted.
+    pub(super) restored: HashMap<Href, Hash>,
+    /// Why objects had been refused that were taken in this pass.
+    pub(super) causes: HashSet<String>,
+    /// What came of the creates.
+    pub(super) stored: Stored,
 }
 
 impl<'a> Recorder<'a> {
@@ -56,7 +67,7 @@ impl<'a> Recorder<'a> {
         now: Timestamp,
         matched: &'a Matched<'a>,
         known: &'a Known,
-        kept: &'a HashMap<Href, Record>,
+        seen: &'a Seen,
         report: &'a mut PassReport,
     ) -> Recorder<'a> {
         Recorder {
@@ -65,14 +76,20 @@ impl<'a> Recorder<'a> {
             now,
             matched,
             known,
-            kept,
+            seen,
             report,
             written: HashMap::new(),
             stale: Vec::new(),
+            uid_taken: Vec::new(),
             intends: false,
             is_last_round: false,
             last_written: None,
-            faulted: Vec::new(),
+            tried: HashSet::new(),
+            outcomes: Vec::new(),
+            failed: Vec::new(),
+            restored: HashMap::new(),
+            causes: HashSet::new(),
+            stored: Stored::default(),
         }
     }
 
@@ -87,52 +104,108 @@ impl<'a> Recorder<'a> {
                 self.report.adopted += u64::from(*adopted);
                 self.put(key, href, Some(etag), |record| record.server_hash = *server_hash)
             }
-            Op::Keep { href, .. } => self.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
-            Op::Hold { key, .. } => {
-                let held =
-                    self.known.records.get(key).map(|record| Record { standing: Standing::Doomed, ..record.clone() });
-                held.map_or(Ok(()), |record| self.write(record))
+            Op::Keep { href, .. } => self.seen.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
+            Op::Hold { key, href } => {
+                let record = self.recorded_at(Some(key), href);
+                // What was read of an object that no record names is recorded, so that the hold is remembered.
+                let record = record.or_else(|| self.seen.nameless.iter().find(|record| record.href == *href));
+                let is_held = |record: &&Record| matches!(record.standing, Standing::Doomed { .. });
+                let held = record.filter(|record| !is_held(record)).cloned();
+                let standing = Standing::Doomed { approved: false };
+                held.map_or(Ok(()), |record| self.write(Record { standing, ..record }))
             }
             Op::Forget { key } => self.forget(key),
             Op::Leave { key, reason } => {
-                let refused = self.refused(key, reason);
+                let refused = self.refused(key, reason, false);
                 self.report.conflicts.push(refused);
                 let standing = Standing::Foreign { reason: reason.clone() };
                 self.put_unwritten(key, standing)
             }
-            Op::Reject { key, reason } => self.reject(key, reason),
+            Op::Reject { key, reason } => self.reject(key, reason, 0),
             Op::Create { .. } | Op::Update { .. } | Op::Delete { .. } => Ok(()),
         }
     }
 
-    /// Takes in how a write ended.
+    /// Records how a write ended.
     pub(super) fn outcome(&mut self, op: &Op, written: Written) -> anyhow::Result<()> {
-        match (op, written) {
-            (op, Written::Done { etag }) => self.done(op, etag.as_ref()),
-            (Op::Create { key, .. } | Op::Update { key, .. }, Written::UidTaken { .. }) if self.is_last_round => {
-                self.reject(key, "the server says that this UID stands in another object of the calendar")
+        self.tried.extend(op.href().cloned());
+        match written {
+            Written::Done { etag } => {
+                self.outcomes.push(Outcome::Taken);
+                self.done(op, etag.as_ref())?;
             }
-            (op, Written::Stale | Written::UidTaken { .. }) => {
-                self.stale.extend(op.href().cloned());
-                Ok(())
+            Written::UidTaken { .. } if self.is_last_round => {
+                self.refuse(op, "the server says that this UID stands in another object of the calendar")?;
             }
-            (Op::Create { key, .. } | Op::Update { key, .. }, Written::Rejected { reason }) => {
-                self.reject(key, &reason)
+            Written::UidTaken { .. } => self.uid_taken.push(op.clone()),
+            Written::Stale => self.stale.push(op.clone()),
+            Written::Failed(failure) => self.fail(op, failure),
+        }
+        Ok(())
+    }
+
+    /// Remembers a failure until somebody is blamed for it.
+    pub(super) fn fail(&mut self, op: &Op, failure: Failure) {
+        self.outcomes.push(match failure {
+            Failure { is_verdict: true, .. } => Outcome::Refused,
+            Failure { hung: true, .. } => Outcome::Hung,
+            Failure { .. } => Outcome::Failed,
+        });
+        self.failed.push((op.clone(), failure));
+    }
+
+    /// Whether a write was answered, or not, for good.
+    pub(super) fn is_tried(&self, op: &Op) -> bool {
+        op.href().is_some_and(|href| self.tried.contains(href))
+    }
+
+    /// These are sent once more.
+    pub(super) fn untry(&mut self, ops: &[&Op]) {
+        for href in ops.iter().filter_map(|op| op.href()) {
+            self.tried.remove(href);
+        }
+    }
+
+    /// What earlier passes know of the object of a write.
+    pub(super) fn suspicion(&self, op: &Op) -> Suspicion {
+        op.key().and_then(|key| self.known.suspects.get(key)).copied().unwrap_or_default()
+    }
+
+    /// Whether a write is likely to fail: it did so before.
+    pub(super) fn is_suspect(&self, op: &Op) -> bool {
+        let was_refused = |record: &Record| matches!(record.standing, Standing::Rejected { .. });
+        let record = op.key().and_then(|key| self.matched.wanted(key)).and_then(|wanted| wanted.record);
+        record.is_some_and(was_refused) || self.suspicion(op) != Suspicion::default()
+    }
+
+    /// Remembers an object as a suspect; whether that is enough to refuse it. A calendar in trouble makes none a suspect,
+    /// but for those on which the server hung.
+    pub(super) fn suspect(&mut self, op: &Op, hung: bool, probe: Probe) -> anyhow::Result<bool> {
+        // What cannot be named cannot be suspected either.
+        let Some(key) = op.key().cloned() else { return Ok(probe == Probe::Impossible) };
+        if probe == Probe::Ill && !hung {
+            return Ok(false);
+        }
+        let suspicion = self.suspicion(op).after(if hung { Outcome::Hung } else { Outcome::Failed });
+        let id = self.id;
+        self.state.write(move |state| state.set_suspect(id, &key, suspicion))?;
+        Ok(suspicion.is_enough())
+    }
+
+    /// The server does not take a write, and the object is to blame.
+    pub(super) fn refuse(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
+        match op {
+            Op::Create { key, .. } | Op::Update { key, .. } => {
+                if matches!(op, Op::Create { .. }) {
+                    self.stored.refused.insert(key.clone());
+                }
+                let tries = match self.matched.wanted(key).and_then(|wanted| Some((wanted, wanted.record?))) {
+                    Some((wanted, record)) if record.source_hash == wanted.source_hash => tries_of(record),
+                    _ => 0,
+                };
+                self.reject(key, reason, tries + 1)
             }
-            (op, Written::Rejected { reason }) => {
-                self.cannot_delete(op, &format!("the server refuses the deletion: {reason}"))
-            }
-            (op, Written::Forbidden { reason }) => {
-                let message = format!("the server forbids the deletion: {reason}");
-                self.faulted.push((op.clone(), Fault { kind: Kind::Refused, message, retry_after: None }));
-                Ok(())
-            }
-            (op, Written::Faulted { reason }) => {
-                let is_delete = matches!(op, Op::Delete { .. });
-                let message = if is_delete { format!("the server fails on the deletion: {reason}") } else { reason };
-                self.faulted.push((op.clone(), Fault { kind: Kind::Unavailable, message, retry_after: None }));
-                Ok(())
-            }
+            _ => self.cannot_delete(op, &format!("the server refuses the deletion: {reason}")),
         }
     }
 
@@ -140,18 +213,22 @@ impl<'a> Recorder<'a> {
         match op {
             Op::Create { key, href, restores } => {
                 self.report.created += 1;
+                self.recovered(self.matched.wanted(key).and_then(|wanted| wanted.record));
                 self.report.restored += u64::from(*restores);
                 self.last_written = Some(href.clone());
                 self.put(key, href, etag, |_| {})
             }
             Op::Update { key, href, restores, .. } => {
                 self.report.updated += 1;
+                self.recovered(self.matched.wanted(key).and_then(|wanted| wanted.record));
                 self.report.restored += u64::from(restores.is_some());
+                self.restored.extend(restores.map(|hash| (href.clone(), hash)));
                 self.last_written = Some(href.clone());
                 self.put(key, href, etag, |record| record.restored_hash = *restores)
             }
             Op::Delete { key, href, .. } => {
                 self.report.deleted += 1;
+                self.recovered(self.recorded_at(key.as_ref(), href));
                 self.written.insert(href.clone(), Left::Nothing);
                 self.forget_intents(href)?;
                 self.forget_at(key.as_ref(), href)
@@ -161,32 +238,55 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Refuses an object: it is remembered with its reason and not sent again before it changes.
-    pub(super) fn reject(&mut self, key: &Key, reason: &str) -> anyhow::Result<()> {
-        let refused = self.refused(key, reason);
+    /// An object was taken; what was refused for the same cause may be taken too.
+    fn recovered(&mut self, record: Option<&Record>) {
+        let refusal = record.and_then(|record| match &record.standing {
+            Standing::Rejected { reason, tries: 1.., .. } | Standing::Undeletable { reason, .. } => {
+                Some((reason, record))
+            }
+            _ => None,
+        });
+        self.causes.extend(refusal.map(|(reason, record)| cause(reason, &record.key, &record.href)));
+    }
+
+    /// Refuses an object: it is remembered with its reason, and sent again when its time has come or when it changes.
+    /// `tries`: how often the server refused it.
+    fn reject(&mut self, key: &Key, reason: &str, tries: u32) -> anyhow::Result<()> {
+        let refused = self.refused(key, reason, tries > 1);
         self.report.rejected.push(refused);
-        self.put_unwritten(key, Standing::Rejected { reason: reason.to_owned(), at: self.now })
+        self.put_unwritten(key, Standing::Rejected { reason: reason.to_owned(), at: self.now, tries })
     }
 
     /// The server does not delete an object. It is remembered with the reason; what has no record is left for good.
-    pub(super) fn cannot_delete(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
+    fn cannot_delete(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
         let Op::Delete { key, href, etag } = op else { return Ok(()) };
         let record = self.recorded_at(key.as_ref(), href);
         let reason = format!("it left the feed, but {reason}");
         let uid = key.as_ref().map_or(href.as_str(), |key| &key.uid).to_owned();
         let summary = record.map(|record| record.summary.clone()).unwrap_or_default();
-        self.report.rejected.push(Refused { uid, summary, reason: reason.clone() });
+        let tries = record.map_or(0, tries_of) + 1;
+        self.report.rejected.push(Refused { uid, summary, reason: reason.clone(), again: tries > 1 });
         match record {
             Some(record) => {
-                let standing = Standing::Undeletable { reason, at: self.now };
+                let standing = Standing::Undeletable { reason, at: self.now, tries };
                 self.write(Record { etag: Some(etag.clone()), standing, ..record.clone() })
             }
             None => self.leave(href, etag, key.as_ref()),
         }
     }
 
+    /// What the server said it had deleted is still there: that is a refusal too.
+    pub(super) fn not_deleted(&mut self, stored: &model::Stored) -> anyhow::Result<()> {
+        let record = self.known.records.values().find(|record| record.href == stored.href);
+        let key = record.map(|record| record.key.clone());
+        self.report.deleted = self.report.deleted.saturating_sub(1);
+        self.written.insert(stored.href.clone(), Left::Version(stored.etag.clone()));
+        let op = Op::Delete { key, href: stored.href.clone(), etag: stored.etag.clone() };
+        self.cannot_delete(&op, "the server says that it is deleted, and still has it")
+    }
+
     /// Leaves an object to whoever edited it.
-    pub(super) fn release(&mut self, key: Option<&Key>, stored: &Stored) -> anyhow::Result<()> {
+    pub(super) fn release(&mut self, key: Option<&Key>, stored: &model::Stored) -> anyhow::Result<()> {
         self.leave(&stored.href, &stored.etag, key)?;
         self.forget_at(key, &stored.href)
     }
@@ -207,9 +307,9 @@ impl<'a> Recorder<'a> {
         self.state.write(move |state| state.add_foreign_object(id, &object))
     }
 
-    fn refused(&self, key: &Key, reason: &str) -> Refused {
+    fn refused(&self, key: &Key, reason: &str, again: bool) -> Refused {
         let summary = self.matched.description(key).map_or_else(String::new, |(summary, _)| summary);
-        Refused { uid: key.uid.clone(), summary, reason: reason.to_owned() }
+        Refused { uid: key.uid.clone(), summary, reason: reason.to_owned(), again }
     }
 
     /// The record of an object that stands on the target as we want it.
@@ -271,7 +371,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// Whether an object is as we wrote it, though no record says so.
-    pub(super) fn is_intended(&self, stored: &Stored) -> bool {
+    pub(super) fn is_intended(&self, stored: &model::Stored) -> bool {
         let identified = ics::identify(&stored.text);
         self.known.intends(&stored.href, hash_of(stored, identified.as_ref()))
     }
@@ -288,5 +388,13 @@ impl<'a> Recorder<'a> {
     fn forget(&mut self, key: &Key) -> anyhow::Result<()> {
         let (id, key) = (self.id, key.clone());
         self.state.write(move |state| state.forget_record(id, &key))
+    }
+}
+
+/// How often the server has refused an object, or its deletion.
+fn tries_of(record: &Record) -> u32 {
+    match record.standing {
+        Standing::Rejected { tries, .. } | Standing::Undeletable { tries, .. } => tries,
+        _ => 0,
     }
 }

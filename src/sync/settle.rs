@@ -1,16 +1,21 @@
-//! Settles a pass: learns the ETags that the server did not give, and the mark from which the next look begins.
+//! Settles a pass: learns the ETags that the server did not give, whether what it says is deleted is gone, and the mark
+//! from which the next look begins.
+
+use std::collections::HashSet;
 
 use super::look::Look;
 use super::record::{Left, Recorder};
 use crate::collection::Collection;
-use crate::model::{Changes, Mark};
+use crate::model::{Changes, Href, Mark};
+use crate::wire::Why;
 
 /// Asks what happened since the look. If it was our own writes alone, the new sync-token stands for the records; anything
-/// else is drift that the next pass must see, so the look's own mark is kept (design §3, *settle*).
+/// else is drift that the next pass must see, so the look's own mark is kept.
 pub(super) fn settle(collection: &dyn Collection, look: &Look, recorder: &mut Recorder<'_>) -> anyhow::Result<Mark> {
     if recorder.written.is_empty() {
         return Ok(look.mark.clone());
     }
+    collection.begin(Why::Settle);
     if let Some(since) = &look.mark.sync_token
         && let Changes::Since { changed, gone, sync_token } = collection.changes(since)?
     {
@@ -20,10 +25,29 @@ pub(super) fn settle(collection: &dyn Collection, look: &Look, recorder: &mut Re
             ours_alone &= recorder.written.get(&entry.href) == Some(&Left::Version(entry.etag));
         }
         ours_alone &= gone.iter().all(|href| recorder.written.get(href) == Some(&Left::Nothing));
+        let gone: HashSet<&Href> = gone.iter().collect();
+        let deleted = recorder.written.iter().filter(|(_, left)| **left == Left::Nothing).map(|(href, _)| href);
+        let doubtful: Vec<Href> = deleted.filter(|href| !gone.contains(href)).cloned().collect();
+        still_there(collection, &doubtful, recorder)?;
         return Ok(if ours_alone { Mark { ctag: None, sync_token: Some(sync_token) } } else { look.mark.clone() });
     }
-    for entry in collection.list()? {
-        recorder.complete(&entry.href, &entry.etag)?;
+    let listed = collection.list()?;
+    let mut doubtful = Vec::new();
+    for entry in listed.entries {
+        if recorder.written.get(&entry.href) == Some(&Left::Nothing) {
+            doubtful.push(entry.href);
+        } else {
+            recorder.complete(&entry.href, &entry.etag)?;
+        }
     }
+    still_there(collection, &doubtful, recorder)?;
     Ok(look.mark.clone())
+}
+
+/// Looks for what the server said it had deleted.
+fn still_there(collection: &dyn Collection, doubtful: &[Href], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+    if doubtful.is_empty() {
+        return Ok(());
+    }
+    collection.read(doubtful)?.stored.iter().try_for_each(|stored| recorder.not_deleted(stored))
 }

@@ -15,9 +15,9 @@ impl Run<'_, '_> {
     pub(super) fn show(&mut self, plan: &Plan, matched: &Matched<'_>, known: &Known) -> anyhow::Result<()> {
         let updates = plan.ops.iter().filter(|op| matches!(op, Op::Update { .. })).filter_map(Op::href);
         let hrefs: Vec<Href> = updates.cloned().collect();
-        let stored = self.pass.collection.read(&hrefs)?;
+        let read = self.pass.collection.read(&hrefs)?;
         let standing: HashMap<&Href, &[u8]> =
-            stored.iter().map(|stored| (&stored.href, stored.text.as_slice())).collect();
+            read.stored.iter().map(|stored| (&stored.href, stored.text.as_slice())).collect();
         let mut steps = Vec::new();
         for op in &plan.ops {
             self.count(op);

@@ -1,12 +1,15 @@
-//! The writing half of a round: creates and updates, then deletes, and whose fault it is when one of them fails.
+//! The writing half of a round: sends creates and updates, then deletes, and finds out whose fault it is when one fails.
 
 use std::collections::HashSet;
 
 use super::record::{Left, Recorder};
 use super::wanted::Matched;
+use crate::error::{Fault, Kind};
 use crate::execute::{Executor, stopped};
-use crate::model::{Etag, Href, Key, Precondition, Standing, Written};
-use crate::plan::{OnDrift, Op, Wanted};
+use crate::model::{Etag, Failure, Href, Precondition, Standing, Written};
+use crate::plan::{Blame, FEW, LAST_CHANCE, MANY, OnDrift, Op, Outcome, Probe, Wanted, blame, failures_in_a_row};
+use crate::report::human::title;
+use crate::wire::Why;
 
 /// The writing half of a round.
 pub(super) struct Stage<'a> {
@@ -16,116 +19,260 @@ pub(super) struct Stage<'a> {
     pub(super) progress: &'a (dyn Fn(usize, usize) + Sync),
 }
 
+/// What a probe showed, and what is wrong when it went wrong.
+enum Probed {
+    Healthy,
+    Ill(anyhow::Error),
+    Impossible,
+}
+
 impl Stage<'_> {
-    /// Creates and updates. An object on which the server fails is tried once more; if it fails again while others
-    /// still succeed, the fault is its own.
+    /// Creates and updates. What failed in an earlier pass comes last. A write that fails does not keep the others back;
+    /// what is to be blamed for it is decided when all outcomes are known.
     pub(super) fn put(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        self.send(ops, 0, recorder)?;
-        let faulted: Vec<Op> = recorder.faulted.drain(..).map(|(op, _)| op).collect();
-        let again: Vec<&Op> = faulted.iter().collect();
-        self.send(&again, ops.len().saturating_sub(again.len()), recorder)?;
-        let faulted = std::mem::take(&mut recorder.faulted);
-        if let Some((_, fault)) = faulted.first().filter(|_| !self.still_writes(ops, recorder).unwrap_or(false)) {
-            return Err(fault.clone().into());
-        }
-        faulted.iter().try_for_each(|(op, fault)| op.key().map_or(Ok(()), |key| recorder.reject(key, &fault.message)))
-    }
-
-    /// Whether the server takes an object once more that it has taken, in this pass or in an earlier one. A server that began
-    /// to fail midway would otherwise get all later objects rejected.
-    fn still_writes(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
-        let taken = ops.iter().find_map(|op| match op {
-            Op::Create { key, href, .. } | Op::Update { key, href, restores: None, .. } => {
-                let Some(Left::Version(etag)) = recorder.written.get(href) else { return None };
-                Some((self.matched.wanted(key)?, href, etag.clone()))
-            }
-            _ => None,
-        });
-        let Some((wanted, href, etag)) = taken.or_else(|| self.taken_before(ops)) else { return Ok(false) };
-        match self.executor.collection.put(href, &self.matched.text(wanted), &Precondition::Unchanged(etag))? {
-            Written::Done { etag } => recorder.put(wanted.key, href, etag.as_ref(), |_| {}).map(|()| true),
-            _ => Ok(false),
-        }
-    }
-
-    /// An object that stands there just as it would be written.
-    fn taken_before(&self, ops: &[&Op]) -> Option<(&Wanted<'_>, &Href, Etag)> {
-        let touched: HashSet<&Key> = ops.iter().filter_map(|op| op.key()).collect();
-        self.matched.wanted.iter().filter(|wanted| !touched.contains(wanted.key)).find_map(|wanted| {
-            let record = wanted.record?;
-            let is_ours = record.standing == Standing::Mirrored && record.server_hash.is_none();
-            (is_ours && record.sent_hash == wanted.sent_hash).then_some(())?;
-            Some((wanted, &record.href, record.etag.clone()?))
-        })
+        let mut ordered = ops.to_vec();
+        ordered.sort_by_key(|op| recorder.is_suspect(op));
+        let is_whole = self.send_all(&ordered, recorder)?;
+        self.settle_stale_puts(recorder)?;
+        self.judge(is_whole, recorder)
     }
 
     /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the
-    /// same, otherwise it is released to whoever changed it. What the server does not delete although it deletes others
-    /// is left there and named.
-    pub(super) fn delete(
+    /// same, otherwise it is released to whoever changed it. What the server does not delete although it works is left
+    /// there and named.
+    pub(super) fn delete(&self, ops: &[&Op], on_drift: OnDrift, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        let mut is_whole = self.send_all(ops, recorder)?;
+        let again = self.settle_stale_deletes(ops, on_drift, recorder)?;
+        is_whole &= self.send_all(&again.iter().collect::<Vec<_>>(), recorder)?;
+        self.judge(is_whole, recorder)
+    }
+
+    /// Sends writes, and once more what may pass by itself. When several fail in a row, a probe decides whether to go on;
+    /// if the calendar turns out to be in trouble, that is the error. `false`: so many failed that the rest was not sent.
+    fn send_all(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
+        let mut left = ops.to_vec();
+        let mut tolerated = FEW;
+        loop {
+            self.send(&left, tolerated, recorder)?;
+            left.retain(|op| !recorder.is_tried(op));
+            if left.is_empty() {
+                break;
+            }
+            match self.probe(recorder)? {
+                Probed::Healthy => recorder.outcomes.push(Outcome::Taken),
+                Probed::Ill(error) => return self.give_up(error, Probe::Ill, recorder).map(|()| false),
+                Probed::Impossible if failures_in_a_row(&recorder.outcomes) >= MANY => return Ok(false),
+                Probed::Impossible => {}
+            }
+            tolerated = tolerated.max(failures_in_a_row(&recorder.outcomes)) + FEW;
+        }
+        let (again, failed): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut recorder.failed).into_iter().partition(|(_, failure)| failure.may_pass);
+        recorder.failed = failed;
+        let ops: Vec<&Op> = again.iter().map(|(op, _)| op).collect();
+        recorder.untry(&ops);
+        self.send(&ops, failures_in_a_row(&recorder.outcomes) + FEW, recorder)?;
+        // What was not sent again has failed as it did before.
+        let unsent: Vec<(Op, Failure)> = again.into_iter().filter(|(op, _)| !recorder.is_tried(op)).collect();
+        recorder.failed.extend(unsent);
+        Ok(true)
+    }
+
+    /// Decides what the failures of a pass mean, and tells the record. `is_whole`: everything was sent.
+    fn judge(&self, is_whole: bool, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        let mut blamed = blame(&recorder.outcomes, None);
+        if blamed == Blame::Ask {
+            let probe = match self.probe(recorder)? {
+                Probed::Healthy => Probe::Healthy,
+                Probed::Ill(error) => return self.give_up(error, Probe::Ill, recorder),
+                Probed::Impossible => Probe::Impossible,
+            };
+            blamed = blame(&recorder.outcomes, Some(probe));
+        }
+        let unclear = recorder.failed.first().map(|(op, failure)| self.unclear(op, failure, recorder));
+        match (blamed, unclear) {
+            (Blame::Events, _) => {
+                let failed = std::mem::take(&mut recorder.failed);
+                recorder.outcomes.clear();
+                failed.iter().try_for_each(|(op, failure)| recorder.refuse(op, &failure.reason))
+            }
+            (_, Some(unclear)) => match self.give_up(unclear, Probe::Impossible, recorder) {
+                Ok(()) if !is_whole => {
+                    let text = "so many events could not be stored that the others are left to the next run";
+                    Err(Fault::new(Kind::Unavailable, text).into())
+                }
+                ended => ended,
+            },
+            (_, None) => Ok(()),
+        }
+    }
+
+    /// Nothing shows that the failed objects are to blame, or the calendar is in trouble. Each is remembered as a suspect;
+    /// those that were suspected often enough are refused, and if no other is left, the pass goes on.
+    fn give_up(&self, error: anyhow::Error, probe: Probe, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        let failed = std::mem::take(&mut recorder.failed);
+        recorder.outcomes.clear();
+        let mut is_explained = !failed.is_empty();
+        for (op, failure) in failed {
+            if recorder.suspect(&op, failure.hung, probe)? {
+                recorder.refuse(&op, &failure.reason)?;
+            } else {
+                is_explained = false;
+            }
+        }
+        if is_explained { Ok(()) } else { Err(error) }
+    }
+
+    /// The sentence for a failure that nothing explains.
+    fn unclear(&self, op: &Op, failure: &Failure, recorder: &Recorder<'_>) -> anyhow::Error {
+        let key = op.key();
+        let summary = key.and_then(|key| self.matched.description(key)).map(|(summary, _)| summary).unwrap_or_default();
+        let what = title(&summary, key.map_or("unknown", |key| &key.uid));
+        let act = if matches!(op, Op::Delete { .. }) { "deleted" } else { "stored" };
+        let tries = recorder.suspicion(op).failed + 1;
+        let others = match recorder.failed.len() {
+            1 => String::new(),
+            failed => format!(", nor could {} others", failed - 1),
+        };
+        let text = format!(
+            "{what} could not be {act}{others}: {} (try {tries} of {LAST_CHANCE}: nothing else was written that could show \
+             whether the event or the server is to blame)",
+            failure.reason
+        );
+        Fault { hung: failure.hung, ..Fault::new(Kind::Unavailable, text) }.into()
+    }
+
+    /// Finds out whether the calendar takes anything at this moment: asks for our rights, and writes an object once more
+    /// that stands there just as it would be written.
+    fn probe(&self, recorder: &mut Recorder<'_>) -> anyhow::Result<Probed> {
+        self.executor.collection.begin(Why::Probe);
+        let rights = match self.executor.collection.rights() {
+            Ok(rights) => rights,
+            Err(error) => return Ok(Probed::Ill(error)),
+        };
+        let is_delete = recorder.failed.iter().all(|(op, _)| matches!(op, Op::Delete { .. }));
+        if !(if is_delete { rights.delete } else { rights.write }) {
+            let act = if is_delete { "delete anything in" } else { "write to" };
+            let text = format!("the user has no right to {act} this calendar");
+            return Ok(Probed::Ill(Fault::new(Kind::Refused, text).into()));
+        }
+        let Some((wanted, href, etag)) = self.written_before(recorder)? else { return Ok(Probed::Impossible) };
+        let text = self.matched.text(wanted);
+        Ok(match self.executor.collection.put(&href, &text, &Precondition::Unchanged(etag)) {
+            Ok(Written::Done { etag }) => {
+                let restored = recorder.restored.get(&href).copied();
+                let restored = restored.or_else(|| wanted.record.and_then(|record| record.restored_hash));
+                recorder.put(wanted.key, &href, etag.as_ref(), |record| record.restored_hash = restored)?;
+                Probed::Healthy
+            }
+            // Somebody changes it at this moment.
+            Ok(Written::Stale | Written::UidTaken { .. }) => Probed::Impossible,
+            Ok(Written::Failed(failure)) => Probed::Ill(failure.fault.into()),
+            Err(error) => Probed::Ill(error),
+        })
+    }
+
+    /// An object that stands there just as it would be written, with its version: one of this pass, else an older one.
+    fn written_before(&self, recorder: &Recorder<'_>) -> anyhow::Result<Option<(&Wanted<'_>, Href, Etag)>> {
+        let mut wanted = self.matched.wanted.iter();
+        let of_pass = wanted.find_map(|wanted| Some((wanted, recorder.written.get(&wanted.href)?)));
+        if let Some((wanted, left)) = of_pass {
+            let href = wanted.href.clone();
+            let etag = match left {
+                Left::Version(etag) => Some(etag.clone()),
+                _ => self.executor.collection.read(std::slice::from_ref(&href))?.stored.pop().map(|stored| stored.etag),
+            };
+            return Ok(etag.map(|etag| (wanted, href, etag)));
+        }
+        let mut untouched = self.matched.wanted.iter().filter(|wanted| !recorder.tried.contains(&wanted.href));
+        Ok(untouched.find_map(|wanted| {
+            let record = wanted.record?;
+            let is_ours = record.standing == Standing::Mirrored && record.server_hash.is_none();
+            (is_ours && record.sent_hash == wanted.sent_hash).then_some(())?;
+            Some((wanted, record.href.clone(), record.etag.clone()?))
+        }))
+    }
+
+    /// A precondition that does not hold though it should is about the content: nothing stands where an object is to be
+    /// made, or exactly the version that was named.
+    fn settle_stale_puts(&self, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        if recorder.stale.is_empty() {
+            return Ok(());
+        }
+        let hrefs: Vec<Href> = recorder.stale.iter().filter_map(|op| op.href().cloned()).collect();
+        let standing = self.executor.collection.read(&hrefs)?;
+        let stale = std::mem::take(&mut recorder.stale);
+        for op in stale {
+            let found =
+                standing.stored.iter().find(|stored| Some(&stored.href) == op.href()).map(|stored| &stored.etag);
+            let is_unseen = op.href().is_some_and(|href| standing.unreadable.contains(href));
+            let holds = match &op {
+                Op::Create { .. } => found.is_none() && !is_unseen,
+                Op::Update { etag, .. } => found == Some(etag),
+                _ => false,
+            };
+            if holds {
+                recorder.fail(&op, broken_precondition());
+            } else {
+                recorder.stale.push(op);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be deleted in the version that stands there now.
+    fn settle_stale_deletes(
         &self,
         ops: &[&Op],
         on_drift: OnDrift,
-        done: usize,
         recorder: &mut Recorder<'_>,
-    ) -> anyhow::Result<()> {
-        self.send(ops, done, recorder)?;
-        let stale: HashSet<Href> = recorder.stale.drain(..).collect();
-        let mut again: Vec<Op> = recorder.faulted.drain(..).map(|(op, _)| op).collect();
+    ) -> anyhow::Result<Vec<Op>> {
+        let stale: HashSet<Href> = recorder.stale.drain(..).filter_map(|op| op.href().cloned()).collect();
+        let mut again: Vec<Op> = Vec::new();
         for op in ops {
-            let Op::Delete { key, href, .. } = op else { continue };
+            let Op::Delete { key, href, etag } = op else { continue };
             if !stale.contains(href) {
                 continue;
             }
-            let standing = self.executor.collection.read(std::slice::from_ref(href))?.pop();
-            match (standing, key) {
-                (Some(stored), _) if on_drift == OnDrift::Restore || recorder.is_intended(&stored) => {
+            let mut standing = self.executor.collection.read(std::slice::from_ref(href))?;
+            match standing.stored.pop() {
+                Some(stored) if stored.etag == *etag => recorder.fail(op, broken_precondition()),
+                Some(stored) if on_drift == OnDrift::Restore || recorder.is_intended(&stored) => {
                     again.push(Op::Delete { key: key.clone(), href: href.clone(), etag: stored.etag });
                 }
-                (Some(stored), _) => recorder.release(key.as_ref(), &stored)?,
-                (None, _) => recorder.forget_at(key.as_ref(), href)?,
+                Some(stored) => recorder.release(key.as_ref(), &stored)?,
+                None if standing.unreadable.is_empty() => recorder.forget_at(key.as_ref(), href)?,
+                None => recorder.fail(op, broken_precondition()),
             }
         }
-        let done = done + ops.len();
-        self.send(&again.iter().collect::<Vec<_>>(), done - again.len(), recorder)?;
-        let faulted = std::mem::take(&mut recorder.faulted);
-        if let Some((_, fault)) = faulted.first().filter(|_| !self.still_deletes(ops, recorder).unwrap_or(false)) {
-            return Err(fault.clone().into());
-        }
-        let again: Vec<&Op> = faulted.iter().map(|(op, _)| op).collect();
-        self.send(&again, done - again.len(), recorder)?;
-        let faulted = std::mem::take(&mut recorder.faulted);
-        faulted.iter().try_for_each(|(op, fault)| recorder.cannot_delete(op, &fault.message))
+        recorder.untry(&again.iter().collect::<Vec<_>>());
+        Ok(again)
     }
 
-    /// Whether the server deletes things at this moment: it did so in this pass, and still does not stumble over what is
-    /// gone since.
-    fn still_deletes(&self, ops: &[&Op], recorder: &Recorder<'_>) -> anyhow::Result<bool> {
-        let is_gone = |href: &Href| recorder.written.get(href) == Some(&Left::Nothing);
-        let gone = ops.iter().find_map(|op| match op {
-            Op::Delete { href, etag, .. } if is_gone(href) => Some((href, etag)),
-            _ => None,
-        });
-        let Some((href, etag)) = gone else { return Ok(false) };
-        let written = self.executor.collection.delete(href, etag)?;
-        Ok(!matches!(written, Written::Faulted { .. } | Written::Forbidden { .. }))
-    }
-
-    fn send(&self, ops: &[&Op], before: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        let mut done = before;
+    /// Sends these, until so many have failed in a row.
+    fn send(&self, ops: &[&Op], tolerated: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        let deletes = ops.iter().all(|op| matches!(op, Op::Delete { .. }));
+        self.executor.collection.begin(if deletes { Why::Delete } else { Why::Put });
         let text = |op: &Op| op.key().and_then(|key| self.matched.wanted(key)).map(|wanted| self.matched.text(wanted));
         self.executor.execute(
             ops,
             |op| text(op).unwrap_or_default(),
             |op, written: Written| {
-                done += 1;
-                (self.progress)(done, self.total);
-                recorder.outcome(op, written)
+                recorder.outcome(op, written)?;
+                (self.progress)(recorder.tried.len().min(self.total), self.total);
+                Ok(failures_in_a_row(&recorder.outcomes) < tolerated)
             },
         )?;
+        let all_told = ops.iter().all(|op| recorder.is_tried(op));
         match self.executor.stop.requested() {
-            Some(_) if done < before + ops.len() => Err(stopped()),
+            Some(_) if !all_told => Err(stopped()),
             _ => Ok(()),
         }
     }
+}
+
+fn broken_precondition() -> Failure {
+    let reason = "the server answered 412, though what it was told of the calendar is true";
+    let fault = Fault::new(Kind::Unavailable, reason);
+    Failure { reason: reason.to_owned(), fault, is_verdict: false, hung: false, may_pass: false }
 }

@@ -6,6 +6,7 @@ use super::discovery::{choose, place_for_new, redirect};
 use super::*;
 use crate::dav::discover::Calendar;
 use crate::error::sentence;
+use crate::model::{Entry, Stored};
 use crate::wire::Headers;
 
 /// Answers each request with the next line of the script, which names the request: `METHOD path`, or `METHOD
@@ -112,6 +113,7 @@ fn known(server: Server, steps: Vec<(&'static str, Response)>) -> (Caldav, Scrip
         can_sync: true,
         auto_schedule: true,
         components: vec![ComponentType::Event],
+        obeys_preconditions: None,
     };
     (Caldav::over(Box::new(script.clone()), caldav.address, Some(remembered)), script)
 }
@@ -275,7 +277,7 @@ fn the_target_is_matched_by_whole_segments() {
         url: Url::parse("http://h/").unwrap().join(path).unwrap(),
         display_name: None,
         components: vec![],
-        writable: true,
+        rights: Rights { write: true, delete: true },
         can_sync: true,
         shared: false,
         color: None,
@@ -361,7 +363,8 @@ fn read(steps: Vec<(&'static str, Response)>) -> String {
     let found = caldav.read(&hrefs).unwrap();
     assert!(lock(&script.steps).is_empty());
     let words = |object: &Stored| format!("{}={}", object.href.as_str(), String::from_utf8_lossy(&object.text));
-    found.iter().map(words).collect::<Vec<_>>().join(" ")
+    assert_eq!(found.unreadable, []);
+    found.stored.iter().map(words).collect::<Vec<_>>().join(" ")
 }
 
 fn got(text: &str) -> Response {
@@ -382,9 +385,107 @@ fn one_missing_object_does_not_hide_the_others_from_sabre_1_8() {
 }
 
 #[test]
+fn what_a_multiget_leaves_out_or_calls_gone_is_asked_for_until_a_get_says_so() {
+    let gone =
+        |name: &str| format!("<d:response><d:href>{WORK}{name}</d:href><d:status>HTTP/1.1 404</d:status></d:response>");
+    let steps = vec![
+        (REPORT, multistatus(&(stored("1.ics", "a") + &gone("3.ics")))),
+        (REPORT, multistatus(&stored("2.ics", "b"))),
+        (REPORT, multistatus("")),
+        ("GET /dav.php/calendars/alice/work/3.ics", got("c")),
+        ("GET /dav.php/calendars/alice/work/4.ics", answer(404, &[], "")),
+    ];
+    assert_eq!(read(steps), "1.ics=a 2.ics=b 3.ics=c");
+}
+
+#[test]
+fn what_cannot_be_read_is_neither_gone_nor_a_trouble_of_the_calendar() {
+    let steps = vec![
+        (REPORT, answer(403, &[], "")),
+        (LOOK, mark("t")),
+        ("GET /dav.php/calendars/alice/work/1.ics", answer(500, &[], "")),
+        ("GET /dav.php/calendars/alice/work/2.ics", got("b")),
+    ];
+    let (caldav, _) = known(Server::Sabre, steps);
+    let found = caldav.read(&["1.ics", "2.ics"].map(Href::new)).unwrap();
+    assert_eq!((found.stored.len(), found.unreadable), (1, vec![Href::new("1.ics")]));
+}
+
+const PUT: &str = "PUT /dav.php/calendars/alice/work/1.ics";
+const DELETE: &str = "DELETE /dav.php/calendars/alice/work/1.ics";
+const GET: &str = "GET /dav.php/calendars/alice/work/1.ics";
+
+fn put(caldav: &Caldav, precondition: &Precondition) -> Written {
+    caldav.put(&Href::new("1.ics"), b"x", precondition).unwrap()
+}
+
+fn tagged(status: u16, etag: &str) -> Response {
+    answer(status, &[("ETag", etag)], "")
+}
+
+fn done(etag: &str) -> Written {
+    Written::Done { etag: Etag::parse(etag) }
+}
+
+#[test]
+fn an_etag_without_quotes_is_sent_back_in_its_own_spelling_when_the_quoted_form_fails() {
+    let bare = Precondition::Unchanged(Etag::parse("v1").unwrap());
+    let steps = vec![(PUT, tagged(412, "v1")), (PUT, tagged(200, "v2")), (PUT, tagged(200, "v3"))];
+    let (caldav, script) = known(Server::Sabre, steps);
+    assert_eq!((put(&caldav, &bare), put(&caldav, &bare)), (done("v2"), done("v3")));
+    assert!(lock(&script.steps).is_empty());
+    let (caldav, _) = known(Server::Sabre, vec![(PUT, tagged(412, "v1"))]);
+    assert_eq!(put(&caldav, &Precondition::Unchanged(Etag::parse("\"v1\"").unwrap())), Written::Stale);
+}
+
+#[test]
+fn a_server_of_an_unknown_make_is_tried_once_whether_it_obeys_preconditions() {
+    for (again, obeys) in [(tagged(412, ""), Some(true)), (tagged(204, "v2"), Some(false)), (tagged(500, ""), None)] {
+        let (caldav, script) = known(Server::Other, vec![(PUT, tagged(201, "v1")), (PUT, again)]);
+        put(&caldav, &Precondition::Absent);
+        assert_eq!(caldav.remember().unwrap().obeys_preconditions, obeys);
+        assert!(lock(&script.steps).is_empty());
+    }
+}
+
+#[test]
+fn a_server_that_is_not_known_to_obey_preconditions_is_read_before_something_is_overwritten_or_deleted() {
+    let read = |etag| (GET, tagged(200, etag));
+    let told = Etag::parse("\"v1\"").unwrap();
+    let steps = vec![
+        read("\"v1\""),
+        (PUT, tagged(204, "v3")),
+        read("\"v2\""),
+        read("\"v2\""),
+        read("\"v1\""),
+        (DELETE, tagged(204, "")),
+    ];
+    let (caldav, script) = known(Server::Other, steps);
+    let update = Precondition::Unchanged(told.clone());
+    assert_eq!((put(&caldav, &update), put(&caldav, &update)), (done("v3"), Written::Stale));
+    let delete = || caldav.delete(&Href::new("1.ics"), &told).unwrap();
+    assert_eq!((delete(), delete()), (Written::Stale, Written::Done { etag: None }));
+    assert!(lock(&script.steps).is_empty());
+}
+
+#[test]
+fn a_deletion_that_is_answered_by_not_found_is_done_when_the_object_is_gone() {
+    let etag = Etag::parse("\"v1\"").unwrap();
+    let delete = |standing| {
+        let (caldav, _) = known(Server::Sabre, vec![(DELETE, answer(404, &[], "")), (GET, standing)]);
+        matches!(caldav.delete(&Href::new("1.ics"), &etag).unwrap(), Written::Done { .. })
+    };
+    assert_eq!((delete(answer(404, &[], "")), delete(tagged(200, "\"v1\""))), (true, false));
+}
+
+#[test]
 fn an_object_that_xml_cannot_carry_is_read_alone() {
     let all = stored("1.ics", "a") + &stored("2.ics", "b\x10") + &stored("3.ics", "c");
-    let steps = vec![(REPORT, multistatus(&all)), ("GET /dav.php/calendars/alice/work/2.ics", got("b\x10"))];
+    let steps = vec![
+        (REPORT, multistatus(&all)),
+        ("GET /dav.php/calendars/alice/work/2.ics", got("b\x10")),
+        ("GET /dav.php/calendars/alice/work/4.ics", answer(404, &[], "")),
+    ];
     assert_eq!(read(steps), "1.ics=a 3.ics=c 2.ics=b\x10");
 }
 

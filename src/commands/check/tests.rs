@@ -33,7 +33,11 @@ impl Case {
 
     /// What is printed, without the folder of the test, and the exit code.
     fn check(&self) -> (String, u8) {
-        let arguments = Where { config: Some(self.path("config.toml")), state: Some(self.path("state/state.db")) };
+        let arguments = Where {
+            config: Some(self.path("config.toml")),
+            state: Some(self.path("state/state.db")),
+            ..Where::default()
+        };
         let (text, code) = check(&load(&arguments, &Environment::default(), None));
         (text.replace(&format!("{}/", self.0.path().display()), ""), code)
     }

@@ -39,7 +39,7 @@ fn baikal_lists_calendars_beside_inbox_and_outbox() {
         + &sabre_calendar(
             "/dav.php/calendars/alice/work/",
             "<cal:calendar/><cs:shared-owner/>",
-            r#"<d:displayname>Work &amp; more</d:displayname><cal:supported-calendar-component-set><cal:comp name="VEVENT"/><cal:comp name="VTODO"/></cal:supported-calendar-component-set><d:supported-report-set><d:supported-report><d:report><cal:calendar-multiget/></d:report></d:supported-report><d:supported-report><d:report><d:sync-collection/></d:report></d:supported-report></d:supported-report-set><d:current-user-privilege-set><d:privilege><d:read/></d:privilege><d:privilege><d:write-content/></d:privilege><d:privilege><d:bind/></d:privilege></d:current-user-privilege-set><cs:getctag>http://sabre.io/ns/sync/3</cs:getctag><d:sync-token>http://sabre.io/ns/sync/3</d:sync-token><x1:calendar-color xmlns:x1="http://apple.com/ns/ical/">#ff0000ff</x1:calendar-color>"#,
+            r#"<d:displayname>Work &amp; more</d:displayname><cal:supported-calendar-component-set><cal:comp name="VEVENT"/><cal:comp name="VTODO"/></cal:supported-calendar-component-set><d:supported-report-set><d:supported-report><d:report><cal:calendar-multiget/></d:report></d:supported-report><d:supported-report><d:report><d:sync-collection/></d:report></d:supported-report></d:supported-report-set><d:current-user-privilege-set><d:privilege><d:read/></d:privilege><d:privilege><d:write-content/></d:privilege><d:privilege><d:bind/></d:privilege><d:privilege><d:unbind/></d:privilege></d:current-user-privilege-set><cs:getctag>http://sabre.io/ns/sync/3</cs:getctag><d:sync-token>http://sabre.io/ns/sync/3</d:sync-token><x1:calendar-color xmlns:x1="http://apple.com/ns/ical/">#ff0000ff</x1:calendar-color>"#,
         )
         + &sabre_calendar("/dav.php/calendars/alice/inbox/", "<cal:schedule-inbox/>", "");
     let found: Vec<Calendar> = survey("http://h/dav.php/calendars/alice/", &sabre(&home))
@@ -51,7 +51,7 @@ fn baikal_lists_calendars_beside_inbox_and_outbox() {
         url: Url::parse("http://h/dav.php/calendars/alice/work/").unwrap(),
         display_name: Some("Work & more".to_owned()),
         components: vec![ComponentType::Event, ComponentType::Todo],
-        writable: true,
+        rights: Rights { write: true, delete: true },
         can_sync: true,
         shared: false,
         color: Some("#ff0000ff".to_owned()),
@@ -66,7 +66,7 @@ fn a_read_only_share_is_seen_as_such() {
     let rights = "<d:current-user-privilege-set><d:privilege><d:read/></d:privilege><d:privilege><d:write-properties/></d:privilege></d:current-user-privilege-set>";
     let share = sabre_calendar("/dav.php/calendars/bob/team/", "<cal:calendar/><cs:shared/>", rights);
     let found = survey("http://h/", &sabre(&share)).remove(0).calendar.unwrap();
-    assert_eq!((found.writable, found.shared, found.can_sync), (false, true, false));
+    assert_eq!((found.rights.write, found.shared, found.can_sync), (false, true, false));
 }
 
 #[test]
@@ -75,14 +75,14 @@ fn radicale_has_principal_and_home_in_one_and_gives_no_bind() {
 <multistatus xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><response><href>/alice/</href><propstat><prop><resourcetype><principal /><collection /></resourcetype><current-user-principal><href>/alice/</href></current-user-principal><C:calendar-home-set><href>/alice/</href></C:calendar-home-set></prop><status>HTTP/1.1 200 OK</status></propstat></response><response><href>/alice/work/</href><propstat><prop><resourcetype><C:calendar /><collection /></resourcetype><current-user-privilege-set><privilege><read /></privilege><privilege><all /></privilege><privilege><write /></privilege><privilege><write-content /></privilege></current-user-privilege-set></prop><status>HTTP/1.1 200 OK</status></propstat></response></multistatus>"#;
     let found = survey("http://h:5232/alice/", &xml(body));
     assert_eq!(found[0].homes, [Url::parse("http://h:5232/alice/").unwrap()]);
-    assert!(found[1].calendar.as_ref().unwrap().writable);
+    assert!(found[1].calendar.as_ref().unwrap().rights.write);
 }
 
 #[test]
 fn xandikos_puts_the_status_first_and_knows_more_components_than_we_do() {
     let body = r#"<ns0:multistatus xmlns:ns0="DAV:" xmlns:ns2="urn:ietf:params:xml:ns:caldav"><ns0:response><ns0:href>/user/calendars/calendar/</ns0:href><ns0:propstat><ns0:status>HTTP/1.1 200 OK</ns0:status><ns0:prop><ns0:resourcetype><ns0:collection /><ns2:calendar /></ns0:resourcetype><ns0:displayname>calendar</ns0:displayname><ns2:supported-calendar-component-set><ns2:comp name="VEVENT" /><ns2:comp name="VFREEBUSY" /></ns2:supported-calendar-component-set><ns0:current-user-privilege-set><ns0:privilege><ns0:all /></ns0:privilege></ns0:current-user-privilege-set></ns0:prop></ns0:propstat></ns0:response></ns0:multistatus>"#;
     let found = survey("http://h/user/calendars/", &xml(body)).remove(0).calendar.unwrap();
-    assert_eq!((found.components, found.writable), (vec![ComponentType::Event], true));
+    assert_eq!((found.components, found.rights.write), (vec![ComponentType::Event], true));
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(super) fn refusal(origin: &str, error: &Error, shows_certificate: bool) -> F
         }
         other => (Kind::Unavailable, other.to_string()),
     };
-    Fault { kind, message: format!("no safe connection to {origin}: {why}"), retry_after: None }
+    Fault::new(kind, format!("no safe connection to {origin}: {why}"))
 }
 
 fn of_certificate(certificate: &Certificate) -> (Kind, String) {

@@ -13,7 +13,7 @@ use crate::http::Client;
 use crate::signal::Stop;
 use crate::time::Timestamp;
 use crate::url::Url;
-use crate::wire::Request;
+use crate::wire::{Request, Why};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
@@ -56,7 +56,7 @@ fn client(trusted: &str) -> Client {
 
 fn get(client: &Client, port: u16) -> anyhow::Result<Vec<u8>> {
     let url = Url::parse(&format!("https://localhost:{port}/private?token=t0ken")).unwrap();
-    client.send(&Request::new("GET", url), None, 100).map(|response| response.body)
+    client.send(&Request::new("GET", url), Why::Find, None, 100).map(|response| response.body)
 }
 
 /// The kind and the sentence of the failure at a server with one certificate for a client that trusts another.

@@ -1,7 +1,7 @@
 //! Feeds from a scripted server.
 
 use super::*;
-use crate::error::{kind_of, retry_after, sentence};
+use crate::error::{fault_of, kind_of, sentence};
 use crate::http::Options;
 use crate::http::fake::{Answer, Server, answer};
 use crate::secret::{Credentials, Secret};
@@ -77,7 +77,7 @@ fn each_status_that_is_no_document_has_its_kind() {
     check(status("204 No Content"), Kind::Unavailable, "ORIGIN/… answers 204 with no document");
     check(status("206 Partial Content"), Kind::Unavailable, "ORIGIN/… answers 206 with no document");
     let busy = check(status("429 Slow"), Kind::Unavailable, "status 429 from ORIGIN/…, which is asked too often");
-    assert_eq!(retry_after(&busy), Some(12));
+    assert_eq!(fault_of(&busy).retry_after, Some(12));
 }
 
 #[test]

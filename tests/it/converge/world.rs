@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use baikal_sync::config::{
     Attendees, Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
 };
+use baikal_sync::model::Hash;
 use baikal_sync::report::{Outcome, PassReport};
 use baikal_sync::signal::Stop;
 use baikal_sync::state::{Owner, State};
@@ -149,7 +150,23 @@ impl World {
                 let (state, stop) = (&handle, &stop);
                 let zone: &LazyLock<Zone> = &LazyLock::new(Zone::of_machine);
                 let (progress, claim) = (&|_, _| {}, &|_: &str| Ok(()));
-                sync::pass(&Pass { subscription, source, collection, state, stop, options, zone, progress, claim })
+                let (preflight, inputs, begin) = (&|| Ok(()), &|| Hash([0; 32]), &|_| Ok(()));
+                let pass = Pass {
+                    subscription,
+                    source,
+                    collection,
+                    state,
+                    stop,
+                    options,
+                    zone,
+                    progress,
+                    claim,
+                    preflight,
+                    inputs,
+                    begin,
+                    killed: None,
+                };
+                sync::pass(&pass)
             });
             (owner.serve().unwrap(), pass.join().unwrap())
         });

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use baikal_sync::collection::{Abilities, Collection};
-use baikal_sync::error::{Kind, fault};
-use baikal_sync::model::{Changes, Entry, Etag, Href, Mark, Precondition, Stored, Validators, Written};
+use baikal_sync::error::{Fault, Kind};
+use baikal_sync::model::{
+    Changes, Entry, Etag, Failure, Href, Listed, Mark, Objects, Precondition, Rights, Stored, Validators, Written,
+};
 use baikal_sync::source::{Fetched, Source};
+use baikal_sync::wire::Why;
 
 /// What a collection in memory can do, or does wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +44,7 @@ struct Inside {
     edits: Vec<Edit>,
     requests: usize,
     mishaps: Vec<&'static str>,
+    why: Why,
 }
 
 /// Is rung at the n-th request.
@@ -186,10 +190,7 @@ impl Memory {
                 if gets_through {
                     act(inside);
                 }
-                if breaks {
-                    return Err(fault(Kind::Unavailable, "the fuse has blown"));
-                }
-                Ok(Written::Faulted { reason: "the server stumbled".to_owned() })
+                Ok(failed(if breaks { "the fuse has blown" } else { "the server stumbled" }, !breaks))
             }
             _ => Ok(act(inside)),
         })
@@ -268,8 +269,11 @@ impl Collection for Memory {
         })
     }
 
-    fn list(&self) -> anyhow::Result<Vec<Entry>> {
-        self.request(|inside| Ok(inside.objects.keys().filter_map(|name| inside.entry(name)).collect()))
+    fn list(&self) -> anyhow::Result<Listed> {
+        self.request(|inside| {
+            let entries = inside.objects.keys().filter_map(|name| inside.entry(name)).collect();
+            Ok(Listed { entries, silent: Vec::new() })
+        })
     }
 
     fn changes(&self, since: &str) -> anyhow::Result<Changes> {
@@ -291,14 +295,28 @@ impl Collection for Memory {
         })
     }
 
-    fn read(&self, hrefs: &[Href]) -> anyhow::Result<Vec<Stored>> {
+    fn read(&self, hrefs: &[Href]) -> anyhow::Result<Objects> {
         self.request(|inside| {
             let stored = |href: &Href| {
                 let (version, text) = inside.objects.get(href.as_str())?;
                 Some(Stored { href: href.clone(), etag: etag(*version), text: text.clone() })
             };
-            Ok(hrefs.iter().filter_map(stored).collect())
+            Ok(Objects { stored: hrefs.iter().filter_map(stored).collect(), unreadable: Vec::new() })
         })
+    }
+
+    fn rights(&self) -> anyhow::Result<Rights> {
+        self.request(|inside| {
+            let is_broken = |fuse: &Fuse| fuse.after == 0 && fuse.breaks && fuse.lasts != Some(0);
+            match inside.fuse.as_ref().is_some_and(is_broken) {
+                true => Err(Fault::new(Kind::Unavailable, "the fuse has blown").into()),
+                false => Ok(Rights { write: true, delete: true }),
+            }
+        })
+    }
+
+    fn begin(&self, why: Why) {
+        self.inside.lock().unwrap().why = why;
     }
 
     fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
@@ -316,7 +334,7 @@ impl Collection for Memory {
             let mut text = String::from_utf8(text.to_vec()).unwrap();
             if inside.refused.iter().any(|refused| text.contains(refused)) {
                 inside.mishaps.push("the server refuses an object");
-                return Written::Rejected { reason: "not in this calendar".to_owned() };
+                return failed("not in this calendar", false);
             }
             if inside.one_uid && inside.elsewhere(href.as_str(), &text) {
                 inside.mishaps.push("a UID is taken");
@@ -325,7 +343,14 @@ impl Collection for Memory {
             if rewrites {
                 text = text.replace("END:VEVENT", "X-SERVER:was here\r\nEND:VEVENT");
             }
-            inside.writes.push(format!("PUT {}", href.as_str()));
+            // A probe writes what stands there, and nothing else.
+            let is_probe = inside.why == Why::Probe;
+            assert!(
+                !is_probe
+                    || rewrites
+                    || inside.objects.get(href.as_str()).is_some_and(|(_, old)| *old == text.as_bytes())
+            );
+            inside.writes.push(format!("{} {}", if is_probe { "PROBE" } else { "PUT" }, href.as_str()));
             let etag = inside.store(href.as_str(), text.into_bytes());
             Written::Done { etag: (!rewrites).then_some(etag) }
         })
@@ -342,6 +367,11 @@ impl Collection for Memory {
             }
         })
     }
+}
+
+fn failed(reason: &str, may_pass: bool) -> Written {
+    let fault = Fault::new(Kind::Unavailable, reason);
+    Written::Failed(Failure { reason: reason.to_owned(), fault, is_verdict: false, hung: false, may_pass })
 }
 
 /// A feed that is what it was last set to; its validator is its text.
