@@ -374,7 +374,9 @@ fn is_unchanged(record: &Record, wanted: &Wanted<'_>) -> bool {
 fn decide_refused(wanted: &Wanted<'_>, record: &Record, remote: &Remote) -> Option<Op> {
     let found = remote.found.get(&record.href).filter(|_| record.etag.is_none())?;
     let says_the_same = found.hash == wanted.sent_hash || found.same;
-    says_the_same.then(|| adopt(wanted, record.href.clone(), found))
+    let server_hash = (found.hash != wanted.sent_hash).then_some(found.hash);
+    let (key, href, etag) = (wanted.key.clone(), record.href.clone(), found.etag.clone());
+    says_the_same.then_some(Op::Note { key, href, etag, server_hash, adopted: false })
 }
 
 /// The writes of objects that wait because they were refused for one of these causes, which are tried with the one that was

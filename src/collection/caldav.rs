@@ -322,8 +322,12 @@ impl Caldav {
     }
 
     fn get(&self, opened: &Opened, href: &Href) -> anyhow::Result<Objects> {
-        let mut reading = Reading::new(self.exchange.as_ref(), &opened.url);
-        reading.gather(std::slice::from_ref(href))?;
+        self.gather(opened, std::slice::from_ref(href), false)
+    }
+
+    fn gather(&self, opened: &Opened, hrefs: &[Href], trusts_silence: bool) -> anyhow::Result<Objects> {
+        let mut reading = Reading::new(self.exchange.as_ref(), &opened.url, trusts_silence);
+        hrefs.chunks(MOST_HREFS).try_for_each(|chunk| reading.gather(chunk))?;
         Ok(reading.objects)
     }
 
@@ -420,11 +424,11 @@ impl Collection for Caldav {
     }
 
     fn read(&self, hrefs: &[Href]) -> anyhow::Result<Objects> {
-        self.with_calendar(|opened| {
-            let mut reading = Reading::new(self.exchange.as_ref(), &opened.url);
-            hrefs.chunks(MOST_HREFS).try_for_each(|chunk| reading.gather(chunk))?;
-            Ok(reading.objects)
-        })
+        self.with_calendar(|opened| self.gather(opened, hrefs, false))
+    }
+
+    fn look_again(&self, hrefs: &[Href]) -> anyhow::Result<Objects> {
+        self.with_calendar(|opened| self.gather(opened, hrefs, true))
     }
 
     fn rights(&self) -> anyhow::Result<Rights> {

@@ -43,6 +43,11 @@ pub trait Collection: Send + Sync {
     /// Reads objects; those that are gone are left out of the answer.
     fn read(&self, hrefs: &[Href]) -> anyhow::Result<Objects>;
 
+    /// Asks for objects that a listing lacks. What is not brought now either is gone.
+    fn look_again(&self, hrefs: &[Href]) -> anyhow::Result<Objects> {
+        self.read(hrefs)
+    }
+
     /// What we may do here, asked anew in one request. A collection that does not tell is believed to allow everything.
     fn rights(&self) -> anyhow::Result<Rights>;
 

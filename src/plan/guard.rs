@@ -88,7 +88,7 @@ fn held_back(op: Op, approved: &HashSet<&Key>) -> Op {
 fn suspicion(deletes: u64, ops: &[Op], facts: &Facts<'_>, policy: &Policy, stored: &Stored) -> Option<String> {
     let puts = ops.iter().filter(|op| matches!(op, Op::Create { .. } | Op::Update { .. })).filter_map(Op::key);
     let taken: HashSet<&Key> = puts.filter(|key| !stored.refused.contains(*key)).collect();
-    let is_empty = facts.wanted.iter().all(|wanted| is_absent(wanted, facts, &taken));
+    let is_empty = facts.wanted.iter().all(|wanted| is_absent(wanted, facts, stored, &taken));
     if is_empty && policy.on_empty == OnEmpty::Hold {
         // Nobody can have meant what nobody was told.
         let is_known = policy.allow_deletes && policy.was_held;
@@ -126,7 +126,8 @@ fn suspicion(deletes: u64, ops: &[Op], facts: &Facts<'_>, policy: &Policy, store
 
 /// Whether an object of the feed is not in the target: it was refused, and no older form of it stands there.
 /// `taken`: what is to be written, or was.
-fn is_absent(wanted: &Wanted<'_>, facts: &Facts<'_>, taken: &HashSet<&Key>) -> bool {
-    let is_new = wanted.record.is_none_or(|record| matches!(record.standing, Standing::Rejected { .. }));
-    is_new && !taken.contains(wanted.key) && !facts.remote.present.contains_key(&wanted.href)
+fn is_absent(wanted: &Wanted<'_>, facts: &Facts<'_>, stored: &Stored, taken: &HashSet<&Key>) -> bool {
+    let was_refused = wanted.record.is_some_and(|record| matches!(record.standing, Standing::Rejected { .. }));
+    let is_refused = wanted.rejected.is_some() || stored.refused.contains(wanted.key) || was_refused;
+    is_refused && !taken.contains(wanted.key) && !facts.remote.present.contains_key(&wanted.href)
 }

@@ -577,7 +577,7 @@ fn what_waits_for_one_cause_is_tried_with_what_was_taken() {
 fn what_a_server_seemed_to_refuse_and_stored_all_the_same_is_mirrored() {
     let standing = Standing::Rejected { reason: "no answer".to_owned(), at: NOW, tries: 1 };
     let refused = Case { record: Some(Record { etag: None, standing, ..record("u") }), ..new_object() };
-    check(&refused.found("ours-u.ics", "1", 1, true), &[note("ours-u.ics", "1", None, true)]);
+    check(&refused.found("ours-u.ics", "1", 1, true), &[note("ours-u.ics", "1", None, false)]);
 }
 
 #[test]

@@ -192,7 +192,9 @@ impl Run<'_, '_> {
         plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
         recorder.stored.creates = puts.iter().filter(|op| matches!(op, Op::Create { .. })).count() as u64;
         stage.put(puts, &mut recorder)?;
-        let more = refused_before(&stage, &facts, &policy, &mut recorder)?;
+        let mut more = refused_before(&stage, &facts, &policy, &mut recorder)?;
+        // What waits is no reason to delete anything in a pass that holds deletions back.
+        more.retain(|_| plan.hold.is_none());
         if recorder.stale.is_empty() && recorder.uid_taken.is_empty() {
             let held = guard_again(plan, &facts, &policy, &recorder.stored);
             let (notes, deletes) = match &held {
@@ -204,8 +206,10 @@ impl Run<'_, '_> {
             };
             notes.into_iter().try_for_each(|op| recorder.note(op))?;
             stage.delete(&deletes, on_drift, &mut recorder)?;
-            refused_before(&stage, &facts, &policy, &mut recorder)
-                .and_then(|more| stage.delete(&more.iter().collect::<Vec<_>>(), on_drift, &mut recorder))?;
+            let more = refused_before(&stage, &facts, &policy, &mut recorder)?;
+            if recorder.report.held.is_none() {
+                stage.delete(&more.iter().collect::<Vec<_>>(), on_drift, &mut recorder)?;
+            }
         }
         let held = recorder.report.held.is_some();
         let mut mark = settle(self.pass.collection, look, &mut recorder)?;
@@ -230,7 +234,8 @@ impl Run<'_, '_> {
     /// settled one.
     fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known, matched: &Matched<'_>) -> anyhow::Result<Id> {
         let identity = identity(self.pass.subscription);
-        let writes = plan.ops.iter().any(Op::is_write);
+        // What is held is marked so in its record, which the feed's going back must not pass over either.
+        let writes = plan.ops.iter().any(|op| op.is_write() || matches!(op, Op::Hold { .. }));
         self.began |= writes;
         let released = released(plan, &seen.remote.present, known).chain(left_alone(plan, seen));
         let foreign: Vec<ForeignObject> = seen.foreign.iter().cloned().chain(released).collect();

@@ -1,6 +1,6 @@
 //! Reads what a look does not tell: what became of the objects that drifted, and whose the new ones are.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::look::{Known, Look, look_at_all};
 use super::wanted::Matched;
@@ -111,12 +111,14 @@ fn read_as_looked(
         }
     }
     seen.unrecorded.sort();
-    // A listing that lacks what it had, and what is listed without its version, are asked for one by one: unknown is not
-    // gone.
+    // Unknown is not gone: what is listed without its version is asked for, and what a listing lacks is looked for once
+    // more.
     let missing = known.records.values().filter(|record| look.listed && record.etag.is_some());
     let missing = missing.map(|record| &record.href).filter(|href| !look.present.contains_key(href));
-    let doubtful: HashSet<&Href> = missing.chain(&look.silent).collect();
-    to_read.extend(doubtful.iter().map(|href| (*href).clone()));
+    let mut missing: Vec<Href> = missing.cloned().collect();
+    missing.retain(|href| !look.silent.contains(href));
+    missing.sort();
+    to_read.extend(look.silent.iter().cloned());
     // The canary rides along with what is read anyway.
     let passenger = look.canary.as_ref().map(|canary| &canary.href).filter(|href| !to_read.contains(href));
     to_read.extend(passenger.cloned());
@@ -126,8 +128,10 @@ fn read_as_looked(
     seen.remote.taken_away =
         known.intents.iter().filter(|(_, hash)| hash.is_none()).map(|(href, _)| href.clone()).collect();
     let mut unseen = Vec::new();
-    for portion in to_read.chunks(PORTION) {
-        let Objects { mut stored, unreadable } = collection.read(portion)?;
+    let portions = to_read.chunks(PORTION).map(|portion| (portion, false));
+    for (portion, again) in portions.chain(missing.chunks(PORTION).map(|portion| (portion, true))) {
+        let Objects { mut stored, unreadable } =
+            if again { collection.look_again(portion)? } else { collection.read(portion)? };
         for href in unreadable {
             let record = records.get(&href);
             match (look.present.get(&href), record.and_then(|record| record.etag.as_ref())) {

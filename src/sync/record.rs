@@ -106,13 +106,13 @@ impl<'a> Recorder<'a> {
             }
             Op::Keep { href, .. } => self.seen.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
             Op::Hold { key, href } => {
-                let record = self.recorded_at(Some(key), href);
-                // What was read of an object that no record names is recorded, so that the hold is remembered.
-                let record = record.or_else(|| self.seen.nameless.iter().find(|record| record.href == *href));
+                let record = self.recorded_or_read(Some(key), href);
                 let is_held = |record: &&Record| matches!(record.standing, Standing::Doomed { .. });
-                let held = record.filter(|record| !is_held(record)).cloned();
-                let standing = Standing::Doomed { approved: false };
-                held.map_or(Ok(()), |record| self.write(Record { standing, ..record }))
+                let Some(held) = record.filter(|record| !is_held(record)).cloned() else { return Ok(()) };
+                // What was refused is not what stands there, should the feed have it again.
+                let was_refused = matches!(held.standing, Standing::Rejected { .. });
+                let sent_hash = if was_refused { Hash([0; 32]) } else { held.sent_hash };
+                self.write(Record { standing: Standing::Doomed { approved: false }, sent_hash, ..held })
             }
             Op::Forget { key } => self.forget(key),
             Op::Leave { key, reason } => {
@@ -257,10 +257,10 @@ impl<'a> Recorder<'a> {
         self.put_unwritten(key, Standing::Rejected { reason: reason.to_owned(), at: self.now, tries })
     }
 
-    /// The server does not delete an object. It is remembered with the reason; what has no record is left for good.
+    /// The server does not delete an object. It is remembered with the reason; a second object of a key is left for good.
     fn cannot_delete(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
         let Op::Delete { key, href, etag } = op else { return Ok(()) };
-        let record = self.recorded_at(key.as_ref(), href);
+        let record = self.recorded_or_read(key.as_ref(), href);
         let reason = format!("it left the feed, but {reason}");
         let uid = key.as_ref().map_or(href.as_str(), |key| &key.uid).to_owned();
         let summary = record.map(|record| record.summary.clone()).unwrap_or_default();
@@ -299,6 +299,11 @@ impl<'a> Recorder<'a> {
 
     fn recorded_at(&self, key: Option<&Key>, href: &Href) -> Option<&'a Record> {
         self.known.records.get(key?).filter(|record| record.href == *href)
+    }
+
+    /// The record of an object, or that which can be made of what was read where none names it.
+    fn recorded_or_read(&self, key: Option<&Key>, href: &Href) -> Option<&'a Record> {
+        self.recorded_at(key, href).or_else(|| self.seen.nameless.iter().find(|record| record.href == *href))
     }
 
     /// What is left alone keeps its href, so it is remembered as foreign.

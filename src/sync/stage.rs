@@ -6,10 +6,14 @@ use super::record::{Left, Recorder};
 use super::wanted::Matched;
 use crate::error::{Fault, Kind};
 use crate::execute::{Executor, stopped};
+use crate::ics;
 use crate::model::{Etag, Failure, Href, Precondition, Standing, Written};
 use crate::plan::{Blame, FEW, LAST_CHANCE, MANY, OnDrift, Op, Outcome, Probe, Wanted, blame, failures_in_a_row};
 use crate::report::human::title;
 use crate::wire::Why;
+
+/// So many objects are written once more before the calendar is believed to be in trouble.
+const CANDIDATES: usize = 3;
 
 /// The writing half of a round.
 pub(super) struct Stage<'a> {
@@ -156,41 +160,62 @@ impl Stage<'_> {
             let text = format!("the user has no right to {act} this calendar");
             return Ok(Probed::Ill(Fault::new(Kind::Refused, text).into()));
         }
-        let Some((wanted, href, etag)) = self.written_before(recorder)? else { return Ok(Probed::Impossible) };
-        let text = self.matched.text(wanted);
-        Ok(match self.executor.collection.put(&href, &text, &Precondition::Unchanged(etag)) {
-            Ok(Written::Done { etag }) => {
-                let restored = recorder.restored.get(&href).copied();
-                let restored = restored.or_else(|| wanted.record.and_then(|record| record.restored_hash));
-                recorder.put(wanted.key, &href, etag.as_ref(), |record| record.restored_hash = restored)?;
-                Probed::Healthy
+        // One object alone may be the one that the calendar does not take any more.
+        let mut trouble = None;
+        for (wanted, href, etag) in self.written_before(recorder)? {
+            let text = self.matched.text(wanted);
+            match self.executor.collection.put(&href, &text, &Precondition::Unchanged(etag)) {
+                Ok(Written::Done { etag }) => {
+                    let restored = recorder.restored.get(&href).copied();
+                    let restored = restored.or_else(|| wanted.record.and_then(|record| record.restored_hash));
+                    recorder.put(wanted.key, &href, etag.as_ref(), |record| record.restored_hash = restored)?;
+                    return Ok(Probed::Healthy);
+                }
+                // Somebody changes it at this moment.
+                Ok(Written::Stale | Written::UidTaken { .. }) => {}
+                Ok(Written::Failed(failure)) => trouble = trouble.or(Some(failure.fault.into())),
+                Err(error) => return Ok(Probed::Ill(error)),
             }
-            // Somebody changes it at this moment.
-            Ok(Written::Stale | Written::UidTaken { .. }) => Probed::Impossible,
-            Ok(Written::Failed(failure)) => Probed::Ill(failure.fault.into()),
-            Err(error) => Probed::Ill(error),
-        })
+        }
+        Ok(trouble.map_or(Probed::Impossible, Probed::Ill))
     }
 
-    /// An object that stands there just as it would be written, with its version: one of this pass, else an older one.
-    fn written_before(&self, recorder: &Recorder<'_>) -> anyhow::Result<Option<(&Wanted<'_>, Href, Etag)>> {
-        let mut wanted = self.matched.wanted.iter();
-        let of_pass = wanted.find_map(|wanted| Some((wanted, recorder.written.get(&wanted.href)?)));
-        if let Some((wanted, left)) = of_pass {
-            let href = wanted.href.clone();
-            let etag = match left {
-                Left::Version(etag) => Some(etag.clone()),
-                _ => self.executor.collection.read(std::slice::from_ref(&href))?.stored.pop().map(|stored| stored.etag),
-            };
-            return Ok(etag.map(|etag| (wanted, href, etag)));
+    /// A few objects that stand there just as they would be written, with their versions: those of this pass first.
+    fn written_before(&self, recorder: &Recorder<'_>) -> anyhow::Result<Vec<(&Wanted<'_>, Href, Etag)>> {
+        // What was only noted was not written by us.
+        let left = |wanted: &Wanted<'_>| {
+            recorder.written.get(&wanted.href).filter(|_| recorder.tried.contains(&wanted.href)).cloned()
+        };
+        let of_pass = self.matched.wanted.iter().filter_map(|wanted| Some((wanted, left(wanted)?))).take(CANDIDATES);
+        let (mut found, mut untold) = (Vec::new(), Vec::new());
+        for (wanted, left) in of_pass {
+            match left {
+                Left::Version(etag) => found.push((wanted, wanted.href.clone(), etag)),
+                _ => untold.push(wanted),
+            }
         }
-        let mut untouched = self.matched.wanted.iter().filter(|wanted| !recorder.tried.contains(&wanted.href));
-        Ok(untouched.find_map(|wanted| {
-            let record = wanted.record?;
-            let is_ours = record.standing == Standing::Mirrored && record.server_hash.is_none();
-            (is_ours && record.sent_hash == wanted.sent_hash).then_some(())?;
-            Some((wanted, record.href.clone(), record.etag.clone()?))
-        }))
+        // Nobody told in which version these stand there, and somebody may have edited them since.
+        let hrefs: Vec<Href> = untold.iter().map(|wanted| wanted.href.clone()).collect();
+        let stored = if hrefs.is_empty() { Vec::new() } else { self.executor.collection.read(&hrefs)?.stored };
+        for wanted in untold {
+            let stored = stored.iter().find(|stored| stored.href == wanted.href);
+            let stored = stored.filter(|stored| ics::same(&self.matched.text(wanted), &stored.text));
+            found.extend(stored.map(|stored| (wanted, stored.href.clone(), stored.etag.clone())));
+        }
+        let is_touched = |href: &Href| recorder.tried.contains(href) || recorder.written.contains_key(href);
+        let untouched = self.matched.wanted.iter().filter(|wanted| !is_touched(&wanted.href));
+        found.extend(
+            untouched
+                .filter_map(|wanted| {
+                    let record = wanted.record?;
+                    let is_ours = record.standing == Standing::Mirrored && record.server_hash.is_none();
+                    (is_ours && record.sent_hash == wanted.sent_hash).then_some(())?;
+                    Some((wanted, record.href.clone(), record.etag.clone()?))
+                })
+                .take(CANDIDATES),
+        );
+        found.truncate(CANDIDATES);
+        Ok(found)
     }
 
     /// A precondition that does not hold though it should is about the content: nothing stands where an object is to be

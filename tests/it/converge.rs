@@ -279,10 +279,12 @@ impl Story {
         if first_delete.is_some() && report.outcome == Outcome::Held {
             return Err(format!("deleted what was held: {writes:?}\n{report:#?}"));
         }
-        let Plot { refuses, keeps, contests, shares, .. } = self.plot;
+        let Plot { keeps, contests, shares, .. } = self.plot;
         let standing = self.world.standing();
-        let is_whole = self.feeds[which].keys().all(|place| standing.contains_key(place));
-        let is_disturbed = meddled || refuses || keeps || contests || shares;
+        // What the server did not take is to blame for nothing else.
+        let refused = self.world.refused();
+        let is_whole = self.feeds[which].keys().all(|place| standing.contains_key(place) || refused.contains(place));
+        let is_disturbed = meddled || keeps || contests || shares;
         if first_delete.is_some() && !is_whole && !is_disturbed {
             return Err(format!("deleted before everything was there: {writes:?}\n{report:#?}"));
         }
@@ -308,15 +310,21 @@ impl Story {
         }
     }
 
-    /// After two quiet passes everything is as it should be, and a third one writes nothing.
+    /// After two quiet passes that did not fail everything is as it should be, and one more writes nothing.
     fn settles(&mut self, when: &str, mended: bool) -> Result<(), String> {
         // What was refused is not tried again otherwise; a hold is released without.
-        let full = mended && (self.plot.refuses || self.dice.one_in(2));
+        let full = mended && (!self.world.refused().is_empty() || self.dice.one_in(2));
         let options = Options { allow_deletes: mended, full, ..Options::default() };
         let all = 0..self.feeds.len();
         let mut reports = Vec::new();
-        for _ in 0..2 {
-            reports.extend(all.clone().map(|which| self.world.pass(which, options)));
+        for round in 0..6 {
+            let last: Vec<PassReport> = all.clone().map(|which| self.world.pass(which, options)).collect();
+            // What nothing explains is refused in the third pass.
+            let is_over = round > 0 && last.iter().all(|report| report.outcome != Outcome::Failed);
+            reports.extend(last);
+            if is_over {
+                break;
+            }
         }
         self.tally.count("deletions are released", mended && reports.iter().any(|report| report.deleted > 10));
         let failed = |complaint: String| Err(format!("{when}: {complaint}\n{:?}\n{reports:#?}", self.plot));
@@ -325,7 +333,8 @@ impl Story {
         let standing = self.world.standing();
         for (place, says) in &standing {
             // The forms under earlier UIDs are deletions that are held.
-            let doubled = says.len() > 1 && !(self.plot.renames && held.contains(&true));
+            let left = held.contains(&true) || self.world.refused().contains(place);
+            let doubled = says.len() > 1 && !(self.plot.renames && left);
             let may = |says: &u64| allowed.get(place).is_some_and(|allowed| allowed.contains(&Some(*says)));
             if doubled || !says.iter().any(may) {
                 return failed(format!("{place} says {says:?} and may {:?}", allowed.get(place)));
@@ -343,7 +352,7 @@ impl Story {
             let suffix = self.suffix();
             let wanted: BTreeSet<String> =
                 places(&self.feeds[which]).into_iter().map(|place| format!("{place}{suffix}")).collect();
-            let exact = !held[which] && !self.plot.keeps;
+            let exact = !held[which] && !self.plot.keeps && self.world.refused().is_empty();
             if !recorded.is_superset(&wanted) || (exact && recorded != wanted) {
                 return failed(format!("the record of {which} is {recorded:?}, not {wanted:?}"));
             }
@@ -369,7 +378,7 @@ impl Story {
     /// What may stand at each place, and whether it must.
     fn allowed(&self, mended: bool, held: bool) -> Allowed {
         let mut allowed = self.said.clone();
-        let by_hand = self.by_hand();
+        let (by_hand, refused) = (self.by_hand(), self.world.refused());
         by_hand.keys().filter(|place| place.starts_with('u')).for_each(|place| {
             allowed.entry(place.clone()).or_default();
         });
@@ -379,9 +388,7 @@ impl Story {
                 self.feeds.iter().filter_map(|feed| feed.get(place)).map(|says| Some(*says)).collect();
             let hands = by_hand.get(place).cloned().unwrap_or_default();
             let kept_back = !mended
-                && (self.plot.contests
-                    || (held && (wanted.is_empty() || self.plot.shares))
-                    || (self.plot.refuses && !wanted.is_empty()));
+                && (self.plot.contests || (held && (wanted.is_empty() || self.plot.shares)) || refused.contains(place));
             if kept_back {
                 may.extend(hands);
                 may.insert(None);

@@ -223,8 +223,8 @@ fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_noticed_at_the_next_
     // The canary rides along in the first multiget.
     assert_eq!(
         setting.methods(),
-        ["PROPFIND", "REPORT", "REPORT", "PROPFIND", "REPORT", "PUT", "PUT", "REPORT"],
-        "look, changes, read; list, read, write, settle"
+        ["PROPFIND", "REPORT", "REPORT", "GET", "PROPFIND", "REPORT", "REPORT", "PUT", "PUT", "REPORT"],
+        "look, changes, read, the canary once more; list, read, look again, write, settle"
     );
     assert!(setting.uids().starts_with("a b m0"), "{}", setting.uids());
     setting.run(&[]).exits(0);

@@ -143,13 +143,13 @@ fn a_command_that_fails_as_a_whole_still_leaves_a_document() {
 #[test]
 fn a_title_moves_no_cursor_and_begins_no_line() {
     let hostile = "One\\nTwo\u{1b}]0;pwned\u{7}\\n<3>work: Three";
-    let setting = Setting::new(&calendar(&event("bad", hostile)), "");
+    let setting = Setting::new(&calendar(&(event("bad", hostile) + &event("good", "Good"))), "");
     let answer = crate::fake::dav_answer::unsupported("no\u{1b}[31m\nno");
     setting.dav.switch(|switches| switches.refusals = vec![crate::fake::dav::Refusal { text: "UID:bad", answer }]);
     let planned = setting.run(&["--dry-run"]).exits(0).stdout;
     let refused = setting.run(&[]).exits(3).stderr;
     let status = setting.env.run(&["status"]).exits(0).stdout;
-    assert_eq!((planned.lines().count(), refused.lines().count()), (2, 1), "{planned}{refused}");
+    assert_eq!((planned.lines().count(), refused.lines().count()), (3, 1), "{planned}{refused}");
     assert!(![planned, refused, status].concat().contains(['\u{1b}', '\u{7}']));
 }
 
@@ -214,7 +214,7 @@ fn status_tells_what_stands_and_what_is_wrong() {
     setting.feed.answer_always(Some(Answer::new(404)));
     setting.run(&[]).exits(76);
     let status = setting.env.run(&["status"]).exits(0).stdout;
-    assert!(status.starts_with("work: failed ") && status.contains("or now with --force"), "{status}");
+    assert!(status.starts_with("work: failed ") && status.contains("or now: baikal-sync retry work"), "{status}");
 }
 
 #[test]

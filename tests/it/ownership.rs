@@ -13,6 +13,7 @@ fn a_foreign_object_is_never_touched() {
     setting.feed.set(feed(&["a"]));
     setting.run(&[]).exits(0);
     setting.feed.set(feed(&[]));
+    setting.run(&[]).exits(4);
     setting.run(&["--allow-deletes"]).exits(0);
     setting.run(&["--full"]).exits(0);
     assert!(setting.uids() == "mine" && setting.text_of("mine").contains("Still mine"));
@@ -253,6 +254,7 @@ fn two_feeds_in_one_calendar_delete_only_their_own() {
     setting.configure(&(subscription(&setting.feed.url(), "work", "") + &second));
     setting.run(&[]).exits(0);
     setting.feed.set(feed(&[]));
+    setting.run(&[]).exits(4);
     setting.run(&["--allow-deletes", "--full"]).exits(0);
     assert_eq!(setting.uids(), "b");
 }

@@ -128,14 +128,16 @@ fn a_rejected_event_stands_in_the_status() {
 fn a_rejected_event_is_tried_again_when_it_changes_with_full_and_after_a_week() {
     let setting = refusing(bad());
     setting.run(&[]).exits(3);
+    // A probe follows, for nothing else was written.
+    let tried = ["PUT 415", "PUT 204"];
     setting.run(&["--full"]).exits(3);
-    assert_eq!(setting.writes(), ["PUT 415"]);
+    assert_eq!(setting.writes(), tried);
     setting.env.later(WEEK + 60);
-    setting.run(&[]).exits(3);
-    assert_eq!(setting.writes(), ["PUT 415"]);
+    let ran = setting.run(&[]).exits(3);
+    assert_eq!((setting.writes(), ran.stderr.as_str()), (tried.map(str::to_owned).to_vec(), ""), "it is no news");
     setting.feed.set(calendar(&(event("a", "Event a") + &event("bad", "Changed") + &event("c", "Event c"))));
     setting.run(&[]).exits(3);
-    assert_eq!(setting.writes(), ["PUT 415"]);
+    assert_eq!(setting.writes(), tried);
     setting.dav.switch(|switches| switches.refusals = vec![]);
     setting.run(&["--full"]).exits(0);
     assert_eq!(setting.uids(), "a bad c");
@@ -155,12 +157,13 @@ fn a_rejected_event_is_tried_again_when_the_settings_change() {
 
 #[test]
 fn a_rejected_change_leaves_the_old_version_in_the_calendar() {
-    let setting = Setting::new(&feed(&["a"]), "").mirrored();
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
     setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "Worse", answer: bad() }]);
-    setting.feed.set(calendar(&event("a", "Worse")));
+    setting.feed.set(calendar(&(event("a", "Worse") + &event("b", "Event b"))));
     setting.run(&[]).exits(3);
     assert!(setting.text_of("a").contains("SUMMARY:Event a"));
     setting.feed.set(feed(&[]));
+    setting.run(&[]).exits(4);
     setting.run(&["--allow-deletes"]).exits(0);
     assert_eq!(setting.uids(), "");
 }
@@ -410,14 +413,28 @@ fn a_server_that_deletes_nothing_fails_the_pass_and_is_asked_again() {
 }
 
 #[test]
-fn a_server_that_forbids_every_deletion_is_77_and_nothing_is_given_up() {
+fn a_user_who_may_not_delete_is_77_and_nothing_is_given_up() {
     let setting = Setting::new(&feed(&["a", "b", "c"]), "").mirrored();
+    setting.dav.switch(|switches| switches.no_unbind = true);
     let forbidden = Answer::new(403).body("text/plain", "Access to the requested resource forbidden.");
     let refusal = Refusal { text: "BEGIN:VEVENT", answer: forbidden };
     setting.dav.switch(|switches| switches.undeletable = vec![refusal]);
     setting.feed.set(feed(&["c"]));
-    setting.run(&[]).exits(77);
-    setting.dav.switch(|switches| switches.undeletable = vec![]);
+    let ran = setting.run(&[]).exits(77);
+    assert!(ran.stderr.contains("no right to delete anything in this calendar"), "{ran}");
+    setting.dav.switch(|switches| (switches.undeletable, switches.no_unbind) = (vec![], false));
     setting.run(&["--force"]).exits(0);
     assert_eq!(setting.uids(), "c");
+}
+
+#[test]
+fn deletions_that_are_refused_one_by_one_are_named_when_the_calendar_is_in_order() {
+    let setting = Setting::new(&feed(&["a", "b", "c"]), "").mirrored();
+    let refusal = Refusal { text: "BEGIN:VEVENT", answer: Answer::new(403) };
+    setting.dav.switch(|switches| switches.undeletable = vec![refusal]);
+    setting.feed.set(feed(&["c"]));
+    let ran = setting.run(&[]).exits(3);
+    assert!(ran.stderr.contains("(UID a)") && ran.stderr.contains("(UID b)"), "{ran}");
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.writes(), [""; 0]);
 }

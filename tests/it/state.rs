@@ -26,7 +26,8 @@ fn another_subscription_is_mirrored_while_a_run_is_held_up() {
 #[test]
 fn a_damaged_state_is_set_aside_and_costs_no_write() {
     let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
-    std::fs::write(setting.env.state(), "this is no database, though it is longer than its header should be").unwrap();
+    let whole = std::fs::read(setting.env.state()).unwrap();
+    std::fs::write(setting.env.state(), [&whole[..100], &[7; 4000]].concat()).unwrap();
     let ran = setting.run(&[]).exits(0);
     assert!(ran.stderr.contains("the state file was damaged"), "{ran}");
     assert_eq!((setting.uids().as_str(), setting.writes()), ("a b", vec![]));

@@ -146,7 +146,7 @@ fn a_second_signal_ends_the_run_at_once() {
     }
     end(&setting, run).exits(143);
     gate.open();
-    setting.run(&[]).exits(0);
+    setting.run(&["--force"]).exits(0);
     assert_eq!(setting.dav.work(|work| work.objects.len()), 5);
 }
 
@@ -160,7 +160,7 @@ fn a_run_that_is_killed_at_any_object_is_made_up_for_without_a_duplicate() {
         run.kill().unwrap();
         gate.open();
         end(&setting, run).exits(137);
-        setting.run(&[]).exits(0);
+        setting.run(&["--force"]).exits(0);
         assert_eq!(setting.uids(), "a b c d", "killed at {moment}");
         setting.run(&["--full"]).exits(0);
         assert_eq!(setting.writes(), [""; 0], "killed at {moment}");
@@ -180,7 +180,7 @@ fn a_run_that_is_killed_between_updates_and_deletes_is_made_up_for() {
         end(&setting, run).exits(137);
         // A feed that went back to its old form has its old validators too.
         setting.feed.set(feed(next));
-        setting.run(&[]).exits(0);
+        setting.run(&["--force"]).exits(0);
         assert_eq!(setting.uids(), next.join(" "), "killed at {moment}");
     }
 }

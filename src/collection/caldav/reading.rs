@@ -22,6 +22,8 @@ pub(super) struct Reading<'a> {
     /// sabre 1.8 answers 404 to a multiget for one missing object as well as for a missing calendar.
     calendar_is_there: bool,
     troubles: usize,
+    /// What a multiget does not bring is gone when it brings nothing else: a listing has said so before.
+    trusts_silence: bool,
 }
 
 /// How one request ended.
@@ -33,8 +35,9 @@ enum Sent {
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(exchange: &'a dyn Exchange, calendar: &'a Url) -> Reading<'a> {
-        Reading { exchange, calendar, objects: Objects::default(), calendar_is_there: false, troubles: 0 }
+    pub(super) fn new(exchange: &'a dyn Exchange, calendar: &'a Url, trusts_silence: bool) -> Reading<'a> {
+        let objects = Objects::default();
+        Reading { exchange, calendar, objects, calendar_is_there: false, troubles: 0, trusts_silence }
     }
 
     /// Reads these objects; those that are gone are left out. What a multiget leaves out, or calls gone, is asked for again
@@ -58,6 +61,8 @@ impl<'a> Reading<'a> {
                 doubtful.iter().try_for_each(|href| self.get(href))?;
                 if left.len() < hrefs.len() {
                     self.gather(&left)
+                } else if self.trusts_silence {
+                    Ok(())
                 } else {
                     left.iter().try_for_each(|href| self.get(href))
                 }

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use baikal_sync::config::{
     Attendees, Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
 };
-use baikal_sync::model::Hash;
+use baikal_sync::model::{Hash, Standing};
 use baikal_sync::report::{Outcome, PassReport};
 use baikal_sync::signal::Stop;
 use baikal_sync::state::{Owner, State};
@@ -192,6 +192,17 @@ impl World {
         records.map(|record| (record.key.uid, record.etag.is_some())).collect()
     }
 
+    /// The places of the events that the server does not take, or does not delete, as the state says.
+    pub(super) fn refused(&self) -> BTreeSet<String> {
+        let state = self.take_state();
+        let ids = self.mirrors.iter().map(|mirror| state.subscription(&sync::identity(&mirror.subscription)).unwrap());
+        let records = ids.flat_map(|id| state.records(id).unwrap()).collect::<Vec<_>>();
+        self.state.replace(Some(state));
+        let is_refused = |standing| matches!(standing, Standing::Rejected { .. } | Standing::Undeletable { .. });
+        let refused = records.into_iter().filter(|record| is_refused(record.standing.clone()));
+        refused.map(|record| record.key.uid.split('-').next().unwrap().to_owned()).collect()
+    }
+
     /// Everything in the state, to be compared.
     pub(super) fn state_in_words(&self) -> String {
         let state = self.take_state();
@@ -229,7 +240,9 @@ fn copy(from: &Path, to: &Path) {
 
 /// Whether a pass left nothing to be done.
 pub(super) fn is_idle(report: &PassReport) -> bool {
-    matches!(report.outcome, Outcome::Unchanged | Outcome::Held)
+    // A calendar that lacks most of its feed says so in each pass.
+    let lacks_most = report.outcome == Outcome::Partial && report.rejected.is_empty() && report.conflicts.is_empty();
+    matches!(report.outcome, Outcome::Unchanged | Outcome::Held) || lacks_most
 }
 
 /// The names of a set of events.

@@ -51,6 +51,8 @@ pub(crate) struct Switches {
     pub read_only: bool,
     /// Every answer is 200 with a page for people: Baïkal with a broken database.
     pub broken_database: bool,
+    /// The rights do not hold that to delete.
+    pub no_unbind: bool,
     /// Writes are answered by 507.
     pub full: bool,
     /// Names of objects whose text spoils the XML of a multiget.
@@ -114,6 +116,7 @@ impl Dav {
                 rewrites: None,
                 is_other_scheduler: false,
                 read_only: false,
+                no_unbind: false,
                 broken_database: false,
                 full: false,
                 poisoned: Vec::new(),

@@ -416,6 +416,8 @@ fn of_calendar(calendar: &Calendar, switches: &Switches, name: &str) -> Option<S
 fn privileges(switches: &Switches) -> String {
     let names: &[&str] = if switches.read_only {
         &["d:read", "d:read-acl"]
+    } else if switches.no_unbind {
+        &["d:read", "d:write-content", "d:bind"]
     } else {
         &["d:read", "d:write", "d:write-content", "d:bind", "d:unbind"]
     };
