@@ -50,9 +50,8 @@ pub(super) fn whose(path: &Path) -> anyhow::Result<Whose> {
     let header = read_header(path).map_err(|error| unreadable(path, &error))?;
     match Header::read(&header) {
         Some(header) if header.application == APPLICATION_ID => Ok(Whose::Ours),
-        Some(header) if header.application == 0 && (1..FIRST_MARKED).contains(&header.version) => {
-            if has_old_tables(path) { Ok(Whose::Ours) } else { Err(not_ours(path, "another program made it")) }
-        }
+        // An old one, or one that another run is just making.
+        Some(_) if is_ours(path) => Ok(Whose::Ours),
         Some(_) => Err(not_ours(path, "it is the SQLite file of another program")),
         None => Err(not_ours(path, "it is no SQLite file, or its beginning is damaged")),
     }
@@ -60,16 +59,13 @@ pub(super) fn whose(path: &Path) -> anyhow::Result<Whose> {
 
 struct Header {
     application: u32,
-    version: u32,
 }
 
 impl Header {
-    /// Reads the fields at their places in SQLite's file format, §1.3.
+    /// Reads the field at its place in SQLite's file format, §1.3.
     fn read(bytes: &[u8]) -> Option<Header> {
-        let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-        let is_sqlite = bytes.starts_with(b"SQLite format 3\0");
-        is_sqlite.then_some(())?;
-        Some(Header { application: number(68)?, version: number(60)? })
+        let application = u32::from_be_bytes(bytes.get(68..72)?.try_into().ok()?);
+        bytes.starts_with(b"SQLite format 3\0").then_some(Header { application })
     }
 }
 
@@ -79,24 +75,36 @@ fn read_header(path: &Path) -> io::Result<Vec<u8>> {
     Ok(header)
 }
 
-/// Looks for our tables as they were before the mark. `immutable` takes no lock and leaves a journal alone.
-fn has_old_tables(path: &Path) -> bool {
+/// Looks for the mark, or for our tables as they were before it, under the lock of a reader. Where a journal waits to be
+/// played back, which takes the right to write, `immutable` takes no lock and leaves it alone.
+fn is_ours(path: &Path) -> bool {
     let escaped: String = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let address = format!("file:{escaped}?mode=ro&immutable=1");
+    ["mode=ro", "mode=ro&immutable=1"]
+        .into_iter()
+        .any(|how| looks_ours(&format!("file:{escaped}?{how}")).unwrap_or(false))
+}
+
+fn looks_ours(address: &str) -> rusqlite::Result<bool> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let tables = Connection::open_with_flags(address, flags).and_then(|connection| {
-        let mut statement = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
-        let names = statement.query_map([], |row| row.get(0))?;
-        names.collect::<Result<Vec<String>, _>>()
-    });
-    tables.is_ok_and(|tables| OLD_TABLES.iter().all(|table| tables.iter().any(|name| name == table)))
+    let connection = Connection::open_with_flags(address, flags)?;
+    connection.busy_timeout(super::BUSY)?;
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, u32>(0));
+    if number("PRAGMA application_id")? == APPLICATION_ID {
+        return Ok(true);
+    }
+    let mut statement = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
+    let tables = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    let has_tables = OLD_TABLES.iter().all(|table| tables.iter().any(|name| name == table));
+    Ok(has_tables && (1..FIRST_MARKED).contains(&number("PRAGMA user_version")?))
 }
 
 fn not_ours(path: &Path, why: &str) -> anyhow::Error {
+    // Nobody is told to move a folder, a device or a key away that was named by mistake.
+    let is_named_so = path.file_name().is_some_and(|name| name == "state.db") && path.is_file();
     let path = path.display();
+    let out = if is_named_so { format!(", or move this one away: mv {path} {path}.old") } else { String::new() };
     let text = format!(
-        "{path} is not a state file of baikal-sync ({why}), so it is left alone; name another file with --state, or move \
-         this one away: mv {path} {path}.old"
+        "{path} is not a state file of baikal-sync ({why}), so it is left alone; name another file with --state{out}"
     );
     fault(Kind::State, text)
 }
@@ -159,7 +167,7 @@ mod tests {
         let files = others.map(sqlite).into_iter().chain([b"precious".to_vec(), vec![0; 4096]]);
         for content in files {
             let error = told(&content).unwrap_err();
-            assert!(error.contains("is not a state file of baikal-sync") && error.contains(": mv "), "{error}");
+            assert!(error.contains("is not a state file of baikal-sync") && error.contains("--state"), "{error}");
         }
         assert!(whose(Path::new("/dev/null")).is_err() && whose(Path::new("/")).is_err());
     }

@@ -136,6 +136,7 @@ impl Stage<'_> {
         let tries = recorder.suspicion(op).failed + 1;
         let others = match recorder.failed.len() {
             1 => String::new(),
+            2 => ", nor could another one".to_owned(),
             failed => format!(", nor could {} others", failed - 1),
         };
         let text = format!(
@@ -169,6 +170,7 @@ impl Stage<'_> {
                     let restored = recorder.restored.get(&href).copied();
                     let restored = restored.or_else(|| wanted.record.and_then(|record| record.restored_hash));
                     recorder.put(wanted.key, &href, etag.as_ref(), |record| record.restored_hash = restored)?;
+                    recorder.tried.insert(href);
                     return Ok(Probed::Healthy);
                 }
                 // Somebody changes it at this moment.

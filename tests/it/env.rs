@@ -74,7 +74,7 @@ impl Env {
 
     /// Lets time pass: moves every moment that the state knows back by so many seconds.
     pub(crate) fn later(&self, seconds: i64) {
-        const MOMENTS: [&str; 10] = [
+        const MOMENTS: [&str; 12] = [
             "feed_read_at",
             "looked_at",
             "listed_at",
@@ -85,6 +85,8 @@ impl Env {
             "retry_at",
             "failure_said_at",
             "held_said_at",
+            "asked_at",
+            "failure_until",
         ];
         let moved: Vec<String> = MOMENTS.iter().map(|column| format!("{column} = {column} - {seconds}")).collect();
         let sql = format!("UPDATE subscription SET {}; UPDATE record SET since = since - {seconds};", moved.join(", "));

@@ -17,6 +17,8 @@
 mod attendees;
 /// After a failure the program stays away for a while.
 mod backoff;
+/// One failed write is one failed write.
+mod blame;
 /// Convergence under every fault.
 mod converge;
 /// Every file of the corpus of real feeds.
