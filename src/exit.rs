@@ -34,7 +34,7 @@ pub const TERMINATED: u8 = 143;
 /// Every code and what it means, in ascending order. `--help` prints it and the man page repeats it.
 pub const TABLE: &[(u8, &str)] = &[
     (SETTLED, "settled: changed, unchanged or not due"),
-    (PARTIAL, "partial: events newly refused, most events refused, or some subscriptions failed"),
+    (PARTIAL, "partial: events refused in this run, most of a feed refused, or some subscriptions failed"),
     (HELD, "held: a guard kept deletions back; a person must look"),
     (USAGE, "usage"),
     (FEED, "the feed has not been a complete calendar for longer than alert_after (75 before)"),

@@ -95,6 +95,13 @@ pub fn check_untouched(path: &Path) -> anyhow::Result<()> {
     Err(fault(Kind::Refused, format!("{} {why}, so it is not written to", path.display())))
 }
 
+/// The same file with a folder that is reached without a link.
+pub fn in_real_folder(path: &Path) -> anyhow::Result<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().or_fault(Kind::State, || format!("cannot look at {}", folder.display()))?;
+    Ok(folder.join(path.file_name().unwrap_or_default()))
+}
+
 /// The user that we act as.
 pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()

@@ -13,7 +13,7 @@ mod rename;
 mod tests;
 
 pub use blame::{Blame, FEW, LAST_CHANCE, MANY, Outcome, Probe, Suspicion, blame, cause, failures_in_a_row, wait};
-pub use guard::{MaxDelete, Stored, guard, guard_again};
+pub use guard::{EMPTY, MaxDelete, Stored, guard, guard_again};
 pub use rename::renames;
 
 /// One object of the feed, beside what is remembered of it.
@@ -82,8 +82,8 @@ pub struct Policy {
     pub max_delete: MaxDelete,
     /// A person lets every deletion of this pass through.
     pub allow_deletes: bool,
-    /// The last pass held deletions back, so that the person knows of them.
-    pub was_held: bool,
+    /// The last pass held deletions back because the feed was empty, so that the person knows of it.
+    pub was_held_empty: bool,
     /// Try rejected objects again though nothing changed.
     pub retry_rejected: bool,
 }
@@ -381,6 +381,7 @@ fn decide_refused(wanted: &Wanted<'_>, record: &Record, remote: &Remote) -> Opti
 
 /// The writes of objects that wait because they were refused for one of these causes, which are tried with the one that was
 /// just taken. `tried`: what this pass has written already.
+#[expect(clippy::implicit_hasher, reason = "the sets are made here and nowhere else")]
 pub fn refused_for(facts: &Facts<'_>, policy: &Policy, causes: &HashSet<String>, tried: &HashSet<Href>) -> Vec<Op> {
     let policy = Policy { retry_rejected: true, ..policy.clone() };
     let is_of_them = |record: &Record| match &record.standing {

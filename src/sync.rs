@@ -21,7 +21,7 @@ use crate::error::{Kind, fault_of, kind_of};
 use crate::ics;
 use crate::memory::{Failing, Memory};
 use crate::model::{End, Hash};
-use crate::plan::Policy;
+use crate::plan::{self, Policy};
 use crate::report::{Outcome, PassReport, Say};
 use crate::signal::Stop;
 use crate::source::Source;
@@ -122,7 +122,11 @@ impl Pass<'_> {
         let me = identity(self.subscription);
         let known = self.state.read(move |state| state.memory(&me))?;
         let (id, mut memory) = known.map_or((None, Memory::default()), |(id, memory)| (Some(id), memory));
-        if let Some(at) = self.killed {
+        let is_counted = |at| {
+            let was_killed = memory.failing.as_ref().is_some_and(|failing| failing.kind == Kind::Killed);
+            was_killed && memory.started_at == Some(at)
+        };
+        if let Some(at) = self.killed.filter(|at| !is_counted(*at)) {
             self.count_kill(&mut memory, at)?;
         }
         let Options { force, asked: named, dry_run, attended, .. } = self.options;
@@ -147,7 +151,7 @@ impl Pass<'_> {
             }
         }
         let memory = Memory { started_at: Some(started), ..memory };
-        let mut run = Run { pass: self, id, started, memory, report, began: false, rounds: 0, end: End::Source };
+        let mut run = Run { pass: self, id, started, memory, report, began: false, rounds: 0, end: None };
         let result = run.prepare().and_then(|()| run.mirror());
         let Run { memory: before, began, end, .. } = run;
         let is_settled = result.is_ok();
@@ -201,7 +205,7 @@ impl Pass<'_> {
         let error = crate::error::fault(Kind::Killed, text);
         let mut unheard = PassReport::default();
         memory.started_at = Some(at);
-        self.failed(memory, &mut unheard, &error, at, End::Target);
+        self.failed(memory, &mut unheard, &error, at, Some(End::Target));
         if let Some(failing) = &mut memory.failing {
             failing.retry_at = Some(at.plus(backoff::delay(failing.failures, None)));
         }
@@ -213,14 +217,15 @@ impl Pass<'_> {
         self.state.commit()
     }
 
-    /// Counts a failure: when to come back, and whether a person must hear of it.
+    /// Counts a failure: when to come back, and whether a person must hear of it. `end`: where it was; `None` for one of
+    /// this machine, which no request has shown.
     fn failed(
         &self,
         memory: &mut Memory,
         report: &mut PassReport,
         error: &anyhow::Error,
         started: Timestamp,
-        end: End,
+        end: Option<End>,
     ) {
         report.outcome = Outcome::Failed;
         let fault = fault_of(error);
@@ -231,8 +236,9 @@ impl Pass<'_> {
         let before = memory.failing.take();
         let failures = before.as_ref().map_or(0, |failing| failing.failures) + 1;
         let since = before.as_ref().map_or(started, |failing| failing.since);
-        let is_local = fault.kind == Kind::Configuration || error.downcast_ref::<Local>().is_some();
         // What is wrong on this machine costs nobody a request, and may be mended at any moment.
+        let is_local = fault.kind == Kind::Configuration || end.is_none();
+        let end = end.unwrap_or_default();
         let retry_at = (!is_local).then(|| now().plus(backoff::delay(failures, fault.retry_after)));
         let until = fault.retry_after.map(|seconds| now().plus(seconds.min(DAY)));
         let inputs = Some((self.inputs)());
@@ -249,16 +255,6 @@ impl Pass<'_> {
             failing.said_at = Some(started);
         }
         memory.failing = Some(failing);
-    }
-}
-
-/// Marks an error as one of this machine, which no request has shown.
-#[derive(Debug, Clone, Copy)]
-struct Local;
-
-impl std::fmt::Display for Local {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("before any request")
     }
 }
 
@@ -280,18 +276,18 @@ struct Run<'a, 'r> {
     began: bool,
     /// How many rounds of looking, planning and writing were begun.
     rounds: u32,
-    /// At which end something is being done.
-    end: End,
+    /// At which end something is being done; `None` as long as nobody was asked.
+    end: Option<End>,
 }
 
 impl Run<'_, '_> {
     /// Finds out what is wrong on this machine before any request, and leaves word that the pass has begun.
     fn prepare(&mut self) -> anyhow::Result<()> {
         let is_folder = matches!(self.pass.subscription.target, TargetAddress::Folder(_));
-        let local = (self.pass.preflight)().and_then(|()| {
-            if is_folder && !self.may_create() { self.pass.collection.open(false).map(drop) } else { Ok(()) }
-        });
-        local.map_err(|error| error.context(Local))?;
+        (self.pass.preflight)()?;
+        if is_folder && !self.may_create() {
+            self.pass.collection.open(false)?;
+        }
         if self.pass.options.dry_run { Ok(()) } else { (self.pass.begin)(self.started) }
     }
 
@@ -437,7 +433,7 @@ impl Run<'_, '_> {
             on_empty: subscription.on_empty,
             max_delete: subscription.max_delete,
             allow_deletes: self.pass.options.allow_deletes,
-            was_held: self.memory.held.is_some(),
+            was_held_empty: self.memory.held.as_ref().is_some_and(|held| held.reason == plan::EMPTY),
             retry_rejected: self.pass.options.full || settings_changed,
         }
     }

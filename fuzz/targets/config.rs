@@ -18,7 +18,7 @@ fn read(folder: &Path, text: &[u8]) {
     let file = folder.join("config.toml");
     std::fs::write(&file, text).expect("a file");
     let environment = Environment::new([("HOME", "/home/alice")], "/");
-    match load(&Where { config: Some(file), state: None }, &environment, None) {
+    match load(&Where { config: Some(file), state: None, profile: None }, &environment, None) {
         Ok(config) => assert!(config.jobs > 0 && config.state.is_absolute()),
         Err(problems) => {
             assert!(!problems.is_empty());

@@ -34,8 +34,8 @@ fuzz_target!(|body: &[u8]| {
     headers.add("Content-Type", "application/xml; charset=utf-8");
     headers.add("ETag", "\"1\"");
     let response = Response { status: status(body), headers, body: body.to_vec() };
-    if let Ok(entries) = Listing.response(&base, &response) {
-        entries.iter().for_each(|entry| check(&base, &entry.href));
+    if let Ok(listed) = Listing.response(&base, &response) {
+        listed.entries.iter().for_each(|entry| check(&base, &entry.href));
     }
     if let Ok(Page::Delta { changed, gone, .. }) = (SyncCollection { since: "t" }).response(&base, &response) {
         changed.iter().for_each(|entry| check(&base, &entry.href));

@@ -4,6 +4,7 @@ mod discovery;
 mod reading;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +17,10 @@ use crate::dav::discover::{Calendar, Depth, Remembered, Server, Software, Survey
 use crate::dav::list::{Listing, Look};
 use crate::dav::multiget::MOST_HREFS;
 use crate::dav::sync_collection::{Page, SyncCollection, follow, token_is_plausible};
-use crate::dav::write::{Delete, Made, MkCalendar, Put, in_own_spelling};
+use crate::dav::write::{Delete, Made, MkCalendar, Put};
 use crate::error::{Kind, fault, fault_of, kind_of};
 use crate::http::Client;
-use crate::model::{Changes, ComponentType, Etag, Failure, Href, Listed, Mark, Objects, Precondition, Rights, Written};
+use crate::model::{Changes, ComponentType, Etag, Href, Listed, Mark, Objects, Precondition, Rights, Written};
 use crate::url::Url;
 use crate::wire::{Request, Response, Why};
 
@@ -271,56 +272,6 @@ impl Caldav {
         Ok(mark)
     }
 
-    fn page(&self, opened: &Opened, since: &str) -> anyhow::Result<Page> {
-        let verb = SyncCollection { since };
-        verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url))?)
-    }
-}
-
-/// Writing, as the oddities of servers demand it.
-impl Caldav {
-    /// Sends a write. A connection that breaks and an answer that does not come are the failure of this one write.
-    fn send_write(
-        &self,
-        request: &Request,
-        read: impl Fn(&Response) -> anyhow::Result<Written>,
-    ) -> anyhow::Result<Written> {
-        match self.exchange.send(request) {
-            Ok(response) => read(&response),
-            Err(error) if is_of_one_exchange(&error) => {
-                let fault = fault_of(&error);
-                let (reason, hung) = (fault.message.clone(), fault.hung);
-                Ok(Written::Failed(Failure { reason, fault, is_verdict: false, hung, may_pass: false }))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Sends a write under `If-Match`; when that does not hold, once more with the ETag in the server's own spelling.
-    fn send_under(
-        &self,
-        etag: Option<&Etag>,
-        request: Request,
-        read: impl Fn(&Response) -> anyhow::Result<Written>,
-    ) -> anyhow::Result<Written> {
-        let Some(own) = etag.filter(|etag| etag.spelling().is_some()) else {
-            return self.send_write(&request, read);
-        };
-        let own = in_own_spelling(request.clone(), own);
-        if let Some(own) = own.as_ref().filter(|_| self.wants_own_spelling.load(Ordering::Relaxed)) {
-            return self.send_write(own, read);
-        }
-        match (self.send_write(&request, &read)?, own) {
-            (Written::Stale, Some(own)) => {
-                let written = self.send_write(&own, read)?;
-                let is_wanted = matches!(written, Written::Done { .. });
-                self.wants_own_spelling.fetch_or(is_wanted, Ordering::Relaxed);
-                Ok(written)
-            }
-            (written, _) => Ok(written),
-        }
-    }
-
     fn get(&self, opened: &Opened, href: &Href) -> anyhow::Result<Objects> {
         self.gather(opened, std::slice::from_ref(href), false)
     }
@@ -331,39 +282,9 @@ impl Caldav {
         Ok(reading.objects)
     }
 
-    /// On a server that is not known to obey preconditions (SOGo 5.8 deletes whatever `If-Match` says), what stands there is
-    /// read before it is overwritten or deleted. `None`: go on.
-    fn look_before(&self, opened: &Opened, href: &Href, etag: &Etag) -> anyhow::Result<Option<Written>> {
-        if opened.remembered.server.obeys_preconditions() || *lock(&self.obeys_preconditions) == Some(true) {
-            return Ok(None);
-        }
-        let standing = self.get(opened, href)?;
-        let is_as_told = standing.stored.iter().any(|stored| stored.etag == *etag);
-        Ok((!is_as_told && standing.unreadable.is_empty()).then_some(Written::Stale))
-    }
-
-    /// Finds out, once for each calendar of an unknown make, whether `If-None-Match` is obeyed: the object that was just made
-    /// is sent once more as it is. `etag` is the version that stands there afterwards.
-    fn try_precondition(&self, opened: &Opened, request: &Request, written: Written) -> anyhow::Result<Written> {
-        let mut known = lock(&self.obeys_preconditions);
-        if opened.remembered.server.obeys_preconditions() || known.is_some() {
-            return Ok(written);
-        }
-        let again = self.send_write(request, |response| {
-            let precondition = &Precondition::Absent;
-            Put { href: &Href::new(""), text: &[], precondition }.response(&opened.url, response)
-        })?;
-        match again {
-            Written::Done { etag } => {
-                *known = Some(false);
-                Ok(Written::Done { etag })
-            }
-            Written::Stale => {
-                *known = Some(true);
-                Ok(written)
-            }
-            Written::UidTaken { .. } | Written::Failed(_) => Ok(written),
-        }
+    fn page(&self, opened: &Opened, since: &str) -> anyhow::Result<Page> {
+        let verb = SyncCollection { since };
+        verb.response(&opened.url, &self.exchange.send(&verb.request(&opened.url))?)
     }
 }
 
@@ -457,7 +378,7 @@ impl Collection for Caldav {
                 },
                 Precondition::Unchanged(etag) => match self.look_before(opened, href, etag)? {
                     Some(stale) => Ok(stale),
-                    None => self.send_under(Some(etag), request, read),
+                    None => self.send_under(etag, &request, read),
                 },
             }
         })
@@ -469,8 +390,8 @@ impl Collection for Caldav {
                 return Ok(stale);
             }
             let verb = Delete { href, etag };
-            let written = self
-                .send_under(Some(etag), verb.request(&opened.url)?, |response| verb.response(&opened.url, response))?;
+            let written =
+                self.send_under(etag, &verb.request(&opened.url)?, |response| verb.response(&opened.url, response))?;
             match written {
                 // It was gone already, if that is true.
                 Written::Failed(failure) if failure.fault.kind == Kind::Missing => {

@@ -17,7 +17,13 @@ pub(super) fn approve(state: &Path, name: &str, advice: &Advice, output: &Output
     for id in ids {
         approved += state.approve(id, sync::now())?;
     }
+    let held =
+        state.subscriptions()?.into_iter().find(|summary| summary.name == name).and_then(|summary| summary.memory.held);
     let text = match approved {
+        0 if held.is_some() => format!(
+            "{name}: what is held has no record that could be marked; the next run deletes it with: {}\n",
+            advice.command(&["run", name, "--allow-deletes"])
+        ),
         0 => format!("{name}: no deletion waits for your approval\n"),
         1 => format!("{name}: 1 deletion approved; the next run carries it out. Now: {}\n", advice.run(name)),
         _ => {

@@ -14,10 +14,10 @@ pub(super) fn check(subscription: &Subscription) -> anyhow::Result<()> {
     if let SourceAddress::File { path, .. } = &subscription.source {
         path.metadata().or_fault(Kind::Missing, || format!("cannot open {}", path.display()))?;
     }
-    if let SourceAddress::Web { timeouts, tls, .. } = &subscription.source {
-        if *tls != Tls::default() {
-            options(*timeouts, tls).check_certificates()?;
-        }
+    if let SourceAddress::Web { timeouts, tls, .. } = &subscription.source
+        && *tls != Tls::default()
+    {
+        options(*timeouts, tls).check_certificates()?;
     }
     if let Some(server) = server(subscription).filter(|server| server.tls != Tls::default()) {
         options(server.timeouts, &server.tls).check_certificates()?;

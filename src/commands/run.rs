@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -87,17 +87,23 @@ pub(super) fn run(
 /// What root writes into the state of a unit, its user may not be able to use.
 fn refuse_the_unit_s_state(config: &Config, advice: &Advice) -> anyhow::Result<()> {
     let folder = config.state.parent().and_then(|folder| folder.metadata().ok());
-    let owner = folder.map_or(0, |metadata| metadata.uid());
+    // A folder that is yet to be made belongs to the unit, where there is one.
+    let is_the_unit_s = folder.map_or_else(has_unit, |metadata| metadata.uid() != 0);
     match &advice.profile {
-        Some(profile) if files::user() == 0 && owner != 0 => {
-            let text = format!(
-                "the profile {profile} runs as a user of its own (number {owner}); start it with: {}",
-                advice.run("")
-            );
+        Some(profile) if files::user() == 0 && is_the_unit_s => {
+            let start = advice.run("");
+            let text = format!("the profile {profile} runs as a user of its own; start it with: {start}");
             Err(fault(Kind::Refused, text))
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the template unit is installed.
+fn has_unit() -> bool {
+    let folders =
+        ["/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+    folders.iter().any(|folder| Path::new(folder).join("baikal-sync@.service").exists())
 }
 
 /// What all passes of a run share.
@@ -206,7 +212,9 @@ fn by_target<'a>(
         queues.entry(first).or_default().push((place, *subscription));
     }
     let mut queues: Vec<Vec<_>> = queues.into_values().collect();
-    queues.iter_mut().for_each(|queue| queue.sort_by_cached_key(|(_, subscription)| was_killed(&subscription.name)));
+    for queue in &mut queues {
+        queue.sort_by_cached_key(|(_, subscription)| was_killed(&subscription.name));
+    }
     queues.sort_by_cached_key(|queue| queue.iter().any(|(_, subscription)| was_killed(&subscription.name)));
     queues
 }

@@ -27,6 +27,9 @@ impl Default for MaxDelete {
     }
 }
 
+/// Why deletions are held when the feed is empty.
+pub const EMPTY: &str = "the feed is empty while the last one was not";
+
 /// What came of the creates and updates of a pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stored {
@@ -55,8 +58,8 @@ pub fn guard(ops: Vec<Op>, facts: &Facts<'_>, policy: &Policy) -> Plan {
 pub fn guard_again(plan: &Plan, facts: &Facts<'_>, policy: &Policy, stored: &Stored) -> Option<Plan> {
     let hold = hold(&plan.ops, facts, policy, stored)?;
     let approved = approved(facts);
-    let held = plan.ops.iter().filter(|op| matches!(op, Op::Delete { .. })).cloned();
-    let ops = held.map(|op| held_back(op, &approved)).filter(|op| !matches!(op, Op::Delete { key: None, .. }));
+    let deletes = plan.ops.iter().filter(|op| matches!(op, Op::Delete { .. })).cloned();
+    let ops = deletes.map(|op| held_back(op, &approved)).filter(|op| !matches!(op, Op::Delete { key: None, .. }));
     Some(Plan { ops: ops.collect(), hold: Some(hold) })
 }
 
@@ -91,9 +94,9 @@ fn suspicion(deletes: u64, ops: &[Op], facts: &Facts<'_>, policy: &Policy, store
     let is_empty = facts.wanted.iter().all(|wanted| is_absent(wanted, facts, stored, &taken));
     if is_empty && policy.on_empty == OnEmpty::Hold {
         // Nobody can have meant what nobody was told.
-        let is_known = policy.allow_deletes && policy.was_held;
+        let is_known = policy.allow_deletes && policy.was_held_empty;
         let reason = match facts.wanted.len() {
-            0 => "the feed is empty while the last one was not",
+            0 => EMPTY,
             _ => "no event of the feed could be stored",
         };
         return (!is_known).then(|| reason.to_owned());

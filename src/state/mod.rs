@@ -126,9 +126,11 @@ impl State {
         if proof::whose(path)? == Whose::Nobodys {
             return Err(none());
         }
-        files::check_untouched(path)?;
+        // systemd reaches the folder of a unit's state by a link; the file itself must be none.
+        let place = files::in_real_folder(path)?;
+        files::check_untouched(&place)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let opened = Connection::open_with_flags(path, flags).map_err(anyhow::Error::from).and_then(|connection| {
+        let opened = Connection::open_with_flags(&place, flags).map_err(anyhow::Error::from).and_then(|connection| {
             connection.busy_timeout(BUSY)?;
             if !schema::is_current(&connection)? {
                 return Err(fault(Kind::Usage, "it is of an older version; the next run brings it up to date"));

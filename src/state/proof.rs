@@ -50,8 +50,9 @@ pub(super) fn whose(path: &Path) -> anyhow::Result<Whose> {
     let header = read_header(path).map_err(|error| unreadable(path, &error))?;
     match Header::read(&header) {
         Some(header) if header.application == APPLICATION_ID => Ok(Whose::Ours),
-        // An old one, or one that another run is just making.
-        Some(_) if is_ours(path) => Ok(Whose::Ours),
+        // An old one, or one that another run is just making. Ours never were in WAL mode, and SQLite would make files
+        // beside one that is.
+        Some(header) if header.application == 0 && !header.is_wal && is_ours(path) => Ok(Whose::Ours),
         Some(_) => Err(not_ours(path, "it is the SQLite file of another program")),
         None => Err(not_ours(path, "it is no SQLite file, or its beginning is damaged")),
     }
@@ -59,13 +60,15 @@ pub(super) fn whose(path: &Path) -> anyhow::Result<Whose> {
 
 struct Header {
     application: u32,
+    is_wal: bool,
 }
 
 impl Header {
-    /// Reads the field at its place in SQLite's file format, §1.3.
+    /// Reads the fields at their places in SQLite's file format, §1.3.
     fn read(bytes: &[u8]) -> Option<Header> {
         let application = u32::from_be_bytes(bytes.get(68..72)?.try_into().ok()?);
-        bytes.starts_with(b"SQLite format 3\0").then_some(Header { application })
+        let is_wal = bytes.get(18..20)?.contains(&2);
+        bytes.starts_with(b"SQLite format 3\0").then_some(Header { application, is_wal })
     }
 }
 

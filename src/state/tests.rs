@@ -157,9 +157,9 @@ fn an_approval_marks_what_is_held_at_that_moment_and_asks_for_a_pass() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
     let doomed = Standing::Doomed { approved: false };
-    [record("a", doomed.clone()), record("b", Standing::Mirrored)]
-        .iter()
-        .for_each(|one| state.put_record(id, one).unwrap());
+    for one in [record("a", doomed.clone()), record("b", Standing::Mirrored)] {
+        state.put_record(id, &one).unwrap();
+    }
     assert_eq!((state.named("work").unwrap(), state.approve(id, Timestamp(5)).unwrap()), (vec![id], 1));
     state.put_record(id, &record("c", doomed)).unwrap();
     let standings: Vec<Standing> = state.records(id).unwrap().into_iter().map(|record| record.standing).collect();
@@ -175,7 +175,9 @@ fn a_retry_lets_every_refusal_of_the_server_be_due() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
     let rejected = |tries| Standing::Rejected { reason: "415".to_owned(), at: Timestamp(900), tries };
-    [record("a", rejected(3)), record("b", rejected(0))].iter().for_each(|one| state.put_record(id, one).unwrap());
+    for one in [record("a", rejected(3)), record("b", rejected(0))] {
+        state.put_record(id, &one).unwrap();
+    }
     state.retry(id, Timestamp(1000)).unwrap();
     assert_eq!(state.refusals(id).unwrap().0, Some(Timestamp(86_400)));
     let memory = state.memory(&identity("work", "t")).unwrap().unwrap().1;

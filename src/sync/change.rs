@@ -221,9 +221,9 @@ impl Run<'_, '_> {
             // No record tells what stands there: only a listing shows the next pass what is held.
             mark = Mark::default();
         }
-        let stale = recorder.stale.len() + recorder.uid_taken.len();
-        if stale > 0 {
-            return Ok(Round::Stale(stale as u64));
+        let undecided = recorder.stale.len() + recorder.uid_taken.len();
+        if undecided > 0 {
+            return Ok(Round::Stale(undecided as u64));
         }
         let last_written = recorder.last_written;
         let (retry_rejected_at, refused) = self.pass.state.read(move |state| state.refusals(id))?;

@@ -46,13 +46,16 @@ impl Run<'_, '_> {
 
     /// Fetches the feed and finds out whether it changed.
     pub(super) fn gates(&mut self, trusts: bool) -> anyhow::Result<Gated> {
-        self.end = End::Source;
+        self.end = Some(End::Source);
         let gated = self.pass_gates(trusts)?;
-        self.end = End::Target;
+        self.end = Some(End::Target);
         let name = &self.pass.subscription.name;
         match (&gated, self.report.feed.gate) {
+            (Gated::Changed(_), _) if self.memory.feed.is_none() => {
+                log::info!("{name}: the feed is read for the first time");
+            }
             (Gated::Changed(_), _) if !trusts => {
-                log::info!("{name}: the feed is read whole: something is still to be done")
+                log::info!("{name}: the feed is read whole: something is still to be done");
             }
             (Gated::Changed(_), _) => log::info!("{name}: the feed has changed"),
             (_, gate) => log::info!("{name}: the feed has not changed ({})", gate.in_words()),
@@ -118,9 +121,9 @@ impl Run<'_, '_> {
 
     /// The feed, whole, whatever gates say: the target drifted, so its objects are needed.
     pub(super) fn fetch_fresh(&mut self) -> anyhow::Result<Fresh> {
-        self.end = End::Source;
+        self.end = Some(End::Source);
         let fresh = self.fetch_whole()?;
-        self.end = End::Target;
+        self.end = Some(End::Target);
         Ok(fresh)
     }
 

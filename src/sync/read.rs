@@ -133,17 +133,7 @@ fn read_as_looked(
         let Objects { mut stored, unreadable } =
             if again { collection.look_again(portion)? } else { collection.read(portion)? };
         for href in unreadable {
-            let record = records.get(&href);
-            match (look.present.get(&href), record.and_then(|record| record.etag.as_ref())) {
-                // It is in a version that nobody knows, and says nothing.
-                (Some(etag), recorded) if recorded != Some(etag) => {
-                    stored.push(Stored { href: href.clone(), etag: etag.clone(), text: Vec::new() });
-                }
-                (None, Some(recorded)) => {
-                    seen.remote.present.insert(href.clone(), recorded.clone());
-                }
-                _ => {}
-            }
+            stored.extend(seen.take_unreadable(&href, look, records.get(&href).copied()));
             unseen.push(href);
         }
         for stored in stored {
@@ -166,13 +156,7 @@ fn read_as_looked(
     if !is_borne_out {
         return Ok(None);
     }
-    if let Some(first) = unseen.first() {
-        let more = match unseen.len() {
-            1 => String::new(),
-            count => format!(" and {} others", count - 1),
-        };
-        log::warn!("{}{more} cannot be read in the calendar, and nobody tells why; left alone", first.as_str());
-    }
+    warn_of(&unseen);
     // What was listed but could not be read is gone by now.
     let is_gone =
         |href: &&Href| !seen.remote.found.contains_key(href) && Some(*href) != passenger && !unseen.contains(href);
@@ -184,7 +168,32 @@ fn read_as_looked(
     Ok(Some(seen))
 }
 
+/// Says, once for a pass, what nobody gets to see.
+fn warn_of(unseen: &[Href]) {
+    let Some(first) = unseen.first() else { return };
+    let more = match unseen.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    log::warn!("{}{more} cannot be read in the calendar, and nobody tells why; left alone", first.as_str());
+}
+
 impl Seen {
+    /// Takes in an object that is there, or may be, but cannot be read. One in a version that nobody knows says nothing; one
+    /// of ours of which nothing is told is as it was.
+    fn take_unreadable(&mut self, href: &Href, look: &Look, record: Option<&Record>) -> Option<Stored> {
+        match (look.present.get(href), record.and_then(|record| record.etag.as_ref())) {
+            (Some(etag), recorded) if recorded != Some(etag) => {
+                Some(Stored { href: href.clone(), etag: etag.clone(), text: Vec::new() })
+            }
+            (None, Some(recorded)) => {
+                self.remote.present.insert(href.clone(), recorded.clone());
+                None
+            }
+            _ => None,
+        }
+    }
+
     /// Takes in an object that was read; its identity.
     fn take(
         &mut self,

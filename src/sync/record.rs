@@ -52,6 +52,8 @@ pub(super) struct Recorder<'a> {
     pub(super) outcomes: Vec<Outcome>,
     /// The writes that failed, until somebody is blamed.
     pub(super) failed: Vec<(Op, Failure)>,
+    /// Where this pass found just what it would have written.
+    pub(super) equal: HashSet<Href>,
     /// The forms over which this pass wrote because the target had drifted.
     pub(super) restored: HashMap<Href, Hash>,
     /// Why objects had been refused that were taken in this pass.
@@ -87,6 +89,7 @@ impl<'a> Recorder<'a> {
             tried: HashSet::new(),
             outcomes: Vec::new(),
             failed: Vec::new(),
+            equal: HashSet::new(),
             restored: HashMap::new(),
             causes: HashSet::new(),
             stored: Stored::default(),
@@ -102,6 +105,7 @@ impl<'a> Recorder<'a> {
             }
             Op::Note { key, href, etag, server_hash, adopted } => {
                 self.report.adopted += u64::from(*adopted);
+                self.equal.extend(server_hash.is_none().then(|| href.clone()));
                 self.put(key, href, Some(etag), |record| record.server_hash = *server_hash)
             }
             Op::Keep { href, .. } => self.seen.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
@@ -178,9 +182,25 @@ impl<'a> Recorder<'a> {
         record.is_some_and(was_refused) || self.suspicion(op) != Suspicion::default()
     }
 
+    /// Nothing shows that the failed objects are to blame, or the calendar is in trouble. Each is remembered as a suspect;
+    /// those that were suspected often enough are refused, and if no other is left, the pass goes on.
+    pub(super) fn give_up(&mut self, error: anyhow::Error, probe: Probe) -> anyhow::Result<()> {
+        let failed = std::mem::take(&mut self.failed);
+        self.outcomes.clear();
+        let mut is_explained = !failed.is_empty();
+        for (op, failure) in failed {
+            if self.suspect(&op, failure.hung, probe)? {
+                self.refuse(&op, &failure.reason)?;
+            } else {
+                is_explained = false;
+            }
+        }
+        if is_explained { Ok(()) } else { Err(error) }
+    }
+
     /// Remembers an object as a suspect; whether that is enough to refuse it. A calendar in trouble makes none a suspect,
     /// but for those on which the server hung.
-    pub(super) fn suspect(&mut self, op: &Op, hung: bool, probe: Probe) -> anyhow::Result<bool> {
+    fn suspect(&mut self, op: &Op, hung: bool, probe: Probe) -> anyhow::Result<bool> {
         // What cannot be named cannot be suspected either.
         let Some(key) = op.key().cloned() else { return Ok(probe == Probe::Impossible) };
         if probe == Probe::Ill && !hung {

@@ -64,7 +64,7 @@ impl Stage<'_> {
             }
             match self.probe(recorder)? {
                 Probed::Healthy => recorder.outcomes.push(Outcome::Taken),
-                Probed::Ill(error) => return self.give_up(error, Probe::Ill, recorder).map(|()| false),
+                Probed::Ill(error) => return recorder.give_up(error, Probe::Ill).map(|()| false),
                 Probed::Impossible if failures_in_a_row(&recorder.outcomes) >= MANY => return Ok(false),
                 Probed::Impossible => {}
             }
@@ -88,7 +88,7 @@ impl Stage<'_> {
         if blamed == Blame::Ask {
             let probe = match self.probe(recorder)? {
                 Probed::Healthy => Probe::Healthy,
-                Probed::Ill(error) => return self.give_up(error, Probe::Ill, recorder),
+                Probed::Ill(error) => return recorder.give_up(error, Probe::Ill),
                 Probed::Impossible => Probe::Impossible,
             };
             blamed = blame(&recorder.outcomes, Some(probe));
@@ -100,7 +100,7 @@ impl Stage<'_> {
                 recorder.outcomes.clear();
                 failed.iter().try_for_each(|(op, failure)| recorder.refuse(op, &failure.reason))
             }
-            (_, Some(unclear)) => match self.give_up(unclear, Probe::Impossible, recorder) {
+            (_, Some(unclear)) => match recorder.give_up(unclear, Probe::Impossible) {
                 Ok(()) if !is_whole => {
                     let text = "so many events could not be stored that the others are left to the next run";
                     Err(Fault::new(Kind::Unavailable, text).into())
@@ -109,22 +109,6 @@ impl Stage<'_> {
             },
             (_, None) => Ok(()),
         }
-    }
-
-    /// Nothing shows that the failed objects are to blame, or the calendar is in trouble. Each is remembered as a suspect;
-    /// those that were suspected often enough are refused, and if no other is left, the pass goes on.
-    fn give_up(&self, error: anyhow::Error, probe: Probe, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        let failed = std::mem::take(&mut recorder.failed);
-        recorder.outcomes.clear();
-        let mut is_explained = !failed.is_empty();
-        for (op, failure) in failed {
-            if recorder.suspect(&op, failure.hung, probe)? {
-                recorder.refuse(&op, &failure.reason)?;
-            } else {
-                is_explained = false;
-            }
-        }
-        if is_explained { Ok(()) } else { Err(error) }
     }
 
     /// The sentence for a failure that nothing explains.
@@ -184,10 +168,9 @@ impl Stage<'_> {
 
     /// A few objects that stand there just as they would be written, with their versions: those of this pass first.
     fn written_before(&self, recorder: &Recorder<'_>) -> anyhow::Result<Vec<(&Wanted<'_>, Href, Etag)>> {
-        // What was only noted was not written by us.
-        let left = |wanted: &Wanted<'_>| {
-            recorder.written.get(&wanted.href).filter(|_| recorder.tried.contains(&wanted.href)).cloned()
-        };
+        // What was only noted may be somebody's edit.
+        let is_ours = |href: &Href| recorder.tried.contains(href) || recorder.equal.contains(href);
+        let left = |wanted: &Wanted<'_>| recorder.written.get(&wanted.href).filter(|_| is_ours(&wanted.href)).cloned();
         let of_pass = self.matched.wanted.iter().filter_map(|wanted| Some((wanted, left(wanted)?))).take(CANDIDATES);
         let (mut found, mut untold) = (Vec::new(), Vec::new());
         for (wanted, left) in of_pass {

@@ -1,7 +1,6 @@
 //! One failed write is one failed write: whatever the answer to one PUT or DELETE is, the event is named, the others and
 //! the deletions go on, and the next passes are settled. When nothing shows whose fault it is, that is said, not for ever.
 
-use std::io::Write;
 use std::thread;
 use std::time::Duration;
 

@@ -91,6 +91,13 @@ impl Env {
         let moved: Vec<String> = MOMENTS.iter().map(|column| format!("{column} = {column} - {seconds}")).collect();
         let sql = format!("UPDATE subscription SET {}; UPDATE record SET since = since - {seconds};", moved.join(", "));
         self.change_state(&sql);
+        // A run that was killed has left the moment of its beginning in its lock.
+        for lock in std::fs::read_dir(self.state().with_extension("locks")).into_iter().flatten().flatten() {
+            let word = std::fs::read_to_string(lock.path()).ok().and_then(|word| word.parse::<i64>().ok());
+            if let Some(moment) = word {
+                std::fs::write(lock.path(), (moment - seconds).to_string()).expect("a lock");
+            }
+        }
     }
 
     /// Changes the state as these statements say.

@@ -15,7 +15,10 @@ fn check(harm: impl FnOnce(&Setting), code: i32, words: &str) {
     harm(&setting);
     let ran = setting.run(&["-v"]).exits(code);
     // With -v it says besides what it did and why.
-    let is_talk = |line: &&str| line.starts_with("work: the feed has") || line.starts_with("work: the target ");
+    let is_talk = |line: &&str| {
+        ["work: the feed has", "work: the feed is read "].iter().any(|talk| line.starts_with(talk))
+            || line.starts_with("work: the target ")
+    };
     let lines: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("work: ") && !is_talk(line)).collect();
     assert!(lines.len() == 1 && lines[0].contains(words), "{ran}");
     assert_eq!((setting.uids().as_str(), setting.writes()), ("a b", vec![]));

@@ -13,6 +13,8 @@
 // Tests are not an interface, and each helper serves several modules, not each module all helpers.
 #![allow(unreachable_pub, missing_docs, clippy::missing_panics_doc)]
 
+/// What a person answers between two runs.
+mod answers;
 /// People in events, and mail.
 mod attendees;
 /// After a failure the program stays away for a while.
@@ -52,6 +54,8 @@ mod guards;
 mod hostile;
 /// The corpus of real feeds, and what an independent reader says of the outcome; shared with the live tests.
 mod judged;
+/// What a server lists, leaves out, or does not tell.
+mod listing;
 /// What is said, where, and to whom.
 mod output;
 /// Whose an object is.
@@ -70,6 +74,8 @@ mod state;
 mod tidy;
 /// Encrypted connections.
 mod tls;
+/// A pass says what is true.
+mod truth;
 /// Two runs at once, and runs that are stopped or killed.
 mod two_at_once;
 /// The systemd units.

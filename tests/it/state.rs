@@ -169,3 +169,82 @@ fn a_dry_run_knows_a_calendar_that_is_written_in_another_way() {
     let status = setting.env.run(&["status", "--json"]).exits(0).json();
     assert_eq!(status["subscriptions"].as_array().map(Vec::len), Some(2), "the state is as it was: {status:#}");
 }
+
+/// Starts six processes at once, each over a subscription of its own and all over one state; what went wrong.
+fn six_at_once(prepare: impl Fn(&Env), trials: usize) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for trial in 0..trials {
+        let env = Env::new();
+        let source = env.file("feed.ics", feed(&["a"]));
+        let table = |number| {
+            let table = subscription(source.to_str().unwrap(), &format!("dir:{number}"), "");
+            table.replace("\"work\"", &format!("\"s{number}\""))
+        };
+        env.set_config(&(0..6).map(table).collect::<String>());
+        prepare(&env);
+        let start = |number| {
+            let mut command = env.command(&["run", &format!("s{number}")]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let runs: Vec<_> = (0..6).map(start).collect();
+        let ran = runs.into_iter().map(|run| env.ended(&["run"], run)).filter(|ran| ran.code != 0);
+        wrong.extend(ran.map(|ran| format!("trial {trial}: {ran}")));
+        let told = env.run(&["status", "--json"]).json();
+        let states: Vec<_> = told["subscriptions"].as_array().unwrap().iter().map(|each| &each["state"]).collect();
+        wrong.extend((states != ["in_order"; 6]).then(|| format!("trial {trial}: {states:?}")));
+    }
+    wrong
+}
+
+#[test]
+fn six_processes_may_make_the_state_at_once() {
+    assert_eq!(six_at_once(|_| {}, 50), [""; 0]);
+}
+
+#[test]
+fn six_processes_may_bring_an_old_state_up_to_date_at_once() {
+    let old = concat!(include_str!("../../src/state/migrations/001.sql"), "PRAGMA user_version = 1;");
+    let prepare = |env: &Env| {
+        env.file("state/baikal-sync/state.db", "");
+        env.change_state(old);
+    };
+    assert_eq!(six_at_once(prepare, 25), [""; 0]);
+}
+
+#[test]
+fn files_of_others_are_neither_written_nor_renamed_nor_migrated_by_any_command() {
+    let setting = Setting::new(&feed(&["a"]), "");
+    let other = "PRAGMA journal_mode = wal; CREATE TABLE calendars (id); INSERT INTO calendars VALUES (1);";
+    setting.env.file("other.db", "");
+    let path = setting.env.path("other.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(other).unwrap();
+    setting.env.file("key", "-----BEGIN OPENSSH PRIVATE KEY-----");
+    let names = || {
+        let mut names: Vec<_> =
+            path.parent().unwrap().read_dir().unwrap().map(|found| found.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = (std::fs::read(&path).unwrap(), names());
+    for command in [&["run"][..], &["run", "--dry-run"], &["status"], &["approve", "work"], &["retry"]] {
+        for file in ["other.db", "key"] {
+            let ran = setting.env.run(&[&["--state", file], command].concat()).exits(74);
+            assert!(ran.stderr.contains("is not a state file of baikal-sync"), "{ran}");
+        }
+    }
+    assert!(std::fs::read(&path).unwrap() == before.0, "it was changed");
+    assert_eq!(names(), before.1);
+    assert_eq!(std::fs::read(setting.env.path("key")).unwrap(), b"-----BEGIN OPENSSH PRIVATE KEY-----");
+}
+
+#[test]
+fn a_state_that_others_could_write_is_private_after_a_run() {
+    use std::os::unix::fs::PermissionsExt;
+    let setting = Setting::new(&feed(&["a"]), "").mirrored();
+    let mode = || setting.env.state().metadata().unwrap().permissions().mode() & 0o777;
+    std::fs::set_permissions(setting.env.state(), std::fs::Permissions::from_mode(0o666)).unwrap();
+    setting.env.run(&["status"]).exits(0);
+    assert_eq!(mode(), 0o666, "status changes nothing");
+    setting.run(&[]).exits(0);
+    assert_eq!(mode(), 0o600);
+}

@@ -55,9 +55,20 @@ fn the_unit_calls_the_program_as_it_wants_to_be_called() {
     let line = unit.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
     let arguments: Vec<&str> = line.split(' ').skip(1).collect();
     let env = Env::new();
-    let here = env.file("config.toml", "jobs = 1\n");
-    let arguments: Vec<&str> =
-        arguments.iter().map(|word| if word.starts_with("%d") { here.to_str().unwrap() } else { word }).collect();
-    let ran = env.run(&arguments);
-    assert!(ran.code != 64, "{ran}");
+    env.file("credentials/config.toml", "jobs = 1\n");
+    let env = {
+        let folder = env.path("credentials").display().to_string();
+        env.var("CREDENTIALS_DIRECTORY", folder)
+    };
+    let arguments: Vec<String> = arguments.iter().map(|word| word.replace("%i", "home")).collect();
+    let ran = env.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    // It finds the configuration, which has nothing to mirror.
+    assert!(ran.code == 78 && ran.stderr.contains("nothing to mirror"), "{ran}");
+}
+
+#[test]
+fn a_hold_or_a_refused_event_does_not_fail_the_unit() {
+    let unit = std::fs::read_to_string(installed().path().join("baikal-sync@.service")).unwrap();
+    let codes = unit.lines().find_map(|line| line.strip_prefix("SuccessExitStatus=")).unwrap();
+    assert_eq!(codes, "3 4 75 143");
 }

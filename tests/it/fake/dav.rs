@@ -51,6 +51,8 @@ pub(crate) struct Switches {
     pub read_only: bool,
     /// Every answer is 200 with a page for people: Baïkal with a broken database.
     pub broken_database: bool,
+    /// If-Match and If-None-Match are read and forgotten, as SOGo does with some of them.
+    pub ignores_preconditions: bool,
     /// The rights do not hold that to delete.
     pub no_unbind: bool,
     /// Writes are answered by 507.
@@ -116,6 +118,7 @@ impl Dav {
                 rewrites: None,
                 is_other_scheduler: false,
                 read_only: false,
+                ignores_preconditions: false,
                 no_unbind: false,
                 broken_database: false,
                 full: false,

@@ -314,10 +314,10 @@ impl Collection for Memory {
     fn rights(&self) -> anyhow::Result<Rights> {
         self.request(|inside| {
             let is_broken = |fuse: &Fuse| fuse.after == 0 && fuse.breaks && fuse.lasts != Some(0);
-            match inside.fuse.as_ref().is_some_and(is_broken) {
-                true => Err(Fault::new(Kind::Unavailable, "the fuse has blown").into()),
-                false => Ok(Rights { write: true, delete: true }),
+            if inside.fuse.as_ref().is_some_and(is_broken) {
+                return Err(Fault::new(Kind::Unavailable, "the fuse has blown").into());
             }
+            Ok(Rights { write: true, delete: true })
         })
     }
 

@@ -1,0 +1,94 @@
+//! Writing as the oddities of servers demand it: a connection that breaks, an ETag without quotes, preconditions that are
+//! read and forgotten.
+
+use std::sync::atomic::Ordering;
+
+use super::{Caldav, Opened, is_of_one_exchange, lock};
+use crate::dav::write::{Put, in_own_spelling};
+use crate::error::fault_of;
+use crate::model::{Etag, Failure, Href, Precondition, Written};
+use crate::wire::{Request, Response};
+
+impl Caldav {
+    /// Sends a write. A connection that breaks and an answer that does not come are the failure of this one write.
+    pub(super) fn send_write(
+        &self,
+        request: &Request,
+        read: impl Fn(&Response) -> anyhow::Result<Written>,
+    ) -> anyhow::Result<Written> {
+        match self.exchange.send(request) {
+            Ok(response) => read(&response),
+            Err(error) if is_of_one_exchange(&error) => {
+                let fault = fault_of(&error);
+                let (reason, hung) = (fault.message.clone(), fault.hung);
+                Ok(Written::Failed(Failure { reason, fault, is_verdict: false, hung, may_pass: false }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a write under `If-Match`; when that does not hold, once more with the ETag in the server's own spelling.
+    pub(super) fn send_under(
+        &self,
+        etag: &Etag,
+        request: &Request,
+        read: impl Fn(&Response) -> anyhow::Result<Written>,
+    ) -> anyhow::Result<Written> {
+        if etag.spelling().is_none() {
+            return self.send_write(request, read);
+        }
+        let own = in_own_spelling(request.clone(), etag);
+        if let Some(own) = own.as_ref().filter(|_| self.wants_own_spelling.load(Ordering::Relaxed)) {
+            return self.send_write(own, read);
+        }
+        match (self.send_write(request, &read)?, own) {
+            (Written::Stale, Some(own)) => {
+                let written = self.send_write(&own, read)?;
+                let is_wanted = matches!(written, Written::Done { .. });
+                self.wants_own_spelling.fetch_or(is_wanted, Ordering::Relaxed);
+                Ok(written)
+            }
+            (written, _) => Ok(written),
+        }
+    }
+
+    /// On a server that is not known to obey preconditions (SOGo 5.8 deletes whatever `If-Match` says), what stands there is
+    /// read before it is overwritten or deleted. `None`: go on.
+    pub(super) fn look_before(&self, opened: &Opened, href: &Href, etag: &Etag) -> anyhow::Result<Option<Written>> {
+        if opened.remembered.server.obeys_preconditions() || *lock(&self.obeys_preconditions) == Some(true) {
+            return Ok(None);
+        }
+        let standing = self.get(opened, href)?;
+        let is_as_told = standing.stored.iter().any(|stored| stored.etag == *etag);
+        Ok((!is_as_told && standing.unreadable.is_empty()).then_some(Written::Stale))
+    }
+
+    /// Finds out, once for each calendar of an unknown make, whether `If-None-Match` is obeyed: the object that was just made
+    /// is sent once more as it is. `etag` is the version that stands there afterwards.
+    pub(super) fn try_precondition(
+        &self,
+        opened: &Opened,
+        request: &Request,
+        written: Written,
+    ) -> anyhow::Result<Written> {
+        let mut known = lock(&self.obeys_preconditions);
+        if opened.remembered.server.obeys_preconditions() || known.is_some() {
+            return Ok(written);
+        }
+        let again = self.send_write(request, |response| {
+            let precondition = &Precondition::Absent;
+            Put { href: &Href::new(""), text: &[], precondition }.response(&opened.url, response)
+        })?;
+        match again {
+            Written::Done { etag } => {
+                *known = Some(false);
+                Ok(Written::Done { etag })
+            }
+            Written::Stale => {
+                *known = Some(true);
+                Ok(written)
+            }
+            Written::UidTaken { .. } | Written::Failed(_) => Ok(written),
+        }
+    }
+}
