@@ -71,16 +71,23 @@ impl Corpus {
     }
 
     /// Asserts that everything is in the folder that stands for each target, or has its row in the list, and that each
-    /// row is still true. `ran` was `-v run --json`, and `again` a run that should not have written anything. Gives how
-    /// many feeds came whole, with repairs, and not as a whole.
+    /// row is still true. `ran` was `-v run --json`; `settled` is the run that says of a feed that failed in it what is
+    /// wrong; `again` should not have written anything. Gives how many feeds came whole, with repairs, and not as a whole.
     #[track_caller]
-    pub(crate) fn judge(&self, [ran, again]: [&Ran; 2], target: &str, folder: impl Fn(usize) -> PathBuf) -> [usize; 3] {
-        let (reports, later) = (reports(ran), reports(again));
+    pub(crate) fn judge(
+        &self,
+        [ran, settled, again]: [&Ran; 3],
+        target: &str,
+        folder: impl Fn(usize) -> PathBuf,
+    ) -> [usize; 3] {
+        let final_report = |(first, last): (Value, Value)| if first["error"].is_null() { first } else { last };
+        let last: Vec<Value> = reports(ran).into_iter().zip(reports(settled)).map(final_report).collect();
+        let later = reports(again);
         let mut found = Refusals::new();
         let mut counts = [0; 3];
         let mut orders = String::new();
         for (number, file) in self.files.iter().enumerate() {
-            let report = &reports[number];
+            let report = &last[number];
             let mut refuse = |kind: &str, what: &Value| {
                 let what = what.as_str().unwrap().to_owned();
                 *found.entry([file.clone(), target.to_owned(), kind.to_owned(), what]).or_default() += 1;
@@ -107,7 +114,7 @@ impl Corpus {
             let number = self.files.binary_search(&file).unwrap();
             let none = Vec::new();
             let said = complaints.get(format!("f{number}").as_str()).unwrap_or(&none);
-            if !is_explained(uid, names, said, reports[number]["rejected"].as_array().unwrap()) {
+            if !is_explained(uid, names, said, last[number]["rejected"].as_array().unwrap()) {
                 *found.entry([file, target.to_owned(), "difference".to_owned(), names.to_owned()]).or_default() += 1;
             }
         }
