@@ -9,8 +9,10 @@
 //! listed, read and written. A **subscription** mirrors a **source** into a **target** under one name and one set of
 //! rules; a **pass** is one run over it. An **object** is everything that shares one UID: master, overrides and the
 //! VTIMEZONEs they use. A **record** is what the state remembers of an object. A **plan** is what a pass is going to do, a
-//! list of **ops**. A **guard** stops deletions; a pass that it stopped is a **hold**. **Drift** is a target that differs
-//! from the records though we did not write it.
+//! list of **ops**. A **guard** stops deletions; a pass that it stopped is a **hold**, and an **approval** lets through what is
+//! held at that moment. **Drift** is a target that differs from the records though we did not write it. A write that failed
+//! is a **failure** until **blame** is laid: on the object, which is then **refused**, or on the whole **end**, and then the
+//! pass failed.
 //!
 //! ## Layers
 //!
@@ -28,7 +30,8 @@
 //! ## One pass
 //!
 //! ```text
-//! gate 0  locked? backing off? not due?          commands/run, backoff   -> say so, exit
+//! gate 0  locked? a fault of this machine? backing off? not due?
+//!                                                commands/{run,local,locks}, backoff   -> say so, exit
 //! gate 1  conditional GET answered 304           source/web              -> unchanged
 //! gate 2  the body has the recorded hash         sync/gates             -> unchanged
 //! gate 3  the objects have the recorded digest   sync/gates             -> unchanged
@@ -36,13 +39,18 @@
 //!                                                sync/{open,look,read}   -> Remote
 //! plan    feed x records x target                plan, plan/guard        -> Plan, perhaps without its deletes
 //! act     creates and updates, then deletes      execute, sync/{change,stage}
-//! settle  ETags that are missing, the next mark  sync/settle
+//! blame   an object that failed, or the end?     plan/blame, sync/stage  -> refused, or a pass that failed
+//! settle  ETags that are missing, deletions that were only said, the next mark
+//!                                                sync/settle
 //! ```
 //!
 //! ## What must stay true
 //!
 //! * Only `plan` decides about a write; `execute` obeys; every write carries a precondition.
-//! * Deletes come last, and not at all when a create or update did not get through.
+//! * Deletes come last. An object that fails stops nothing but itself; what the whole end answers stops the pass.
+//! * Whose fault a failure is shows in what else succeeds after it, never in a status.
+//! * A file is migrated, repaired or replaced only when its first page proves that it is a state of ours.
+//! * A pass says in its lock that it is at work, until it has ended: one that was killed is counted as a failure.
 //! * What is not in the records, and does not bear our href, is never changed or deleted.
 //! * A calendar is known by the address at which discovery found it, however the configuration writes it: its lock, and
 //!   whose its objects are, go by that.
