@@ -294,9 +294,9 @@ impl Run<'_, '_> {
     /// The pass, as far as what is to be remembered when it has settled or is held.
     fn mirror(&mut self) -> anyhow::Result<Memory> {
         let settings = self.fingerprint();
-        let trusts = self.trusts(settings);
+        let distrust = self.distrust(settings);
         let mut seen = None;
-        let fresh = match self.gates(trusts)? {
+        let fresh = match self.gates(distrust)? {
             Gated::Changed(fresh) => fresh,
             Gated::Unchanged(feed_memory, feed) => {
                 let mut next = Memory { feed: Some(feed_memory.clone()), failing: None, ..self.memory.clone() };

@@ -36,29 +36,29 @@ impl Run<'_, '_> {
         ics::sha256(&[&FORM.to_be_bytes(), subscription.source.reveal().as_bytes(), settings.as_bytes()])
     }
 
-    /// Whether gates 1 to 3 may be used at all.
-    pub(super) fn trusts(&self, settings: Hash) -> bool {
+    /// Why gates 1 to 3 may not be used at all, in words; `None` when they may.
+    pub(super) fn distrust(&self, settings: Hash) -> Option<&'static str> {
         let memory = &self.memory;
-        let options = self.pass.options;
-        let time_changes_it = memory.next_change_at.is_some_and(|at| at <= self.started);
-        memory.settings == Some(settings) && !memory.pending && !time_changes_it && !options.full
+        let reasons = [
+            (memory.feed.is_none(), "the first time"),
+            (self.pass.options.full, "--full"),
+            (memory.settings != Some(settings), "the settings have changed"),
+            (memory.pending, "something is still to be done"),
+            (memory.next_change_at.is_some_and(|at| at <= self.started), "refused events are due to be tried again"),
+        ];
+        reasons.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
     }
 
     /// Fetches the feed and finds out whether it changed.
-    pub(super) fn gates(&mut self, trusts: bool) -> anyhow::Result<Gated> {
+    pub(super) fn gates(&mut self, distrust: Option<&str>) -> anyhow::Result<Gated> {
         self.end = Some(End::Source);
-        let gated = self.pass_gates(trusts)?;
+        let gated = self.pass_gates(distrust.is_none())?;
         self.end = Some(End::Target);
         let name = &self.pass.subscription.name;
-        match (&gated, self.report.feed.gate) {
-            (Gated::Changed(_), _) if self.memory.feed.is_none() => {
-                log::info!("{name}: the feed is read for the first time");
-            }
-            (Gated::Changed(_), _) if !trusts => {
-                log::info!("{name}: the feed is read whole: something is still to be done");
-            }
-            (Gated::Changed(_), _) => log::info!("{name}: the feed has changed"),
-            (_, gate) => log::info!("{name}: the feed has not changed ({})", gate.in_words()),
+        match (&gated, distrust) {
+            (Gated::Changed(_), Some(reason)) => log::info!("{name}: the feed is read whole ({reason})"),
+            (Gated::Changed(_), None) => log::info!("{name}: the feed has changed"),
+            _ => log::info!("{name}: the feed has not changed ({})", self.report.feed.gate.in_words()),
         }
         Ok(gated)
     }
@@ -74,7 +74,7 @@ impl Run<'_, '_> {
                 let feed = lately.ok_or_else(|| fault(Kind::Unavailable, "the feed's server answered 304 unasked"))?;
                 self.report.feed.gate = Gate::Validator;
                 self.report.feed.status = self.status(304);
-                self.report.unchanged = feed.objects;
+                self.report.unchanged = self.taken(&feed);
                 return Ok(Gated::Unchanged(feed, None));
             }
             Fetched::Document { body, charset, validators } => (body, charset, validators),
@@ -83,17 +83,22 @@ impl Run<'_, '_> {
         self.report.feed = FeedReport { status: self.status(200), bytes: body.len() as u64, gate: Gate::None };
         if let Some(feed) = known.as_ref().filter(|feed| feed.body == hash) {
             self.report.feed.gate = Gate::Body;
-            self.report.unchanged = feed.objects;
+            self.report.unchanged = self.taken(feed);
             let memory = FeedMemory { validators, read_at: self.started, ..feed.clone() };
             return Ok(Gated::Unchanged(memory, None));
         }
         let fresh = self.read_feed(body, charset.as_deref(), hash, validators)?;
         if known.is_some_and(|feed| feed.digest == fresh.memory.digest) {
             self.report.feed.gate = Gate::Objects;
-            self.report.unchanged = fresh.memory.objects;
+            self.report.unchanged = self.taken(&fresh.memory);
             return Ok(Gated::Unchanged(fresh.memory, Some(fresh.feed)));
         }
         Ok(Gated::Changed(fresh))
+    }
+
+    /// How many objects of an unchanged feed stand in the target.
+    fn taken(&self, feed: &FeedMemory) -> u64 {
+        feed.objects.saturating_sub(self.memory.refused)
     }
 
     fn read_feed(

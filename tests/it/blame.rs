@@ -85,6 +85,15 @@ fn one_event_that_cannot_be_stored_is_named_and_keeps_nothing_else() {
 }
 
 #[test]
+fn a_refused_event_is_not_counted_among_those_that_are_unchanged() {
+    let setting = setting(&["a"], "UID:bad", Answer::new(422));
+    setting.feed.set(feed(&["a", "bad"]));
+    setting.run(&[]).exits(3);
+    let report = setting.run(&["--json"]).exits(0).json();
+    assert_eq!(report["subscriptions"][0]["unchanged"], 1);
+}
+
+#[test]
 fn an_event_that_cannot_be_updated_stays_as_it_was() {
     for_each_way(|way, answer| {
         let setting = setting(&["a", "bad"], "SUMMARY:Worse", answer);

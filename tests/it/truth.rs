@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use crate::env::subscription;
 use crate::fake::http::Answer;
 use crate::setting::{Setting, feed, watched};
 
@@ -47,6 +48,16 @@ fn once_v_says_why_a_pass_did_what_it_did() {
     assert!(ran.stderr.contains("work: the feed has not changed (its server says so)\n"), "{ran}");
     assert!(ran.stderr.contains("work: the target has not changed\n"), "{ran}");
     assert_eq!(requests(&ran.stderr), [""; 0]);
+}
+
+#[test]
+fn once_v_says_why_a_feed_is_read_though_it_did_not_change() {
+    let setting = Setting::new(&feed(&["a"]), "");
+    let why = |arguments: &[&str]| setting.run(&[&["-v"], arguments].concat()).exits(0).stderr;
+    assert!(why(&[]).contains("work: the feed is read whole (the first time)\n"));
+    assert!(why(&["--full"]).contains("work: the feed is read whole (--full)\n"));
+    setting.configure(&subscription(&setting.feed.url(), "calendars/alice/work/", "on_drift = \"keep\""));
+    assert!(why(&[]).contains("work: the feed is read whole (the settings have changed)\n"));
 }
 
 #[test]
@@ -137,7 +148,7 @@ fn a_subscription_whose_last_run_was_killed_comes_last() {
     let setting = Setting::new(&feed(&["a"]), "");
     let file = setting.env.file("other.ics", feed(&["b"]));
     let table = |name: &str, source: &str| {
-        crate::env::subscription(source, &format!("dir:{name}"), "").replace("\"work\"", &format!("\"{name}\""))
+        subscription(source, &format!("dir:{name}"), "").replace("\"work\"", &format!("\"{name}\""))
     };
     setting.env.set_config(&format!(
         "jobs = 1\n{}{}",
