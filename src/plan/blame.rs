@@ -1,16 +1,14 @@
 //! Whose fault it is that writes failed: that of the events, or that of the calendar and its server. What else succeeds
-//! shows it, never a status. Pure: a function of all outcomes of a pass.
+//! shows it, never a status. Pure: a function of what came out.
 
 use crate::model::{Href, Key};
 use crate::time::{DAY, HOUR};
 
-/// How one write of a pass ended.
+/// How one write of a pass ended. One whose answer names the content as the cause says nothing about anything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It got through.
     Taken,
-    /// It failed, and the answer names the content as the cause.
-    Refused,
     /// It failed.
     Failed,
     /// No answer came within the time-out.
@@ -50,19 +48,14 @@ pub struct Suspicion {
     pub hung: u32,
 }
 
-/// Blames for the outcomes of a pass, in the order in which they came. Whatever succeeds after a failure shows that the
-/// server works; after the last one only a probe does.
-pub fn blame(outcomes: &[Outcome], probe: Option<Probe>) -> Blame {
-    let last = |wanted: &[Outcome]| outcomes.iter().rposition(|outcome| wanted.contains(outcome));
-    match (last(&[Outcome::Failed, Outcome::Hung]), last(&[Outcome::Taken])) {
-        (None, _) => Blame::Events,
-        (Some(failed), Some(taken)) if taken > failed => Blame::Events,
-        _ => match probe {
-            None => Blame::Ask,
-            Some(Probe::Healthy) => Blame::Events,
-            Some(Probe::Ill) => Blame::Calendar,
-            Some(Probe::Impossible) => Blame::Unclear,
-        },
+/// Blames for the failures of a pass. Whatever succeeds after a failure shows that the server works, so that none is left
+/// in a row; after the last one only a probe shows it.
+pub fn blame(failures_in_a_row: usize, probe: Option<Probe>) -> Blame {
+    match (failures_in_a_row, probe) {
+        (0, _) | (_, Some(Probe::Healthy)) => Blame::Events,
+        (_, None) => Blame::Ask,
+        (_, Some(Probe::Ill)) => Blame::Calendar,
+        (_, Some(Probe::Impossible)) => Blame::Unclear,
     }
 }
 
@@ -71,14 +64,13 @@ pub const FEW: usize = 3;
 /// After so many failures in a row without any success, a pass in which nothing can be probed writes no more.
 pub const MANY: usize = 24;
 
-/// How many failures there were since the last success; a time-out counts as a few.
-pub fn failures_in_a_row(outcomes: &[Outcome]) -> usize {
-    let weight = |outcome: &Outcome| match outcome {
-        Outcome::Hung => FEW,
-        Outcome::Failed => 1,
-        Outcome::Taken | Outcome::Refused => 0,
-    };
-    outcomes.iter().rev().take_while(|outcome| **outcome != Outcome::Taken).map(weight).sum()
+/// How many failures there are since the last success, after one more outcome; a time-out counts as a few.
+pub fn failures_in_a_row(before: usize, outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Taken => 0,
+        Outcome::Failed => before + 1,
+        Outcome::Hung => before + FEW,
+    }
 }
 
 impl Suspicion {
@@ -123,21 +115,24 @@ mod tests {
     use super::*;
     use crate::model::ComponentType;
 
-    /// `+` taken, `x` failed, `r` refused by name, `h` hung.
+    /// `+` taken, `x` failed, `h` hung.
     fn outcomes(letters: &str) -> Vec<Outcome> {
         let outcome = |letter| match letter {
             '+' => Outcome::Taken,
             'x' => Outcome::Failed,
-            'r' => Outcome::Refused,
             _ => Outcome::Hung,
         };
         letters.chars().map(outcome).collect()
     }
 
+    fn in_a_row(letters: &str) -> usize {
+        outcomes(letters).into_iter().fold(0, failures_in_a_row)
+    }
+
     #[test]
     fn a_success_after_the_failures_blames_the_events() {
-        for letters in ["", "+", "r", "x+", "hxx+", "+x+", "++r"] {
-            assert_eq!(blame(&outcomes(letters), None), Blame::Events, "{letters}");
+        for letters in ["", "+", "x+", "hxx+", "+x+"] {
+            assert_eq!(blame(in_a_row(letters), None), Blame::Events, "{letters}");
         }
     }
 
@@ -145,15 +140,14 @@ mod tests {
     fn failures_at_the_end_are_for_a_probe_to_judge() {
         for letters in ["x", "+x", "xx", "h", "x+h"] {
             let judged = [None, Some(Probe::Healthy), Some(Probe::Ill), Some(Probe::Impossible)]
-                .map(|probe| blame(&outcomes(letters), probe));
+                .map(|probe| blame(in_a_row(letters), probe));
             assert_eq!(judged, [Blame::Ask, Blame::Events, Blame::Calendar, Blame::Unclear], "{letters}");
         }
     }
 
     #[test]
     fn failures_are_counted_from_the_last_success() {
-        let counts = ["", "x+", "+x", "+xrx", "h", "xh"].map(|letters| failures_in_a_row(&outcomes(letters)));
-        assert_eq!(counts, [0, 0, 1, 2, FEW, FEW + 1]);
+        assert_eq!(["", "x+", "+x", "+xx", "h", "xh"].map(in_a_row), [0, 0, 1, 2, FEW, FEW + 1]);
     }
 
     #[test]

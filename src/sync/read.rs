@@ -1,6 +1,6 @@
 //! Reads what a look does not tell: what became of the objects that drifted, and whose the new ones are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::look::{Known, Look, look_at_all};
 use super::wanted::Matched;
@@ -25,7 +25,7 @@ pub(super) struct Seen {
     /// What is to be recorded of the objects that left the feed and had ended, should the plan keep them.
     pub(super) kept: HashMap<Href, Record>,
     /// What the records would be of the objects under our prefix that have none, and that the feed does not know by name.
-    pub(super) nameless: Vec<Record>,
+    pub(super) nameless: BTreeMap<Href, Record>,
 }
 
 /// Tells whether a text is of something that had ended.
@@ -146,7 +146,7 @@ fn read_as_looked(
             let key = seen.take(&stored, record, matched, known, what.had_ended.filter(|_| ours));
             let is_known = |key: &Key| known.records.contains_key(key) || matched.wanted(key).is_some();
             if ours && record.is_none() && !key.as_ref().is_some_and(is_known) {
-                seen.nameless.extend(recorded(&stored, Standing::Mirrored));
+                seen.nameless.extend(recorded(&stored, Standing::Mirrored).map(|record| (record.href.clone(), record)));
             }
             if !ours {
                 seen.take_foreign(&stored, key, what.prefix);
@@ -157,6 +157,7 @@ fn read_as_looked(
         return Ok(None);
     }
     warn_of(&unseen);
+    let unseen: HashSet<Href> = unseen.into_iter().collect();
     // What was listed but could not be read is gone by now.
     let is_gone =
         |href: &&Href| !seen.remote.found.contains_key(href) && Some(*href) != passenger && !unseen.contains(href);

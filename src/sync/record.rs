@@ -7,7 +7,7 @@ use super::read::{Seen, hash_of};
 use super::wanted::Matched;
 use crate::ics;
 use crate::model::{self, Etag, Failure, Hash, Href, Key, Record, Standing, Written};
-use crate::plan::{Op, Outcome, Probe, Stored, Suspicion, cause};
+use crate::plan::{Op, Outcome, Probe, Stored, Suspicion, cause, failures_in_a_row};
 use crate::report::{PassReport, Refused};
 use crate::state::{Handle, Id};
 use crate::time::Timestamp;
@@ -48,8 +48,8 @@ pub(super) struct Recorder<'a> {
     pub(super) last_written: Option<Href>,
     /// Where this pass has sent a write that was answered, or not, for good.
     pub(super) tried: HashSet<Href>,
-    /// How the writes ended, in the order in which they did, as long as nobody is blamed for the failures.
-    pub(super) outcomes: Vec<Outcome>,
+    /// So many writes failed since the last one that got through, and nobody is blamed for them yet.
+    pub(super) failures_in_a_row: usize,
     /// The writes that failed, until somebody is blamed.
     pub(super) failed: Vec<(Op, Failure)>,
     /// Where this pass found just what it would have written.
@@ -87,7 +87,7 @@ impl<'a> Recorder<'a> {
             is_last_round: false,
             last_written: None,
             tried: HashSet::new(),
-            outcomes: Vec::new(),
+            failures_in_a_row: 0,
             failed: Vec::new(),
             equal: HashSet::new(),
             restored: HashMap::new(),
@@ -135,7 +135,7 @@ impl<'a> Recorder<'a> {
         self.tried.extend(op.href().cloned());
         match written {
             Written::Done { etag } => {
-                self.outcomes.push(Outcome::Taken);
+                self.count(Outcome::Taken);
                 self.done(op, etag.as_ref())?;
             }
             Written::UidTaken { .. } if self.is_last_round => {
@@ -150,12 +150,15 @@ impl<'a> Recorder<'a> {
 
     /// Remembers a failure until somebody is blamed for it.
     pub(super) fn fail(&mut self, op: &Op, failure: Failure) {
-        self.outcomes.push(match failure {
-            Failure { is_verdict: true, .. } => Outcome::Refused,
-            Failure { hung: true, .. } => Outcome::Hung,
-            Failure { .. } => Outcome::Failed,
-        });
+        if !failure.is_verdict {
+            self.count(if failure.hung { Outcome::Hung } else { Outcome::Failed });
+        }
         self.failed.push((op.clone(), failure));
+    }
+
+    /// Counts how a write ended for the question whether the calendar still takes anything.
+    pub(super) fn count(&mut self, outcome: Outcome) {
+        self.failures_in_a_row = failures_in_a_row(self.failures_in_a_row, outcome);
     }
 
     /// Whether a write was answered, or not, for good.
@@ -186,7 +189,7 @@ impl<'a> Recorder<'a> {
     /// those that were suspected often enough are refused, and if no other is left, the pass goes on.
     pub(super) fn give_up(&mut self, error: anyhow::Error, probe: Probe) -> anyhow::Result<()> {
         let failed = std::mem::take(&mut self.failed);
-        self.outcomes.clear();
+        self.failures_in_a_row = 0;
         let mut is_explained = !failed.is_empty();
         for (op, failure) in failed {
             if self.suspect(&op, failure.hung, probe)? {
@@ -296,9 +299,8 @@ impl<'a> Recorder<'a> {
     }
 
     /// What the server said it had deleted is still there: that is a refusal too.
-    pub(super) fn not_deleted(&mut self, stored: &model::Stored) -> anyhow::Result<()> {
-        let record = self.known.records.values().find(|record| record.href == stored.href);
-        let key = record.map(|record| record.key.clone());
+    /// `key`: that of its record.
+    pub(super) fn not_deleted(&mut self, stored: &model::Stored, key: Option<Key>) -> anyhow::Result<()> {
         self.report.deleted = self.report.deleted.saturating_sub(1);
         self.written.insert(stored.href.clone(), Left::Version(stored.etag.clone()));
         let op = Op::Delete { key, href: stored.href.clone(), etag: stored.etag.clone() };
@@ -323,7 +325,7 @@ impl<'a> Recorder<'a> {
 
     /// The record of an object, or that which can be made of what was read where none names it.
     fn recorded_or_read(&self, key: Option<&Key>, href: &Href) -> Option<&'a Record> {
-        self.recorded_at(key, href).or_else(|| self.seen.nameless.iter().find(|record| record.href == *href))
+        self.recorded_at(key, href).or_else(|| self.seen.nameless.get(href))
     }
 
     /// What is left alone keeps its href, so it is remembered as foreign.

@@ -1,12 +1,12 @@
 //! Settles a pass: learns the ETags that the server did not give, whether what it says is deleted is gone, and the mark
 //! from which the next look begins.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::look::Look;
 use super::record::{Left, Recorder};
 use crate::collection::Collection;
-use crate::model::{Changes, Href, Mark};
+use crate::model::{Changes, Href, Key, Mark};
 use crate::wire::Why;
 
 /// Asks what happened since the look. If it was our own writes alone, the new sync-token stands for the records; anything
@@ -49,5 +49,10 @@ fn still_there(collection: &dyn Collection, doubtful: &[Href], recorder: &mut Re
     if doubtful.is_empty() {
         return Ok(());
     }
-    collection.read(doubtful)?.stored.iter().try_for_each(|stored| recorder.not_deleted(stored))
+    let keys: HashMap<&Href, &Key> =
+        recorder.known.records.values().map(|record| (&record.href, &record.key)).collect();
+    let read = collection.read(doubtful)?;
+    read.stored
+        .iter()
+        .try_for_each(|stored| recorder.not_deleted(stored, keys.get(&stored.href).map(|key| (*key).clone())))
 }

@@ -1,14 +1,14 @@
 //! The writing half of a round: sends creates and updates, then deletes, and finds out whose fault it is when one fails.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::record::{Left, Recorder};
 use super::wanted::Matched;
 use crate::error::{Fault, Kind};
 use crate::execute::{Executor, stopped};
 use crate::ics;
-use crate::model::{Etag, Failure, Href, Precondition, Standing, Written};
-use crate::plan::{Blame, FEW, LAST_CHANCE, MANY, OnDrift, Op, Outcome, Probe, Wanted, blame, failures_in_a_row};
+use crate::model::{Etag, Failure, Href, Objects, Precondition, Standing, Stored, Written};
+use crate::plan::{Blame, FEW, LAST_CHANCE, MANY, OnDrift, Op, Outcome, Probe, Wanted, blame};
 use crate::report::human::title;
 use crate::wire::Why;
 
@@ -63,19 +63,19 @@ impl Stage<'_> {
                 break;
             }
             match self.probe(recorder)? {
-                Probed::Healthy => recorder.outcomes.push(Outcome::Taken),
+                Probed::Healthy => recorder.count(Outcome::Taken),
                 Probed::Ill(error) => return recorder.give_up(error, Probe::Ill).map(|()| false),
-                Probed::Impossible if failures_in_a_row(&recorder.outcomes) >= MANY => return Ok(false),
+                Probed::Impossible if recorder.failures_in_a_row >= MANY => return Ok(false),
                 Probed::Impossible => {}
             }
-            tolerated = tolerated.max(failures_in_a_row(&recorder.outcomes)) + FEW;
+            tolerated = tolerated.max(recorder.failures_in_a_row) + FEW;
         }
         let (again, failed): (Vec<_>, Vec<_>) =
             std::mem::take(&mut recorder.failed).into_iter().partition(|(_, failure)| failure.may_pass);
         recorder.failed = failed;
         let ops: Vec<&Op> = again.iter().map(|(op, _)| op).collect();
         recorder.untry(&ops);
-        self.send(&ops, failures_in_a_row(&recorder.outcomes) + FEW, recorder)?;
+        self.send(&ops, recorder.failures_in_a_row + FEW, recorder)?;
         // What was not sent again has failed as it did before.
         let unsent: Vec<(Op, Failure)> = again.into_iter().filter(|(op, _)| !recorder.is_tried(op)).collect();
         recorder.failed.extend(unsent);
@@ -84,20 +84,20 @@ impl Stage<'_> {
 
     /// Decides what the failures of a pass mean, and tells the record. `is_whole`: everything was sent.
     fn judge(&self, is_whole: bool, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        let mut blamed = blame(&recorder.outcomes, None);
+        let mut blamed = blame(recorder.failures_in_a_row, None);
         if blamed == Blame::Ask {
             let probe = match self.probe(recorder)? {
                 Probed::Healthy => Probe::Healthy,
                 Probed::Ill(error) => return recorder.give_up(error, Probe::Ill),
                 Probed::Impossible => Probe::Impossible,
             };
-            blamed = blame(&recorder.outcomes, Some(probe));
+            blamed = blame(recorder.failures_in_a_row, Some(probe));
         }
         let unclear = recorder.failed.first().map(|(op, failure)| self.unclear(op, failure, recorder));
         match (blamed, unclear) {
             (Blame::Events, _) => {
                 let failed = std::mem::take(&mut recorder.failed);
-                recorder.outcomes.clear();
+                recorder.failures_in_a_row = 0;
                 failed.iter().try_for_each(|(op, failure)| recorder.refuse(op, &failure.reason))
             }
             (_, Some(unclear)) => match recorder.give_up(unclear, Probe::Impossible) {
@@ -210,15 +210,13 @@ impl Stage<'_> {
             return Ok(());
         }
         let hrefs: Vec<Href> = recorder.stale.iter().filter_map(|op| op.href().cloned()).collect();
-        let standing = self.executor.collection.read(&hrefs)?;
-        let stale = std::mem::take(&mut recorder.stale);
-        for op in stale {
-            let found =
-                standing.stored.iter().find(|stored| Some(&stored.href) == op.href()).map(|stored| &stored.etag);
-            let is_unseen = op.href().is_some_and(|href| standing.unreadable.contains(href));
+        let Objects { stored, unreadable } = self.executor.collection.read(&hrefs)?;
+        let standing: HashMap<&Href, &Etag> = stored.iter().map(|stored| (&stored.href, &stored.etag)).collect();
+        let unseen: HashSet<&Href> = unreadable.iter().collect();
+        for op in std::mem::take(&mut recorder.stale) {
             let holds = match &op {
-                Op::Create { .. } => found.is_none() && !is_unseen,
-                Op::Update { etag, .. } => found == Some(etag),
+                Op::Create { href, .. } => !standing.contains_key(href) && !unseen.contains(href),
+                Op::Update { href, etag, .. } => standing.get(href) == Some(&etag),
                 _ => false,
             };
             if holds {
@@ -237,22 +235,28 @@ impl Stage<'_> {
         on_drift: OnDrift,
         recorder: &mut Recorder<'_>,
     ) -> anyhow::Result<Vec<Op>> {
-        let stale: HashSet<Href> = recorder.stale.drain(..).filter_map(|op| op.href().cloned()).collect();
+        let stale: Vec<Href> = recorder.stale.drain(..).filter_map(|op| op.href().cloned()).collect();
+        if stale.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Objects { stored, unreadable } = self.executor.collection.read(&stale)?;
+        let mut standing: HashMap<Href, Stored> = stored.into_iter().map(|each| (each.href.clone(), each)).collect();
+        let (stale, unseen): (HashSet<Href>, HashSet<Href>) =
+            (stale.into_iter().collect(), unreadable.into_iter().collect());
         let mut again: Vec<Op> = Vec::new();
         for op in ops {
             let Op::Delete { key, href, etag } = op else { continue };
             if !stale.contains(href) {
                 continue;
             }
-            let mut standing = self.executor.collection.read(std::slice::from_ref(href))?;
-            match standing.stored.pop() {
+            match standing.remove(href) {
                 Some(stored) if stored.etag == *etag => recorder.fail(op, broken_precondition()),
                 Some(stored) if on_drift == OnDrift::Restore || recorder.is_intended(&stored) => {
                     again.push(Op::Delete { key: key.clone(), href: href.clone(), etag: stored.etag });
                 }
                 Some(stored) => recorder.release(key.as_ref(), &stored)?,
-                None if standing.unreadable.is_empty() => recorder.forget_at(key.as_ref(), href)?,
-                None => recorder.fail(op, broken_precondition()),
+                None if unseen.contains(href) => recorder.fail(op, broken_precondition()),
+                None => recorder.forget_at(key.as_ref(), href)?,
             }
         }
         recorder.untry(&again.iter().collect::<Vec<_>>());
@@ -270,7 +274,7 @@ impl Stage<'_> {
             |op, written: Written| {
                 recorder.outcome(op, written)?;
                 (self.progress)(recorder.tried.len().min(self.total), self.total);
-                Ok(failures_in_a_row(&recorder.outcomes) < tolerated)
+                Ok(recorder.failures_in_a_row < tolerated)
             },
         )?;
         let all_told = ops.iter().all(|op| recorder.is_tried(op));

@@ -1,7 +1,7 @@
 //! Sets the objects of the feed beside what is remembered of them.
 
 use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::ics::{self, Feed, Form, Object};
 use crate::model::{ComponentType, Etag, Hash, Href, Key, Record, Standing};
@@ -94,8 +94,8 @@ impl<'a> Matched<'a> {
     }
 
     /// Those of the objects without a record that new objects of the feed say the same as, under other UIDs.
-    pub(super) fn recognised(&self, nameless: &[Record], present: &HashMap<Href, Etag>) -> Vec<Record> {
-        let nameless: Vec<&Record> = nameless.iter().collect();
+    pub(super) fn recognised(&self, nameless: &BTreeMap<Href, Record>, present: &HashMap<Href, Etag>) -> Vec<Record> {
+        let nameless: Vec<&Record> = nameless.values().collect();
         let is_new = |wanted: &&Wanted<'a>| wanted.record.is_none() && !present.contains_key(&wanted.href);
         let new: Vec<&Key> = self.wanted.iter().filter(is_new).map(|wanted| wanted.key).collect();
         let content_hash = |key: &Key| self.object(key).map_or(Hash([0; 32]), |object| self.feed.content_hash(object));
