@@ -44,7 +44,8 @@ pub fn turn(memory: &Memory, every: u64, now: Timestamp, wish: Wish) -> Turn {
     if let Some(until) = waits(failing.and_then(|failing| failing.until)) {
         return Turn::BackingOff(until);
     }
-    let is_asked_for = memory.asked_at.is_some_and(|asked| memory.started_at.is_none_or(|started| asked >= started));
+    let is_answer = |asked: Timestamp| memory.started_at.is_none_or(|started| started > now || asked >= started);
+    let is_asked_for = memory.asked_at.is_some_and(|asked| asked <= now && is_answer(asked));
     if wish.attended || is_asked_for {
         return Turn::Now;
     }

@@ -117,7 +117,7 @@ pub enum Command {
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// End every wait: the next run tries again at once what failed or was refused
+    /// End the waits: the next run tries again at once what failed or was refused
     Retry {
         /// Only these subscriptions
         #[arg(value_name = "NAME")]

@@ -4,7 +4,7 @@ use crate::error::Kind;
 
 /// Changed, unchanged or not due.
 pub const SETTLED: u8 = 0;
-/// Events were newly rejected, or some subscriptions failed while others settled.
+/// Events were refused in this run, most of a feed is refused, or some subscriptions failed while others settled.
 pub const PARTIAL: u8 = 3;
 /// A guard kept deletions back.
 pub const HELD: u8 = 4;
@@ -54,7 +54,7 @@ pub const TABLE: &[(u8, &str)] = &[
 pub enum Standing {
     /// Changed, unchanged or not due.
     Settled,
-    /// Settled, but events were newly rejected.
+    /// Settled, but events were refused in this pass, or most of the feed is.
     Partial,
     /// Settled but for the deletions that a guard kept back.
     Held,

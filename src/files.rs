@@ -1,10 +1,12 @@
 //! Files that must be whole, locked or private: atomic writes, advisory locks, secret files.
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::fs::{AtFlags, CWD, Gid, OFlags, Uid};
 
 use crate::error::{Kind, OrFault, fault};
 use crate::secret::Secret;
@@ -16,6 +18,8 @@ const CONTAINER_SECRETS: &str = "/run/secrets";
 const TOO_OPEN: u32 = 0o026;
 /// What nobody else may read or write.
 const PRIVATE: u32 = 0o600;
+/// Neither follows a link nor waits for the other end of a pipe.
+const UNLINKED: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 /// How often a waiting run asks for a lock again.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -59,24 +63,42 @@ pub fn make_private(path: &Path) -> anyhow::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_private_folder(folder)?;
     }
-    let file = OpenOptions::new().append(true).create(true).mode(PRIVATE).open(path).or_fault(Kind::State, failed)?;
-    let metadata = file.metadata().or_fault(Kind::State, failed)?;
-    if metadata.mode() & 0o077 != 0 && metadata.uid() == user() {
-        file.set_permissions(Permissions::from_mode(PRIVATE)).or_fault(Kind::State, failed)?;
-    }
-    give_to_owner_of_folder(path);
-    Ok(())
+    open_private(path).map(drop).or_fault(Kind::State, failed)
 }
 
-/// What root makes in somebody else's folder is theirs: otherwise a single run with sudo would lock them out.
-fn give_to_owner_of_folder(path: &Path) {
-    let folder = path.parent().and_then(|folder| folder.metadata().ok());
-    let made = path.symlink_metadata().ok();
-    let Some((folder, made)) = folder.zip(made).filter(|_| user() == 0) else { return };
-    if made.uid() == 0 && folder.uid() != 0 {
-        let owner = (rustix::fs::Uid::from_raw(folder.uid()), rustix::fs::Gid::from_raw(folder.gid()));
-        let _ = rustix::fs::chown(path, Some(owner.0), Some(owner.1));
+/// Opens a file that nobody else can read or write, making it if needed. In a folder of somebody else it must be an ordinary
+/// file of one name, because its owner could have put a link there to have another file changed; and what root makes there
+/// is theirs: otherwise a single run with sudo would lock them out.
+fn open_private(path: &Path) -> io::Result<File> {
+    let folder = folder_of(path).metadata()?;
+    let is_ours = folder.uid() == user();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(PRIVATE);
+    if !is_ours {
+        options.custom_flags(UNLINKED.bits().cast_signed());
     }
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    let is_plain = metadata.is_file() && metadata.nlink() == 1;
+    if !is_ours && !is_plain {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no ordinary file, or has a second name"));
+    }
+    if metadata.mode() & 0o077 != 0 && metadata.uid() == user() {
+        file.set_permissions(Permissions::from_mode(PRIVATE))?;
+    }
+    if is_left_by_root(&metadata, &folder) && metadata.len() == 0 {
+        let _ = rustix::fs::fchown(&file, Some(Uid::from_raw(folder.uid())), Some(Gid::from_raw(folder.gid())));
+    }
+    Ok(file)
+}
+
+/// Whether we are root, and this is root's in a folder of somebody else.
+fn is_left_by_root(made: &Metadata, folder: &Metadata) -> bool {
+    user() == 0 && made.uid() == 0 && folder.uid() != 0
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes sure that a file is the only name of its content, and belongs to the owner of its folder: then nobody has put it
@@ -84,8 +106,7 @@ fn give_to_owner_of_folder(path: &Path) {
 pub fn check_untouched(path: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot look at {}", path.display());
     let file = path.symlink_metadata().or_fault(Kind::State, failed)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let owner = folder.metadata().or_fault(Kind::State, failed)?.uid();
+    let owner = folder_of(path).metadata().or_fault(Kind::State, failed)?.uid();
     let why = match (file.is_file(), file.nlink(), file.uid() == owner) {
         (true, 1, true) => return Ok(()),
         (false, ..) => "is a link",
@@ -97,7 +118,7 @@ pub fn check_untouched(path: &Path) -> anyhow::Result<()> {
 
 /// The same file with a folder that is reached without a link.
 pub fn in_real_folder(path: &Path) -> anyhow::Result<PathBuf> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let folder = folder.canonicalize().or_fault(Kind::State, || format!("cannot look at {}", folder.display()))?;
     Ok(folder.join(path.file_name().unwrap_or_default()))
 }
@@ -112,13 +133,28 @@ pub fn make_private_folder(path: &Path) -> anyhow::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.or_fault(Kind::State, || format!("cannot make the folder {}", path.display()))?;
-    missing.iter().rev().for_each(|folder| give_to_owner_of_folder(folder));
+    missing.iter().rev().for_each(|folder| give_folder(folder));
+    let link = path.symlink_metadata().or_fault(Kind::State, || format!("cannot look at {}", path.display()))?;
+    if link.is_symlink() && user() == 0 && link.uid() != 0 {
+        let text = format!("{} is a link that somebody else has made, so root does not follow it", path.display());
+        return Err(fault(Kind::Refused, text));
+    }
     Ok(())
 }
 
+/// A new folder that root has made in somebody else's is theirs.
+fn give_folder(path: &Path) {
+    let Ok((made, above)) = path.symlink_metadata().and_then(|made| Ok((made, folder_of(path).metadata()?))) else {
+        return;
+    };
+    if is_left_by_root(&made, &above) {
+        let (user, group) = (Uid::from_raw(above.uid()), Gid::from_raw(above.gid()));
+        let _ = rustix::fs::chownat(CWD, path, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW);
+    }
+}
+
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 /// An advisory lock, held until it is dropped or the process ends in any way. Its file can hold a word, which stays when
@@ -152,7 +188,7 @@ fn word_in(file: &File) -> Option<String> {
 /// The word in a lock that may be held, and whether it is. Nothing is made; `None` when there is no such file, or it may
 /// not be read.
 pub fn look_at_lock(path: &Path) -> Option<(Option<String>, bool)> {
-    let file = File::open(path).ok()?;
+    let file = OpenOptions::new().read(true).custom_flags(UNLINKED.bits().cast_signed()).open(path).ok()?;
     let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     Some((word_in(&file), is_held))
 }
@@ -161,9 +197,7 @@ pub fn look_at_lock(path: &Path) -> Option<(Option<String>, bool)> {
 /// stays when the lock is gone: removing it would let two runs hold locks on two files of one name.
 pub fn lock(path: &Path) -> anyhow::Result<Option<Lock>> {
     let failed = || format!("cannot lock {}", path.display());
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(PRIVATE).open(path);
-    let file = file.or_fault(Kind::State, failed)?;
-    give_to_owner_of_folder(path);
+    let file = open_private(path).or_fault(Kind::State, failed)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(Lock(file))),
         Err(TryLockError::WouldBlock) => Ok(None),

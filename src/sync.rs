@@ -143,11 +143,9 @@ impl Pass<'_> {
             }
             Turn::BackingOff(at) => {
                 report.outcome = Outcome::BackingOff;
-                if let Some(failing) = &memory.failing {
-                    report.stands(failing, started, self.subscription.alert_after);
-                    report.retry_at = Some(at);
-                }
-                return Ok(());
+                report.retry_at = Some(at);
+                let tells = memory.failing.as_mut().is_some_and(|failing| self.tell(failing, report, started));
+                return if tells && !dry_run { self.keep(memory) } else { Ok(()) };
             }
         }
         let memory = Memory { started_at: Some(started), ..memory };
@@ -192,7 +190,7 @@ impl Pass<'_> {
         self.state.write(move |state| {
             let id = state.subscription(&me)?;
             state.remember(id, &memory)?;
-            if is_settled && began {
+            if is_settled {
                 state.forget_suspects(id)?;
             }
             if intends_nothing { state.forget_intents(id) } else { Ok(()) }
@@ -204,17 +202,36 @@ impl Pass<'_> {
         let text = "the last run was killed before it ended (out of memory, or a lost machine?)";
         let error = crate::error::fault(Kind::Killed, text);
         let mut unheard = PassReport::default();
+        let said_at = memory.failing.as_ref().filter(|failing| failing.kind == Kind::Killed).and_then(|it| it.said_at);
         memory.started_at = Some(at);
         self.failed(memory, &mut unheard, &error, at, Some(End::Target));
         if let Some(failing) = &mut memory.failing {
             failing.retry_at = Some(at.plus(backoff::delay(failing.failures, None)));
+            // Nobody has heard of it yet: who is told is told below.
+            failing.said_at = said_at;
         }
-        let (me, memory) = (identity(self.subscription), memory.clone());
+        self.keep(memory.clone())?;
+        self.state.commit()
+    }
+
+    fn keep(&self, memory: Memory) -> anyhow::Result<()> {
+        let me = identity(self.subscription);
         self.state.write(move |state| {
             let id = state.subscription(&me)?;
             state.remember(id, &memory)
-        })?;
-        self.state.commit()
+        })
+    }
+
+    /// Puts a failure into the report; whether a person must hear of it now, which is noted then.
+    fn tell(&self, failing: &mut Failing, report: &mut PassReport, started: Timestamp) -> bool {
+        report.stands(failing, started, self.subscription.alert_after);
+        let needs_a_person = !failing.kind.is_temporary() || report.alert;
+        let told = failing.said_at.is_some_and(|at| started.since(at) < SAY_EVERY);
+        if needs_a_person && !told {
+            report.say = Say::Trouble;
+            failing.said_at = Some(started);
+        }
+        needs_a_person && !told
     }
 
     /// Counts a failure: when to come back, and whether a person must hear of it. `end`: where it was; `None` for one of
@@ -246,14 +263,8 @@ impl Pass<'_> {
         let said_at = before.filter(|_| same).and_then(|failing| failing.said_at);
         let (kind, message) = (fault.kind, fault.message.clone());
         let mut failing = Failing { failures, since, retry_at, until, end, inputs, kind, message, said_at };
-        report.stands(&failing, started, self.subscription.alert_after);
+        self.tell(&mut failing, report, started);
         report.error = Some(fault);
-        let needs_a_person = !kind.is_temporary() || report.alert;
-        let told = failing.said_at.is_some_and(|at| started.since(at) < SAY_EVERY);
-        if needs_a_person && !told {
-            report.say = Say::Trouble;
-            failing.said_at = Some(started);
-        }
         memory.failing = Some(failing);
     }
 }
@@ -350,12 +361,12 @@ impl Run<'_, '_> {
 
     fn settled(&mut self, mut next: Memory) -> Memory {
         next.settled_at = Some(self.started);
-        let newly = !self.report.rejected.is_empty() || !self.report.conflicts.is_empty();
+        let refused = !self.report.rejected.is_empty() || !self.report.conflicts.is_empty();
         // A calendar that lacks most of its feed is no success, however long that is known.
         let objects = next.feed.as_ref().map_or(0, |feed| feed.objects);
         let mostly = next.refused * 2 > objects;
         self.report.missing = if mostly { next.refused } else { 0 };
-        self.report.outcome = if newly || mostly {
+        self.report.outcome = if refused || mostly {
             Outcome::Partial
         } else if self.report.wrote() || self.report.adopted > 0 {
             Outcome::Changed

@@ -128,6 +128,7 @@ pub struct Caldav {
     wants_own_spelling: AtomicBool,
     /// Whether it obeys preconditions, as far as it was found out.
     obeys_preconditions: Mutex<Option<bool>>,
+    has_tried_precondition: AtomicBool,
 }
 
 /// A calendar whose place is known.
@@ -163,6 +164,7 @@ impl Caldav {
             keeps_changes_to_itself: AtomicBool::new(false),
             wants_own_spelling: AtomicBool::new(false),
             obeys_preconditions,
+            has_tried_precondition: AtomicBool::new(false),
         }
     }
 

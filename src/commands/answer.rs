@@ -7,57 +7,67 @@ use super::output::Output;
 use crate::error::{Kind, fault};
 use crate::exit;
 use crate::report::advice::Advice;
-use crate::state::{Id, State};
+use crate::state::{State, Summary};
 use crate::sync;
 
 /// Approves the deletions that are held at this moment.
-pub(super) fn approve(state: &Path, name: &str, advice: &Advice, output: &Output) -> anyhow::Result<u8> {
-    let (state, ids) = open(state, name)?;
-    let mut approved = 0;
-    for id in ids {
-        approved += state.approve(id, sync::now())?;
-    }
-    let held =
-        state.subscriptions()?.into_iter().find(|summary| summary.name == name).and_then(|summary| summary.memory.held);
-    let text = match approved {
-        0 if held.is_some() => format!(
-            "{name}: what is held has no record that could be marked; the next run deletes it with: {}\n",
-            advice.command(&["run", name, "--allow-deletes"])
-        ),
-        0 => format!("{name}: no deletion waits for your approval\n"),
-        1 => format!("{name}: 1 deletion approved; the next run carries it out. Now: {}\n", advice.run(name)),
-        _ => {
-            format!("{name}: {approved} deletions approved; the next run carries them out. Now: {}\n", advice.run(name))
+pub(super) fn approve(path: &Path, name: &str, advice: &Advice, output: &Output) -> anyhow::Result<u8> {
+    let state = State::open_to_answer(path)?;
+    let known = find(&state, path, name)?;
+    let approved = state.approve(known.id, sync::now())?;
+    let text = match (approved, known.tally.approved) {
+        (0, 0) if known.memory.held.is_some() => {
+            let command = advice.run_with(name, "--allow-deletes").map(|command| format!(": {command}"));
+            format!(
+                "what is held has no record that could be marked; only a run with --allow-deletes deletes it{}",
+                command.unwrap_or_default()
+            )
         }
+        (0, 0) => "no deletion waits for your approval".to_owned(),
+        (0, before) => {
+            format!("{before} approved already; the next run deletes what is still gone: {}", advice.run(name))
+        }
+        (1, _) => format!("1 deletion approved; the next run carries it out. Now: {}", advice.run(name)),
+        _ => format!("{approved} deletions approved; the next run carries them out. Now: {}", advice.run(name)),
     };
-    output.result(&text);
+    output.result(&format!("{name}: {text}\n"));
     Ok(exit::SETTLED)
 }
 
-/// Ends every wait of these subscriptions, or of all.
-pub(super) fn retry(state: &Path, names: &[String], advice: &Advice, output: &Output) -> anyhow::Result<u8> {
-    let known = State::open_to_answer(state)?;
-    let all = || Ok::<_, anyhow::Error>(known.subscriptions()?.into_iter().map(|summary| summary.name).collect());
+/// Ends the waits of these subscriptions, or of all.
+pub(super) fn retry(path: &Path, names: &[String], advice: &Advice, output: &Output) -> anyhow::Result<u8> {
+    let state = State::open_to_answer(path)?;
+    let all = || Ok::<_, anyhow::Error>(state.subscriptions()?.into_iter().map(|summary| summary.name).collect());
     let mut names: Vec<String> = if names.is_empty() { all()? } else { names.to_vec() };
     names.dedup();
-    drop(known);
     for name in &names {
-        let (state, ids) = open(state, name)?;
-        ids.into_iter().try_for_each(|id| state.retry(id, sync::now()))?;
-        output.result(&format!("{name}: the next run tries everything that waits. Now: {}\n", advice.run(name)));
+        let (known, now) = (find(&state, path, name)?, sync::now());
+        state.retry(known.id, now)?;
+        let until = known.memory.failing.and_then(|failing| failing.until).filter(|until| *until > now);
+        let text = match until {
+            Some(until) => {
+                let command = advice.run_with(name, "--force").map(|command| format!(" (now: {command})"));
+                let command = command.unwrap_or_default();
+                format!(
+                    "a server asked not to be asked before {}{command}; then all that waits is tried",
+                    until.local()
+                )
+            }
+            None => format!("the next run tries everything that waits. Now: {}", advice.run(name)),
+        };
+        output.result(&format!("{name}: {text}\n"));
     }
     Ok(exit::SETTLED)
 }
 
-fn open(path: &Path, name: &str) -> anyhow::Result<(State, Vec<Id>)> {
-    let state = State::open_to_answer(path)?;
-    let ids = state.named(name)?;
-    if ids.is_empty() {
-        let mut known: Vec<String> = state.subscriptions()?.into_iter().map(|summary| summary.name).collect();
-        known.dedup();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let text = format!("{} knows no subscription {name:?}; it knows: {known}", path.display());
-        return Err(fault(Kind::Usage, text));
-    }
-    Ok((state, ids))
+/// The subscription of this name; if it had other targets before, that which ran last.
+fn find(state: &State, path: &Path, name: &str) -> anyhow::Result<Summary> {
+    let known = state.subscriptions()?;
+    let mut names: Vec<String> = known.iter().map(|summary| summary.name.clone()).collect();
+    let of_name = known.into_iter().filter(|summary| summary.name == name);
+    of_name.max_by_key(|summary| summary.memory.started_at).ok_or_else(|| {
+        names.dedup();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        fault(Kind::Usage, format!("{} knows no subscription {name:?}; it knows: {names}", path.display()))
+    })
 }

@@ -126,9 +126,10 @@ impl Held {
         self.own.leave(Some(&now.0.to_string())).or_fault(Kind::State, || "cannot write into a lock".to_owned())
     }
 
-    /// The pass has ended, in whatever way.
-    pub(super) fn end(&self) {
-        if self.has_begun.load(Ordering::Relaxed) {
+    /// The pass has ended, in whatever way. `waits`: it did not even begin, and the state counts the one that was killed
+    /// by what is left here.
+    pub(super) fn end(&self, waits: bool) {
+        if self.has_begun.load(Ordering::Relaxed) || (self.killed.is_some() && !waits) {
             // Who cannot take a word away is told of the full disk elsewhere.
             let _ = self.own.leave(None);
         }

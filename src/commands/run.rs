@@ -1,6 +1,6 @@
 //! `run`: a pass over each subscription that is asked for, several side by side.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -121,7 +121,11 @@ struct Runner {
 impl Runner {
     /// Every pass, `jobs` targets at a time; the reports in the order of the subscriptions.
     fn all(self, subscriptions: &[&Subscription], jobs: usize) -> Vec<PassReport> {
-        let queues = by_target(subscriptions, |name| !self.options.dry_run && self.locks.was_killed(name));
+        let is_asked =
+            |subscription: &&&Subscription| !self.options.dry_run && self.locks.was_killed(&subscription.name);
+        let killed: HashSet<&str> =
+            subscriptions.iter().filter(is_asked).map(|subscription| subscription.name.as_str()).collect();
+        let queues = by_target(subscriptions, |name| killed.contains(name));
         let next = AtomicUsize::new(0);
         let (sender, reports) = channel();
         let work = || {
@@ -184,13 +188,12 @@ impl Runner {
             killed: locks.as_ref().and_then(|locks| locks.killed),
             begin: &|now| locks.as_ref().map_or(Ok(()), |locks| locks.begin(now)),
         });
-        if !self.options.dry_run {
-            pair.remember(&self.state)?;
-        }
+        let kept = if self.options.dry_run { Ok(()) } else { pair.remember(&self.state) };
         if let Some(locks) = &locks {
-            locks.end();
+            locks.end(matches!(report.outcome, Outcome::BackingOff | Outcome::NotDue));
         }
         drop((claim, locks));
+        kept?;
         let traffic = pair.traffic();
         report.requests = traffic.requests;
         report.bytes_sent = traffic.bytes_sent;

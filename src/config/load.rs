@@ -50,7 +50,7 @@ pub fn state_file(arguments: &Where, environment: &Environment) -> Result<PathBu
         Found::Nothing(_) => Table::empty(Place::of(&Origin::of_shell("the environment", environment), "")),
     };
     let found = state(&mut Reader { table: &root, problems: &mut problems }, arguments, environment);
-    found.ok_or(problems)
+    found.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
 /// The tree of the file, or an empty one when there is none and the rest says enough without.
@@ -150,7 +150,9 @@ fn state(reader: &mut Reader<'_>, arguments: &Where, environment: &Environment) 
     let key = reader.path("state");
     let flag = arguments.state.as_ref().map(|path| environment.folder().join(path).components().collect());
     let found = flag
-        .or_else(|| environment.get("BAIKAL_SYNC_STATE").map(|path| here.path(path)))
+        .or_else(|| {
+            environment.get("BAIKAL_SYNC_STATE").filter(|_| arguments.profile.is_none()).map(|path| here.path(path))
+        })
         .or(key)
         // systemd lists several folders with colons between them (systemd.exec(5)).
         .or_else(|| environment.get("STATE_DIRECTORY")?.split(':').next().map(|path| below(here.path(path))))

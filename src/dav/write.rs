@@ -74,7 +74,7 @@ fn silent(request: Request) -> Request {
 
 /// How a write ended. Any 2xx that is no web page is a success (Radicale 3 answers a DELETE with 200, DavMail an update),
 /// but for a 207 that holds a refusal. Whose fault anything else is, no status tells.
-fn outcome(method: &'static str, base: &Url, response: &Response) -> anyhow::Result<Written> {
+pub fn outcome(method: &'static str, base: &Url, response: &Response) -> anyhow::Result<Written> {
     let asked = Request::new(method, base.clone());
     if is_about_everything(response) {
         return Err(trouble(&asked, response));

@@ -107,7 +107,15 @@ pub fn cause(reason: &str, key: &Key, href: &Href) -> String {
     // A short name may be a part of any word.
     let names = [key.uid.as_str(), href.as_str()].into_iter().filter(|name| name.len() >= SHORTEST_NAME);
     let general = names.fold(reason.to_owned(), |text, name| text.replace(name, "…"));
-    general.chars().map(|letter| if letter.is_ascii_digit() { '#' } else { letter }).collect()
+    let mut cause = String::new();
+    for letter in general.chars() {
+        match letter {
+            '0'..='9' if cause.ends_with('#') => {}
+            '0'..='9' => cause.push('#'),
+            _ => cause.push(letter),
+        }
+    }
+    cause
 }
 
 #[cfg(test)]
@@ -160,10 +168,14 @@ mod tests {
     fn refusals_that_differ_in_names_and_numbers_alone_have_one_cause() {
         let of = |uid: &str, href: &str| {
             let key = Key { component: ComponentType::Event, uid: uid.to_owned() };
-            cause(&format!("{uid} at {href} has 17{} octets too many", uid.len()), &key, &Href::new(href))
+            cause(
+                &format!("{uid} at {href} has {}{} octets too many", uid.len() * 9, href.len()),
+                &key,
+                &Href::new(href),
+            )
         };
         assert_eq!(of("one@example", "12345678.ics"), of("another@example", "abcdefgh.ics"));
-        assert_eq!(of("one@example", "12345678.ics"), "… at … has #### octets too many");
-        assert_eq!(of("a", "1.ics"), "a at #.ics has ### octets too many");
+        assert_eq!(of("one@example", "12345678.ics"), "… at … has # octets too many");
+        assert_eq!(of("a", "1.ics"), "a at #.ics has # octets too many");
     }
 }

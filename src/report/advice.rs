@@ -29,6 +29,11 @@ impl Advice {
             None => self.command(&["run", name]),
         }
     }
+
+    /// The command that runs a subscription with a flag; `None` with a profile, whose unit takes none.
+    pub fn run_with(&self, name: &str, flag: &str) -> Option<String> {
+        self.profile.is_none().then(|| self.command(&["run", name, flag]))
+    }
 }
 
 /// A word as a shell reads it back.
@@ -58,6 +63,7 @@ mod tests {
         let advice = Advice { profile: Some("home".to_owned()), ..Advice::default() };
         assert_eq!(advice.command(&["approve", "work"]), "baikal-sync -p home approve work");
         assert_eq!(advice.run("work"), "systemctl start baikal-sync@home");
+        assert_eq!(advice.run_with("work", "--force"), None);
     }
 
     #[test]

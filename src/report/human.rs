@@ -53,6 +53,7 @@ pub fn lines(report: &PassReport, listener: Listener, advice: &Advice) -> Vec<Li
         if watched || report.say == Say::Trouble {
             lines.push(line(trouble_weight(report), trouble(report, error.kind, &error.message, advice)));
         }
+        lines.extend(refusals(report, watched, advice));
         return lines;
     }
     if report.say == Say::Recovered {
@@ -62,12 +63,7 @@ pub fn lines(report: &PassReport, listener: Listener, advice: &Advice) -> Vec<Li
     if report.plan.is_none() && (watched || (listener == Listener::Journal && changed)) {
         lines.push(line(Weight::Info, result(report)));
     }
-    // Who was told once need not hear it at each new try.
-    let is_news = |refused: &&Refused| watched || !refused.again;
-    let rejected: Vec<&Refused> = report.rejected.iter().filter(is_news).collect();
-    let conflicts: Vec<&Refused> = report.conflicts.iter().collect();
-    let refused = told(report, "not mirrored", &rejected, advice).chain(told(report, "left alone", &conflicts, advice));
-    lines.extend(refused.map(|text| line(Weight::Warning, text)));
+    lines.extend(refusals(report, watched, advice));
     if watched && report.missing > 0 && report.rejected.is_empty() {
         let (name, missing, status) = (&report.name, report.missing, advice.command(&["status", &report.name]));
         let text =
@@ -88,6 +84,16 @@ pub fn lines(report: &PassReport, listener: Listener, advice: &Advice) -> Vec<Li
     lines
 }
 
+/// What is refused and left alone, which is recorded even when the pass fails later.
+fn refusals(report: &PassReport, watched: bool, advice: &Advice) -> Vec<Line> {
+    // Who was told once need not hear it at each new try.
+    let is_news = |refused: &&Refused| watched || !refused.again;
+    let rejected: Vec<&Refused> = report.rejected.iter().filter(is_news).collect();
+    let conflicts: Vec<&Refused> = report.conflicts.iter().collect();
+    let refused = told(report, "not mirrored", &rejected, advice).chain(told(report, "left alone", &conflicts, advice));
+    refused.map(|text| line(Weight::Warning, text)).collect()
+}
+
 fn trouble_weight(report: &PassReport) -> Weight {
     match report.kind() {
         Some(kind) if kind.is_temporary() && !report.alert => Weight::Warning,
@@ -104,8 +110,9 @@ fn trouble(report: &PassReport, kind: Kind, message: &str, advice: &Advice) -> S
     let next = match report.retry_at {
         // Who has mended it must not read this as the answer to that.
         Some(at) if report.outcome == Outcome::BackingOff => {
-            let (at, now) = (at.local(), advice.command(&["run", name, "--force"]));
-            return format!("{name}: not tried before {at} (now: {now}); the last time: {message}{standing}");
+            let now = advice.run_with(name, "--force").map(|command| format!(" (now: {command})"));
+            let (at, now) = (at.local(), now.unwrap_or_default());
+            return format!("{name}: not tried before {at}{now}; the last time: {message}{standing}");
         }
         Some(at) if !matches!(kind, Kind::Stopped | Kind::Locked) => format!("; next try at {}", at.local()),
         _ => String::new(),

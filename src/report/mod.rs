@@ -31,11 +31,11 @@ pub struct PassReport {
     pub renamed: u64,
     /// How many of the created and updated ones undo what someone else did to them.
     pub restored: u64,
-    /// Objects newly refused in this pass.
+    /// Objects refused in this pass, whether for the first time or again.
     pub rejected: Vec<Refused>,
     /// How many objects of the feed are refused, if those are more than half of it; else 0.
     pub missing: u64,
-    /// Objects newly left alone in this pass, because their UID belongs to someone else.
+    /// Objects left alone since this pass, because their UID belongs to someone else.
     pub conflicts: Vec<Refused>,
     /// Deletes that a guard kept back.
     pub held: Option<Hold>,
@@ -81,7 +81,7 @@ pub enum Outcome {
     Locked,
     /// A guard kept deletions back.
     Held,
-    /// Settled, but for objects that were newly refused.
+    /// Settled, but for objects that were refused in this pass, or for most of the feed.
     Partial,
     /// The pass failed.
     Failed,

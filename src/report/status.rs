@@ -100,11 +100,11 @@ fn block(report: &StatusReport, now: Timestamp, advice: &Advice) -> String {
         tell("problem", &failing.message);
         let asked = failing.until.filter(|at| *at > now);
         if let Some(at) = asked.or(failing.retry_at).filter(|at| *at > now) {
-            let command = match asked {
-                Some(_) => advice.command(&["run", &report.name, "--force"]),
-                None => advice.command(&["retry", &report.name]),
+            let sooner = match asked {
+                Some(_) => advice.run_with(&report.name, "--force").map(|command| format!(", or now: {command}")),
+                None => Some(format!(", or at the next run after: {}", advice.command(&["retry", &report.name]))),
             };
-            tell("next try", &format!("in {}, or now: {command}", in_words(at.since(now))));
+            tell("next try", &format!("in {}{}", in_words(at.since(now)), sooner.unwrap_or_default()));
         }
     }
     if let Some(held) = report.memory.held.as_ref().filter(|_| report.configured) {
@@ -210,7 +210,7 @@ mod tests {
         let expected = "\
 b: failing for 10 minutes, 2 times in a row
   problem   cannot connect to https://h
-  next try  in 2 minutes, or now: baikal-sync retry b
+  next try  in 2 minutes, or at the next run after: baikal-sync retry b
   from      https://h/…
   to        work
   holds     12 objects

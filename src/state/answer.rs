@@ -2,18 +2,10 @@
 
 use rusqlite::params;
 
-use super::{Id, State, reading};
-use crate::error::{Kind, OrFault};
+use super::{Id, State};
 use crate::time::Timestamp;
 
 impl State {
-    /// The subscriptions of this name: a target that was changed makes another one.
-    pub fn named(&self, name: &str) -> anyhow::Result<Vec<Id>> {
-        let mut statement = self.statement("SELECT id FROM subscription WHERE name = ?1")?;
-        let ids = statement.query_map([name], |row| row.get(0)).or_fault(Kind::State, reading)?;
-        ids.collect::<Result<_, _>>().or_fault(Kind::State, reading)
-    }
-
     /// Approves the deletions that are held at this moment, and asks for a pass; how many they are. What leaves the feed
     /// later is judged anew, and what comes back is not deleted.
     pub fn approve(&self, id: Id, now: Timestamp) -> anyhow::Result<u64> {
@@ -25,7 +17,8 @@ impl State {
         Ok(approved)
     }
 
-    /// Ends every wait of a subscription: that after a failure, and those of refused objects. The next run tries at once.
+    /// Ends the waits of a subscription: that after a failure, and those of refused objects. The next run tries at once,
+    /// unless a server asked for a later moment.
     pub fn retry(&self, id: Id, now: Timestamp) -> anyhow::Result<()> {
         self.begin()?;
         self.run("UPDATE record SET since = 0 WHERE subscription = ?1 AND since IS NOT NULL AND tries > 0", [id])?;

@@ -133,7 +133,7 @@ impl State {
         let opened = Connection::open_with_flags(&place, flags).map_err(anyhow::Error::from).and_then(|connection| {
             connection.busy_timeout(BUSY)?;
             if !schema::is_current(&connection)? {
-                return Err(fault(Kind::Usage, "it is of an older version; the next run brings it up to date"));
+                return Err(fault(Kind::State, "it is of an older version; the next run brings it up to date"));
             }
             Ok(State { connection })
         });

@@ -37,6 +37,8 @@ const IDENTIFIED_AT: &str =
 /// A subscription of the state, for `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
+    /// Its identity.
+    pub id: Id,
     /// Its name.
     pub name: String,
     /// Its target, in the canonical form.
@@ -182,7 +184,7 @@ impl State {
         let rows: Result<Vec<_>, _> = rows.or_fault(Kind::State, reading)?.collect();
         let rows = rows.or_fault(Kind::State, reading)?;
         rows.into_iter()
-            .map(|(id, name, target, memory)| Ok(Summary { name, target, memory, tally: self.tally(id)? }))
+            .map(|(id, name, target, memory)| Ok(Summary { id, name, target, memory, tally: self.tally(id)? }))
             .collect()
     }
 

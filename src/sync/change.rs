@@ -58,7 +58,8 @@ impl Run<'_, '_> {
         match self.round(feed, &abilities, None, true)? {
             Round::Settled(changes) => Ok(changes),
             Round::Stale(objects) => {
-                let text = format!("{objects} objects are being changed by someone else at this moment");
+                let objects = if objects == 1 { "1 object is".to_owned() } else { format!("{objects} objects are") };
+                let text = format!("{objects} being changed by someone else at this moment");
                 Err(fault(Kind::Unavailable, text))
             }
         }
@@ -190,9 +191,11 @@ impl Run<'_, '_> {
         recorder.is_last_round = self.rounds > 1;
         recorder.intends = on_drift == OnDrift::Keep;
         plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
-        recorder.stored.creates = puts.iter().filter(|op| matches!(op, Op::Create { .. })).count() as u64;
+        // What was refused before is not new.
+        let is_new = |op: &&&Op| matches!(op, Op::Create { key, .. } if recorder.tries_before(key) == 0);
+        recorder.stored.creates = puts.iter().filter(is_new).count() as u64;
         stage.put(puts, &mut recorder)?;
-        let mut more = refused_before(&stage, &facts, &policy, &mut recorder)?;
+        let mut more = refused_before(&stage, &facts, &policy, deletes, &mut recorder)?;
         // What waits is no reason to delete anything in a pass that holds deletions back.
         more.retain(|_| plan.hold.is_none());
         if recorder.stale.is_empty() && recorder.uid_taken.is_empty() {
@@ -206,7 +209,7 @@ impl Run<'_, '_> {
             };
             notes.into_iter().try_for_each(|op| recorder.note(op))?;
             stage.delete(&deletes, on_drift, &mut recorder)?;
-            let more = refused_before(&stage, &facts, &policy, &mut recorder)?;
+            let more = refused_before(&stage, &facts, &policy, &[], &mut recorder)?;
             if recorder.report.held.is_none() {
                 stage.delete(&more.iter().collect::<Vec<_>>(), on_drift, &mut recorder)?;
             }
@@ -269,21 +272,23 @@ impl Changes {
 }
 
 /// When an object was taken that had been refused before, tries the others that were refused for the same cause. Gives
-/// the deletions among them.
+/// the deletions among them that are not `planned` anyway.
 fn refused_before(
     stage: &Stage<'_>,
     facts: &Facts<'_>,
     policy: &Policy,
+    planned: &[&Op],
     recorder: &mut Recorder<'_>,
 ) -> anyhow::Result<Vec<Op>> {
     let mut deletes = Vec::new();
+    let mut collected: HashSet<Href> = planned.iter().filter_map(|op| op.href().cloned()).collect();
     while !recorder.causes.is_empty() {
         let causes = std::mem::take(&mut recorder.causes);
         let (puts, more): (Vec<Op>, Vec<Op>) = refused_for(facts, policy, &causes, &recorder.tried)
             .into_iter()
             .partition(|op| !matches!(op, Op::Delete { .. }));
         stage.put(&puts.iter().collect::<Vec<_>>(), recorder)?;
-        deletes.extend(more);
+        deletes.extend(more.into_iter().filter(|op| op.href().is_some_and(|href| collected.insert(href.clone()))));
     }
     Ok(deletes)
 }

@@ -219,16 +219,21 @@ impl<'a> Recorder<'a> {
     pub(super) fn refuse(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
         match op {
             Op::Create { key, .. } | Op::Update { key, .. } => {
-                if matches!(op, Op::Create { .. }) {
+                let tries = self.tries_before(key);
+                if tries == 0 && matches!(op, Op::Create { .. }) {
                     self.stored.refused.insert(key.clone());
                 }
-                let tries = match self.matched.wanted(key).and_then(|wanted| Some((wanted, wanted.record?))) {
-                    Some((wanted, record)) if record.source_hash == wanted.source_hash => tries_of(record),
-                    _ => 0,
-                };
                 self.reject(key, reason, tries + 1)
             }
             _ => self.cannot_delete(op, &format!("the server refuses the deletion: {reason}")),
+        }
+    }
+
+    /// How often an object was refused in earlier passes, as it is now.
+    pub(super) fn tries_before(&self, key: &Key) -> u32 {
+        match self.matched.wanted(key).and_then(|wanted| Some((wanted, wanted.record?))) {
+            Some((wanted, record)) if record.source_hash == wanted.source_hash => tries_of(record),
+            _ => 0,
         }
     }
 

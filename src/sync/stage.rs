@@ -84,6 +84,19 @@ impl Stage<'_> {
 
     /// Decides what the failures of a pass mean, and tells the record. `is_whole`: everything was sent.
     fn judge(&self, is_whole: bool, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        let (verdicts, failed): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut recorder.failed).into_iter().partition(|(_, failure)| failure.is_verdict);
+        recorder.failed = failed;
+        verdicts.iter().try_for_each(|(op, failure)| recorder.refuse(op, &failure.reason))?;
+        self.lay_blame(recorder)?;
+        if is_whole {
+            return Ok(());
+        }
+        let text = "so many events could not be stored that the others are left to the next run";
+        Err(Fault::new(Kind::Unavailable, text).into())
+    }
+
+    fn lay_blame(&self, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
         let mut blamed = blame(recorder.failures_in_a_row, None);
         if blamed == Blame::Ask {
             let probe = match self.probe(recorder)? {
@@ -100,13 +113,7 @@ impl Stage<'_> {
                 recorder.failures_in_a_row = 0;
                 failed.iter().try_for_each(|(op, failure)| recorder.refuse(op, &failure.reason))
             }
-            (_, Some(unclear)) => match recorder.give_up(unclear, Probe::Impossible) {
-                Ok(()) if !is_whole => {
-                    let text = "so many events could not be stored that the others are left to the next run";
-                    Err(Fault::new(Kind::Unavailable, text).into())
-                }
-                ended => ended,
-            },
+            (_, Some(unclear)) => recorder.give_up(unclear, Probe::Impossible),
             (_, None) => Ok(()),
         }
     }
@@ -210,6 +217,7 @@ impl Stage<'_> {
             return Ok(());
         }
         let hrefs: Vec<Href> = recorder.stale.iter().filter_map(|op| op.href().cloned()).collect();
+        self.executor.collection.begin(Why::Read);
         let Objects { stored, unreadable } = self.executor.collection.read(&hrefs)?;
         let standing: HashMap<&Href, &Etag> = stored.iter().map(|stored| (&stored.href, &stored.etag)).collect();
         let unseen: HashSet<&Href> = unreadable.iter().collect();
@@ -221,6 +229,8 @@ impl Stage<'_> {
             };
             if holds {
                 recorder.fail(&op, broken_precondition());
+            } else if recorder.is_last_round && op.href().is_some_and(|href| unseen.contains(href)) {
+                recorder.refuse(&op, "something stands in its place that the server does not let us read")?;
             } else {
                 recorder.stale.push(op);
             }
@@ -239,6 +249,7 @@ impl Stage<'_> {
         if stale.is_empty() {
             return Ok(Vec::new());
         }
+        self.executor.collection.begin(Why::Read);
         let Objects { stored, unreadable } = self.executor.collection.read(&stale)?;
         let mut standing: HashMap<Href, Stored> = stored.into_iter().map(|each| (each.href.clone(), each)).collect();
         let (stale, unseen): (HashSet<Href>, HashSet<Href>) =
@@ -265,6 +276,9 @@ impl Stage<'_> {
 
     /// Sends these, until so many have failed in a row.
     fn send(&self, ops: &[&Op], tolerated: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        if ops.is_empty() {
+            return Ok(());
+        }
         let deletes = ops.iter().all(|op| matches!(op, Op::Delete { .. }));
         self.executor.collection.begin(if deletes { Why::Delete } else { Why::Put });
         let text = |op: &Op| op.key().and_then(|key| self.matched.wanted(key)).map(|wanted| self.matched.text(wanted));

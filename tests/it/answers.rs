@@ -121,6 +121,16 @@ fn an_ad_hoc_subscription_without_any_configuration_can_be_answered() {
 }
 
 #[test]
+fn approving_twice_says_that_it_is_done() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    setting.feed.set(feed(&[]));
+    setting.run(&[]).exits(4);
+    let approve = || setting.env.run(&["approve", "work"]).exits(0).stdout;
+    assert_eq!(approve(), "work: 2 deletions approved; the next run carries them out. Now: baikal-sync run work\n");
+    assert_eq!(approve(), "work: 2 approved already; the next run deletes what is still gone: baikal-sync run work\n");
+}
+
+#[test]
 fn a_retry_ends_the_wait_after_a_failure() {
     let setting = Setting::new(&feed(&["a"]), "");
     setting.feed.answer_always(Some(Answer::new(404)));
@@ -128,7 +138,7 @@ fn a_retry_ends_the_wait_after_a_failure() {
     setting.feed.answer_always(None);
     setting.run(&[]).exits(76);
     let status = setting.env.run(&["status"]).exits(0).stdout;
-    let said = type_what_follows(&setting.env, &status, "or now: ");
+    let said = type_what_follows(&setting.env, &status, "or at the next run after: ");
     assert_eq!(said, "work: the next run tries everything that waits. Now: baikal-sync run work\n");
     setting.run(&[]).exits(0);
     assert_eq!(setting.uids(), "a");
@@ -152,7 +162,8 @@ fn what_a_server_asked_for_is_waited_out_unless_with_force() {
     setting.feed.answer_always(Some(Answer::new(429).header("Retry-After", "7200")));
     setting.run(&[]).exits(75);
     setting.feed.answer_always(None);
-    setting.env.run(&["retry", "work"]).exits(0);
+    let said = setting.env.run(&["retry", "work"]).exits(0).stdout;
+    assert!(said.starts_with("work: a server asked not to be asked before "), "{said}");
     setting.run(&[]).exits(75);
     let status = setting.env.run(&["status"]).exits(0).stdout;
     type_what_follows(&setting.env, &status, "or now: ");

@@ -220,6 +220,45 @@ fn a_server_that_takes_nothing_any_more_is_in_trouble_and_is_not_asked_for_every
 }
 
 #[test]
+fn a_pass_that_did_not_send_everything_is_not_settled() {
+    let hang = Answer::raw(|_| {
+        thread::sleep(Duration::from_millis(1500));
+        Ok(())
+    });
+    let setting = setting(&["z"], "BEGIN:VEVENT", hang);
+    setting.feed.set(feed(&["x", "y", "z"]));
+    for _ in 0..3 {
+        setting.run(&["--force"]).exits(75);
+    }
+    setting.dav.switch(|switches| switches.refusals = vec![]);
+    setting.run(&["--force", "--full"]).exits(0);
+    assert_eq!(setting.uids(), "x y z");
+}
+
+#[test]
+fn what_is_refused_again_is_no_reason_to_hold_deletions() {
+    let bad: Vec<String> = (0..5).map(|number| format!("bad{number}")).collect();
+    let bad: Vec<&str> = bad.iter().map(String::as_str).collect();
+    let setting = setting(&["a", "b", "gone"], "UID:bad", Answer::new(415));
+    setting.feed.set(feed(&[&["a", "b", "c", "gone"], &bad[..]].concat()));
+    setting.run(&[]).exits(3);
+    setting.env.later(HOUR);
+    setting.feed.set(feed(&[&["a", "b", "c"], &bad[..]].concat()));
+    setting.run(&[]).exits(3);
+    assert_eq!(setting.uids(), "a b c");
+}
+
+#[test]
+fn what_is_refused_in_a_pass_that_fails_later_is_told() {
+    let setting = setting(&["a", "gone"], "UID:bad", Answer::new(415));
+    let busy = Answer::new(503).header("Retry-After", "60");
+    setting.dav.switch(|switches| switches.undeletable = vec![Refusal { text: "UID:gone", answer: busy }]);
+    setting.feed.set(feed(&["a", "b", "bad"]));
+    let ran = setting.run(&[]).exits(75);
+    assert!(ran.stderr.starts_with("work: not mirrored: “Event bad” (UID bad): "), "{ran}");
+}
+
+#[test]
 fn a_refused_event_is_tried_again_after_an_hour_six_hours_a_day_and_then_weekly() {
     let setting = setting(&["a"], "UID:bad", Answer::new(415));
     setting.feed.set(feed(&["a", "bad", "c"]));

@@ -214,7 +214,10 @@ fn status_tells_what_stands_and_what_is_wrong() {
     setting.feed.answer_always(Some(Answer::new(404)));
     setting.run(&[]).exits(76);
     let status = setting.env.run(&["status"]).exits(0).stdout;
-    assert!(status.starts_with("work: failed ") && status.contains("or now: baikal-sync retry work"), "{status}");
+    assert!(
+        status.starts_with("work: failed ") && status.contains("or at the next run after: baikal-sync retry work"),
+        "{status}"
+    );
 }
 
 #[test]

@@ -6,6 +6,8 @@ use crate::env::subscription;
 use crate::fake::http::Answer;
 use crate::setting::{Setting, feed, watched};
 
+const HOUR: i64 = 3600;
+
 /// The lines of the log about requests, without numbers that differ from run to run.
 fn requests(said: &str) -> Vec<String> {
     let lines = said.lines().filter(|line| line.contains(" octets out, "));
@@ -141,6 +143,38 @@ fn a_run_that_was_killed_counts_as_a_failure_and_is_told() {
     setting.run(&[]).exits(0);
     assert_eq!(setting.uids(), "a b");
     setting.run(&[]).exits(0);
+}
+
+#[test]
+fn whoever_is_killed_again_and_again_is_told_once_it_has_lasted() {
+    let setting = Setting::new(&feed(&["a"]), "alert_after = \"1h\"").mirrored();
+    let locks = setting.env.path("state/baikal-sync/state.locks");
+    let hash = baikal_sync::ics::sha256(&[b"subscription", b" ", b"work"]).to_string();
+    // A run that was killed at this moment, as `later` ages it.
+    let killed = || std::fs::write(locks.join(&hash[..16]), baikal_sync::sync::now().0.to_string()).unwrap();
+    let mut said = Vec::new();
+    for _ in 0..4 {
+        killed();
+        said.push(setting.run(&[]).stderr);
+        said.push(setting.run(&[]).stderr);
+        setting.env.later(HOUR / 2);
+    }
+    let told: Vec<bool> = said.iter().map(|said| said.contains("the last run was killed before it ended")).collect();
+    assert_eq!(told.iter().filter(|told| **told).count(), 1, "{said:#?}");
+}
+
+#[test]
+fn a_run_that_was_killed_is_counted_once() {
+    let setting = Setting::new(&feed(&["a"]), "").mirrored();
+    let locks = setting.env.path("state/baikal-sync/state.locks");
+    let hash = baikal_sync::ics::sha256(&[b"subscription", b" ", b"work"]).to_string();
+    std::fs::write(locks.join(&hash[..16]), baikal_sync::sync::now().0.to_string()).unwrap();
+    std::fs::remove_file(setting.env.path("password")).unwrap();
+    let failures = || {
+        setting.run(&["--force"]).exits(78);
+        setting.env.run(&["status", "--json"]).json()["subscriptions"][0]["error"]["failures"].clone()
+    };
+    assert_eq!([failures(), failures()], [2, 3]);
 }
 
 #[test]

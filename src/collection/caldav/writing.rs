@@ -4,9 +4,9 @@
 use std::sync::atomic::Ordering;
 
 use super::{Caldav, Opened, is_of_one_exchange, lock};
-use crate::dav::write::{Put, in_own_spelling};
-use crate::error::fault_of;
-use crate::model::{Etag, Failure, Href, Precondition, Written};
+use crate::dav::write::{in_own_spelling, outcome};
+use crate::error::{Fault, Kind, fault_of};
+use crate::model::{Etag, Failure, Href, Written};
 use crate::wire::{Request, Response};
 
 impl Caldav {
@@ -59,11 +59,18 @@ impl Caldav {
             return Ok(None);
         }
         let standing = self.get(opened, href)?;
-        let is_as_told = standing.stored.iter().any(|stored| stored.etag == *etag);
-        Ok((!is_as_told && standing.unreadable.is_empty()).then_some(Written::Stale))
+        if standing.stored.iter().any(|stored| stored.etag == *etag) {
+            return Ok(None);
+        }
+        if standing.unreadable.is_empty() {
+            return Ok(Some(Written::Stale));
+        }
+        let reason = "the server does not let us read what stands there, and may ignore whether it changed".to_owned();
+        let fault = Fault::new(Kind::Unavailable, reason.clone());
+        Ok(Some(Written::Failed(Failure { reason, fault, is_verdict: false, hung: false, may_pass: false })))
     }
 
-    /// Finds out, once for each calendar of an unknown make, whether `If-None-Match` is obeyed: the object that was just made
+    /// Finds out, at most once in a run for a calendar of an unknown make, whether `If-None-Match` is obeyed: the object that was just made
     /// is sent once more as it is. `etag` is the version that stands there afterwards.
     pub(super) fn try_precondition(
         &self,
@@ -71,24 +78,17 @@ impl Caldav {
         request: &Request,
         written: Written,
     ) -> anyhow::Result<Written> {
-        let mut known = lock(&self.obeys_preconditions);
-        if opened.remembered.server.obeys_preconditions() || known.is_some() {
+        let is_known = opened.remembered.server.obeys_preconditions() || lock(&self.obeys_preconditions).is_some();
+        if is_known || self.has_tried_precondition.swap(true, Ordering::Relaxed) {
             return Ok(written);
         }
-        let again = self.send_write(request, |response| {
-            let precondition = &Precondition::Absent;
-            Put { href: &Href::new(""), text: &[], precondition }.response(&opened.url, response)
-        })?;
-        match again {
-            Written::Done { etag } => {
-                *known = Some(false);
-                Ok(Written::Done { etag })
-            }
-            Written::Stale => {
-                *known = Some(true);
-                Ok(written)
-            }
-            Written::UidTaken { .. } | Written::Failed(_) => Ok(written),
-        }
+        let again = self.send_write(request, |response| outcome(request.method, &opened.url, response))?;
+        let obeys = match &again {
+            Written::Done { .. } => Some(false),
+            Written::Stale => Some(true),
+            Written::UidTaken { .. } | Written::Failed(_) => None,
+        };
+        *lock(&self.obeys_preconditions) = obeys;
+        Ok(if obeys == Some(false) { again } else { written })
     }
 }
