@@ -316,6 +316,27 @@ mod tests {
     }
 
     #[test]
+    fn root_follows_no_link_in_a_folder_of_somebody_else_and_leaves_nothing_of_its_own_there() {
+        if user() != 0 {
+            eprintln!("only root can make a folder somebody else's, so this is not tried");
+            return;
+        }
+        let (_outside, victim) = secret_file("p", 0o644);
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        std::os::unix::fs::chown(folder.path(), Some(1), Some(1)).unwrap();
+        std::os::unix::fs::symlink(&victim, place("link")).unwrap();
+        std::fs::hard_link(&victim, place("second")).unwrap();
+        for name in ["link", "second"] {
+            assert!(lock(&place(name)).is_err() && make_private(&place(name)).is_err(), "{name}");
+        }
+        assert_eq!((victim.metadata().unwrap().mode() & 0o777, victim.metadata().unwrap().uid()), (0o644, 0));
+        drop(lock(&place("lock")).unwrap());
+        make_private(&place("folder/state")).unwrap();
+        assert_eq!(["lock", "folder", "folder/state"].map(|name| place(name).metadata().unwrap().uid()), [1, 1, 1]);
+    }
+
+    #[test]
     fn a_lock_is_held_once_and_is_free_after_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
