@@ -13,7 +13,7 @@ mod rename;
 mod tests;
 
 pub use blame::{Blame, FEW, LAST_CHANCE, MANY, Outcome, Probe, Suspicion, blame, cause, failures_in_a_row, wait};
-pub use guard::{EMPTY, MaxDelete, Stored, guard, guard_again};
+pub use guard::{EMPTY, MaxDelete, guard, guard_again};
 pub use rename::renames;
 
 /// One object of the feed, beside what is remembered of it.
@@ -479,7 +479,7 @@ fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<
         Some((recorded, now)) if stays && recorded != now => Some(Op::Forget { key }),
         Some(_) if policy.deletes == Deletes::None || (stays && record.standing == Standing::Kept) => None,
         Some(_) if stays => Some(Op::Keep { key, href: record.href.clone() }),
-        Some((recorded, now)) if recorded == now && is_still_undeletable(record, facts, policy) => None,
+        Some(_) if is_still_undeletable(record, facts, policy) => None,
         Some((recorded, now))
             if recorded == now || policy.on_drift == OnDrift::Restore || is_intended(&record.href, remote) =>
         {

@@ -30,18 +30,9 @@ impl Default for MaxDelete {
 /// Why deletions are held when the feed is empty.
 pub const EMPTY: &str = "the feed is empty while the last one was not";
 
-/// What came of the creates and updates of a pass.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stored {
-    /// How many creates were sent.
-    pub creates: u64,
-    /// The objects of those that were refused.
-    pub refused: HashSet<Key>,
-}
-
 /// Makes the plan of these steps, without its deletions if they look like an accident.
 pub fn guard(ops: Vec<Op>, facts: &Facts<'_>, policy: &Policy) -> Plan {
-    match hold(&ops, facts, policy, &Stored::default()) {
+    match hold(&ops, facts, policy, &HashSet::new()) {
         None => Plan { ops, hold: None },
         Some(hold) => {
             let approved = approved(facts);
@@ -54,20 +45,21 @@ pub fn guard(ops: Vec<Op>, facts: &Facts<'_>, policy: &Policy) -> Plan {
     }
 }
 
-/// Asks again, when it is known what was really stored, whether the deletions of a plan look like an accident.
-pub fn guard_again(plan: &Plan, facts: &Facts<'_>, policy: &Policy, stored: &Stored) -> Option<Plan> {
-    let hold = hold(&plan.ops, facts, policy, stored)?;
+/// Asks again, when it is known which creates were refused, whether the deletions of a plan look like an accident.
+#[expect(clippy::implicit_hasher, reason = "the set is made here and nowhere else")]
+pub fn guard_again(plan: &Plan, facts: &Facts<'_>, policy: &Policy, refused: &HashSet<Key>) -> Option<Plan> {
+    let hold = hold(&plan.ops, facts, policy, refused)?;
     let approved = approved(facts);
     let deletes = plan.ops.iter().filter(|op| matches!(op, Op::Delete { .. })).cloned();
     let ops = deletes.map(|op| held_back(op, &approved)).filter(|op| !matches!(op, Op::Delete { key: None, .. }));
     Some(Plan { ops: ops.collect(), hold: Some(hold) })
 }
 
-fn hold(ops: &[Op], facts: &Facts<'_>, policy: &Policy, stored: &Stored) -> Option<Hold> {
+fn hold(ops: &[Op], facts: &Facts<'_>, policy: &Policy, refused: &HashSet<Key>) -> Option<Hold> {
     let approved = approved(facts);
     let deletes =
         ops.iter().filter(|op| matches!(op, Op::Delete { key, .. } if !is_in(key.as_ref(), &approved))).count();
-    let reason = (deletes > 0).then(|| suspicion(deletes as u64, ops, facts, policy, stored)).flatten()?;
+    let reason = (deletes > 0).then(|| suspicion(deletes as u64, ops, facts, policy, refused)).flatten()?;
     Some(Hold { deletes: deletes as u64, reason, said_at: None })
 }
 
@@ -88,10 +80,10 @@ fn held_back(op: Op, approved: &HashSet<&Key>) -> Op {
     }
 }
 
-fn suspicion(deletes: u64, ops: &[Op], facts: &Facts<'_>, policy: &Policy, stored: &Stored) -> Option<String> {
+fn suspicion(deletes: u64, ops: &[Op], facts: &Facts<'_>, policy: &Policy, refused: &HashSet<Key>) -> Option<String> {
     let puts = ops.iter().filter(|op| matches!(op, Op::Create { .. } | Op::Update { .. })).filter_map(Op::key);
-    let taken: HashSet<&Key> = puts.filter(|key| !stored.refused.contains(*key)).collect();
-    let is_empty = facts.wanted.iter().all(|wanted| is_absent(wanted, facts, stored, &taken));
+    let taken: HashSet<&Key> = puts.filter(|key| !refused.contains(*key)).collect();
+    let is_empty = facts.wanted.iter().all(|wanted| is_absent(wanted, facts, refused, &taken));
     if is_empty && policy.on_empty == OnEmpty::Hold {
         // Nobody can have meant what nobody was told.
         let is_known = policy.allow_deletes && policy.was_held_empty;
@@ -104,9 +96,9 @@ fn suspicion(deletes: u64, ops: &[Op], facts: &Facts<'_>, policy: &Policy, store
     if policy.allow_deletes {
         return None;
     }
-    let refused = stored.refused.len() as u64;
-    if refused > REFUSED_ALLOWED.max(stored.creates * PERCENT_REFUSED / 100) {
-        return Some(format!("{refused} of {} new events could not be stored", stored.creates));
+    let (creates, lacking) = new_events(ops, facts, refused, &taken);
+    if lacking > REFUSED_ALLOWED.max(creates * PERCENT_REFUSED / 100) {
+        return Some(format!("{lacking} of {creates} new events could not be stored"));
     }
     if is_empty {
         return None;
@@ -127,10 +119,31 @@ fn suspicion(deletes: u64, ops: &[Op], facts: &Facts<'_>, policy: &Policy, store
     })
 }
 
+/// How many new events there are, and how many of them could not be stored. What was refused in an earlier pass is not new;
+/// but as long as deletions are held it still is, or a pass that does not even try it again would let them go.
+fn new_events(ops: &[Op], facts: &Facts<'_>, refused: &HashSet<Key>, taken: &HashSet<&Key>) -> (u64, u64) {
+    let is_held = |record: &&&Record| record.standing == Standing::Doomed { approved: false };
+    let are_held = facts.orphans.iter().any(|record| is_held(&record));
+    let waits = |wanted: &&Wanted<'_>| !are_held && wanted.record.is_some_and(|record| waits(record, wanted));
+    let old: HashSet<&Key> = facts.wanted.iter().filter(waits).map(|wanted| wanted.key).collect();
+    let puts = ops.iter().filter(|op| matches!(op, Op::Create { .. })).filter_map(Op::key);
+    let created = puts.filter(|key| !old.contains(key) && !refused.contains(*key)).count();
+    // What is never sent is nothing that the server refuses.
+    let is_sent = |wanted: &&Wanted<'_>| wanted.rejected.is_none() && !old.contains(wanted.key);
+    let is_lacking = |wanted: &&Wanted<'_>| is_sent(wanted) && is_absent(wanted, facts, refused, taken);
+    let lacking = facts.wanted.iter().filter(is_lacking).count();
+    ((created + lacking) as u64, lacking as u64)
+}
+
+/// Whether an object was refused as it is now, in an earlier pass.
+fn waits(record: &Record, wanted: &Wanted<'_>) -> bool {
+    matches!(record.standing, Standing::Rejected { .. }) && record.source_hash == wanted.source_hash
+}
+
 /// Whether an object of the feed is not in the target: it was refused, and no older form of it stands there.
-/// `taken`: what is to be written, or was.
-fn is_absent(wanted: &Wanted<'_>, facts: &Facts<'_>, stored: &Stored, taken: &HashSet<&Key>) -> bool {
+/// `refused`: in this pass. `taken`: what is to be written, or was.
+fn is_absent(wanted: &Wanted<'_>, facts: &Facts<'_>, refused: &HashSet<Key>, taken: &HashSet<&Key>) -> bool {
     let was_refused = wanted.record.is_some_and(|record| matches!(record.standing, Standing::Rejected { .. }));
-    let is_refused = wanted.rejected.is_some() || stored.refused.contains(wanted.key) || was_refused;
+    let is_refused = wanted.rejected.is_some() || refused.contains(wanted.key) || was_refused;
     is_refused && !taken.contains(wanted.key) && !facts.remote.present.contains_key(&wanted.href)
 }

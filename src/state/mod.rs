@@ -58,23 +58,39 @@ impl State {
         State::prepare(Connection::open(path)?)
     }
 
-    /// Looks into a state file that made trouble, and sets it aside if it is damaged; whether it did so.
+    /// Looks into a state file that made trouble, and sets it aside if it is damaged, or holds what we cannot have written;
+    /// whether it did so.
     pub fn set_aside_if_damaged(path: &Path) -> anyhow::Result<bool> {
         if proof::whose(path)? != Whose::Ours {
             return Ok(false);
         }
         let check = || {
-            let connection = Connection::open(path)?;
-            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+            let state = State::open_file(path)?;
+            state.connection.execute_batch("BEGIN")?;
+            let verdict: String = state.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+            // The whole file was just read, under a lock: what fails now lies in what it holds.
+            Ok::<_, anyhow::Error>(verdict != "ok" || state.read_everything().is_err())
         };
-        let damaged = match check() {
-            Ok(verdict) => verdict != "ok",
-            Err(error) => is_damage(&error.into()),
-        };
+        let damaged = check().unwrap_or_else(|error| is_damage(&error));
         if damaged {
             State::set_aside(path)?;
         }
         Ok(damaged)
+    }
+
+    /// Reads what a run may read.
+    fn read_everything(&self) -> anyhow::Result<()> {
+        for Summary { id, .. } in self.subscriptions()? {
+            self.records(id)?;
+            self.foreign_objects(id)?;
+            self.intents(id)?;
+            self.suspects(id)?;
+        }
+        let targets = self
+            .statement("SELECT target FROM calendar")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<Vec<String>, _>>()?;
+        targets.iter().try_for_each(|target| self.remembered(target).map(drop))
     }
 
     fn set_aside(path: &Path) -> anyhow::Result<()> {
@@ -195,9 +211,14 @@ impl State {
     }
 }
 
+/// Whether a file is not as we have written it: SQLite says so, finds a table without our columns, or holds a value that is
+/// none of ours. Anything else is about the disk, the rights, or another process.
 fn is_damage(error: &anyhow::Error) -> bool {
-    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
-    matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<rusqlite::Error>());
+    cause.is_some_and(|cause| match cause.sqlite_error_code() {
+        Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown),
+        None => true,
+    })
 }
 
 /// Whether a journal waits to be played back, which takes the right to write.

@@ -191,15 +191,12 @@ impl Run<'_, '_> {
         recorder.is_last_round = self.rounds > 1;
         recorder.intends = on_drift == OnDrift::Keep;
         plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
-        // What was refused before is not new.
-        let is_new = |op: &&&Op| matches!(op, Op::Create { key, .. } if recorder.tries_before(key) == 0);
-        recorder.stored.creates = puts.iter().filter(is_new).count() as u64;
         stage.put(puts, &mut recorder)?;
         let mut more = refused_before(&stage, &facts, &policy, deletes, &mut recorder)?;
         // What waits is no reason to delete anything in a pass that holds deletions back.
         more.retain(|_| plan.hold.is_none());
         if recorder.stale.is_empty() && recorder.uid_taken.is_empty() {
-            let held = guard_again(plan, &facts, &policy, &recorder.stored);
+            let held = guard_again(plan, &facts, &policy, &recorder.refused_creates);
             let (notes, deletes) = match &held {
                 Some(Plan { ops, hold }) => {
                     recorder.report.held.clone_from(hold);

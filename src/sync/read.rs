@@ -156,7 +156,7 @@ fn read_as_looked(
     if !is_borne_out {
         return Ok(None);
     }
-    warn_of(&unseen);
+    tell_of(&unseen);
     let unseen: HashSet<Href> = unseen.into_iter().collect();
     // What was listed but could not be read is gone by now.
     let is_gone =
@@ -169,14 +169,14 @@ fn read_as_looked(
     Ok(Some(seen))
 }
 
-/// Says, once for a pass, what nobody gets to see.
-fn warn_of(unseen: &[Href]) {
+/// Says, to whoever wants to know, what nobody gets to see. It is no trouble of ours, and may be so for years.
+fn tell_of(unseen: &[Href]) {
     let Some(first) = unseen.first() else { return };
     let more = match unseen.len() {
         1 => String::new(),
         count => format!(" and {} more", count - 1),
     };
-    log::warn!("{}{more} cannot be read in the calendar, and nobody tells why; left alone", first.as_str());
+    log::info!("{}{more} cannot be read in the calendar, and nobody tells why; left alone", first.as_str());
 }
 
 impl Seen {

@@ -7,7 +7,7 @@ use super::read::{Seen, hash_of};
 use super::wanted::Matched;
 use crate::ics;
 use crate::model::{self, Etag, Failure, Hash, Href, Key, Record, Standing, Written};
-use crate::plan::{Op, Outcome, Probe, Stored, Suspicion, cause, failures_in_a_row};
+use crate::plan::{Op, Outcome, Probe, Suspicion, cause, failures_in_a_row};
 use crate::report::{PassReport, Refused};
 use crate::state::{Handle, Id};
 use crate::time::Timestamp;
@@ -58,8 +58,8 @@ pub(super) struct Recorder<'a> {
     pub(super) restored: HashMap<Href, Hash>,
     /// Why objects had been refused that were taken in this pass.
     pub(super) causes: HashSet<String>,
-    /// What came of the creates.
-    pub(super) stored: Stored,
+    /// The creates of this pass that were refused.
+    pub(super) refused_creates: HashSet<Key>,
 }
 
 impl<'a> Recorder<'a> {
@@ -92,7 +92,7 @@ impl<'a> Recorder<'a> {
             equal: HashSet::new(),
             restored: HashMap::new(),
             causes: HashSet::new(),
-            stored: Stored::default(),
+            refused_creates: HashSet::new(),
         }
     }
 
@@ -219,21 +219,16 @@ impl<'a> Recorder<'a> {
     pub(super) fn refuse(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
         match op {
             Op::Create { key, .. } | Op::Update { key, .. } => {
-                let tries = self.tries_before(key);
-                if tries == 0 && matches!(op, Op::Create { .. }) {
-                    self.stored.refused.insert(key.clone());
+                if matches!(op, Op::Create { .. }) {
+                    self.refused_creates.insert(key.clone());
                 }
+                let tries = match self.matched.wanted(key).and_then(|wanted| Some((wanted, wanted.record?))) {
+                    Some((wanted, record)) if record.source_hash == wanted.source_hash => tries_of(record),
+                    _ => 0,
+                };
                 self.reject(key, reason, tries + 1)
             }
             _ => self.cannot_delete(op, &format!("the server refuses the deletion: {reason}")),
-        }
-    }
-
-    /// How often an object was refused in earlier passes, as it is now.
-    pub(super) fn tries_before(&self, key: &Key) -> u32 {
-        match self.matched.wanted(key).and_then(|wanted| Some((wanted, wanted.record?))) {
-            Some((wanted, record)) if record.source_hash == wanted.source_hash => tries_of(record),
-            _ => 0,
         }
     }
 
@@ -292,7 +287,8 @@ impl<'a> Recorder<'a> {
         let reason = format!("it left the feed, but {reason}");
         let uid = key.as_ref().map_or(href.as_str(), |key| &key.uid).to_owned();
         let summary = record.map(|record| record.summary.clone()).unwrap_or_default();
-        let tries = record.map_or(0, tries_of) + 1;
+        let is_undeletable = |record: &&Record| matches!(record.standing, Standing::Undeletable { .. });
+        let tries = record.filter(is_undeletable).map_or(0, tries_of) + 1;
         self.report.rejected.push(Refused { uid, summary, reason: reason.clone(), again: tries > 1 });
         match record {
             Some(record) => {

@@ -48,6 +48,9 @@ impl Stage<'_> {
         let mut is_whole = self.send_all(ops, recorder)?;
         let again = self.settle_stale_deletes(ops, on_drift, recorder)?;
         is_whole &= self.send_all(&again.iter().collect::<Vec<_>>(), recorder)?;
+        for op in std::mem::take(&mut recorder.stale) {
+            recorder.fail(&op, failure(CHANGING));
+        }
         self.judge(is_whole, recorder)
     }
 
@@ -228,9 +231,10 @@ impl Stage<'_> {
                 _ => false,
             };
             if holds {
-                recorder.fail(&op, broken_precondition());
-            } else if recorder.is_last_round && op.href().is_some_and(|href| unseen.contains(href)) {
-                recorder.refuse(&op, "something stands in its place that the server does not let us read")?;
+                recorder.fail(&op, failure(BROKEN));
+            } else if recorder.is_last_round {
+                let is_unseen = op.href().is_some_and(|href| unseen.contains(href));
+                recorder.fail(&op, failure(if is_unseen { UNSEEN } else { CHANGING }));
             } else {
                 recorder.stale.push(op);
             }
@@ -261,12 +265,12 @@ impl Stage<'_> {
                 continue;
             }
             match standing.remove(href) {
-                Some(stored) if stored.etag == *etag => recorder.fail(op, broken_precondition()),
+                Some(stored) if stored.etag == *etag => recorder.fail(op, failure(BROKEN)),
                 Some(stored) if on_drift == OnDrift::Restore || recorder.is_intended(&stored) => {
                     again.push(Op::Delete { key: key.clone(), href: href.clone(), etag: stored.etag });
                 }
                 Some(stored) => recorder.release(key.as_ref(), &stored)?,
-                None if unseen.contains(href) => recorder.fail(op, broken_precondition()),
+                None if unseen.contains(href) => recorder.fail(op, failure(BROKEN)),
                 None => recorder.forget_at(key.as_ref(), href)?,
             }
         }
@@ -299,8 +303,11 @@ impl Stage<'_> {
     }
 }
 
-fn broken_precondition() -> Failure {
-    let reason = "the server answered 412, though what it was told of the calendar is true";
+const BROKEN: &str = "the server answered 412, though what it was told of the calendar is true";
+const UNSEEN: &str = "something stands in its place that the server does not let us read";
+const CHANGING: &str = "it has another version whenever it is looked at";
+
+fn failure(reason: &str) -> Failure {
     let fault = Fault::new(Kind::Unavailable, reason);
     Failure { reason: reason.to_owned(), fault, is_verdict: false, hung: false, may_pass: false }
 }

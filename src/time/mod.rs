@@ -64,7 +64,11 @@ pub fn parse_http_date(text: &str) -> Option<Timestamp> {
 /// Reads a Retry-After field (RFC 9110 §10.2.3), seconds or a date, as seconds from `now`.
 pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<u64> {
     let text = text.trim();
-    text.parse().ok().or_else(|| parse_http_date(text).map(|moment| moment.since(now)))
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number {
+        return Some(text.parse().unwrap_or(u64::MAX));
+    }
+    parse_http_date(text).map(|moment| moment.since(now))
 }
 
 /// Reads a duration of the configuration in seconds: a number and one of `s`, `m`, `h`, `d`, `w`; a bare `0` too.
@@ -91,7 +95,7 @@ pub fn in_words(seconds: u64) -> String {
         0..=89 => (seconds, "second"),
         90..=5_399 => ((seconds + 30) / MINUTE, "minute"),
         5_400..=172_799 => ((seconds + HOUR / 2) / HOUR, "hour"),
-        _ => ((seconds + DAY / 2) / DAY, "day"),
+        _ => (seconds.saturating_add(DAY / 2) / DAY, "day"),
     };
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }
@@ -104,7 +108,7 @@ mod tests {
     fn retry_after_is_read_as_seconds_and_as_a_date() {
         let now = parse_http_date("Fri, 20 Nov 2026 09:00:00 GMT").unwrap();
         let read = |text| parse_retry_after(text, now);
-        assert_eq!(read("120"), Some(120));
+        assert_eq!((read("120"), read("99999999999999999999")), (Some(120), Some(u64::MAX)));
         assert_eq!(read("Fri, 20 Nov 2026 09:05:00 GMT"), Some(300));
         assert_eq!((read("Fri, 20 Nov 2020 09:05:00 GMT"), read("soon")), (Some(0), None));
     }

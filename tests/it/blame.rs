@@ -324,5 +324,32 @@ fn deletions_wait_when_too_many_of_the_new_events_could_not_be_stored() {
     setting.feed.set(feed(&all));
     let ran = setting.run(&[]).exits(4);
     assert!(ran.stderr.contains("1 deletion held back: 4 of 4 new events could not be stored"), "{ran}");
-    assert_eq!(setting.uids(), "a gone");
+    for seconds in [60, HOUR] {
+        setting.env.later(seconds);
+        setting.run(&[]).exits(4);
+        assert_eq!(setting.uids(), "a gone", "after {seconds} s");
+    }
+    setting.feed.set(feed(&[&all[..], &["b"]].concat()));
+    setting.run(&[]).exits(4);
+    setting.dav.switch(|switches| switches.refusals = vec![]);
+    setting.env.run(&["retry"]).exits(0);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "a b e0 e1 e2 e3");
+}
+
+#[test]
+fn an_event_that_has_another_version_at_every_look_is_named_and_keeps_nothing_else() {
+    let stale = Answer::new(412);
+    let setting = setting(&["a", "bad", "gone"], "SUMMARY:Worse", stale.clone());
+    setting.dav.switch(|switches| switches.undeletable = vec![Refusal { text: "UID:bad", answer: stale }]);
+    setting.dav.switch(|switches| switches.restless = true);
+    setting.feed.set(calendar(&(event("bad", "Worse") + &event("a", "Event a"))));
+    let ran = setting.run(&[]).exits(3);
+    assert!(ran.stderr.contains("(UID bad): it has another version whenever it is looked at"), "{ran}");
+    assert_eq!(setting.uids(), "a bad");
+    setting.feed.set(feed(&["a"]));
+    let ran = setting.run(&["--full"]).exits(3);
+    assert!(ran.stderr.contains("it left the feed, but"), "{ran}");
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.writes(), setting.uids().as_str()), (vec![], "a bad"));
 }

@@ -243,6 +243,18 @@ fn a_state_with_garbage_in_any_page_is_made_anew() {
     }
 }
 
+#[test]
+fn a_state_in_which_one_octet_is_wrong_is_no_dead_end() {
+    for number in 0..40 {
+        befall(&format!("the octet {number} is wrong"), |path| {
+            let mut octets = std::fs::read(path).unwrap();
+            let written: Vec<usize> = (0..octets.len()).filter(|at| octets[*at] != 0).collect();
+            octets[written[number * (written.len() - 1) / 39]] = 0xff;
+            std::fs::write(path, octets).unwrap();
+        });
+    }
+}
+
 /// Leaves state and journal as a kill in the middle of a commit does: pages are in the file, and the journal that takes
 /// them back is beside it, cut off after so many octets.
 fn leave_a_hot_journal(path: &Path, length: Option<u64>) {

@@ -114,8 +114,8 @@ fn deletions_are_held_when_too_many_of_the_new_events_were_refused() {
         Facts { wanted: &wanted, orphans: &orphans, unrecorded: &[], remote: &remote, last_objects: Some(1), now: NOW };
     let planned = plan(&facts, &policy());
     let reason = |refused: usize| {
-        let stored = Stored { creates: 20, refused: keys[..refused].iter().cloned().collect() };
-        guard_again(&planned, &facts, &policy(), &stored).map(|held| held.hold.unwrap().reason)
+        let refused = keys[..refused].iter().cloned().collect();
+        guard_again(&planned, &facts, &policy(), &refused).map(|held| held.hold.unwrap().reason)
     };
     assert_eq!((planned.hold.as_ref(), reason(4)), (None, None));
     assert_eq!(reason(5).as_deref(), Some("5 of 20 new events could not be stored"));

@@ -63,6 +63,8 @@ pub(crate) struct Switches {
     pub refusals: Vec<Refusal>,
     /// It stores what it refuses.
     pub stores_refused: bool,
+    /// What it refuses to change or to delete has another version afterwards.
+    pub restless: bool,
     /// Objects that the server does not delete.
     pub undeletable: Vec<Refusal>,
     /// Each UID is taken once, as Radicale does.
@@ -124,6 +126,7 @@ impl Dav {
                 full: false,
                 poisoned: Vec::new(),
                 refusals: Vec::new(),
+                restless: false,
                 stores_refused: false,
                 undeletable: Vec::new(),
                 one_uid: false,

@@ -122,6 +122,9 @@ fn put(calendar: &mut Calendar, switches: &Switches, asked: &Asked, name: &str) 
         if switches.stores_refused {
             calendar.put(name, asked.body.clone());
         }
+        if switches.restless {
+            calendar.touch(name);
+        }
         return refusal;
     }
     if switches.one_uid && stands_elsewhere(calendar, &asked.text(), name) {
@@ -146,7 +149,11 @@ fn delete(calendar: &mut Calendar, switches: &Switches, asked: &Asked, name: &st
     }
     let text = calendar.objects.get(name).map(|object| String::from_utf8_lossy(&object.text)).unwrap_or_default();
     if let Some(refusal) = switches.undeletable.iter().find(|refusal| text.contains(refusal.text)) {
-        return refusal.answer.clone();
+        let answer = refusal.answer.clone();
+        if switches.restless {
+            calendar.touch(name);
+        }
+        return answer;
     }
     if calendar.delete(name) { Answer::new(204) } else { not_found(name) }
 }

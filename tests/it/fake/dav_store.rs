@@ -38,6 +38,14 @@ impl Calendar {
         etag
     }
 
+    /// Gives an object another version.
+    pub(crate) fn touch(&mut self, name: &str) {
+        if let Some(object) = self.objects.get_mut(name) {
+            object.etag = format!("\"{}\"", md5(object.etag.as_bytes()));
+            self.count(name);
+        }
+    }
+
     /// Deletes an object, whoever does it; false when it was not there.
     pub(crate) fn delete(&mut self, name: &str) -> bool {
         let was_there = self.objects.remove(name).is_some();
