@@ -58,6 +58,8 @@ pub(super) struct Recorder<'a> {
     pub(super) restored: HashMap<Href, Hash>,
     /// Why objects had been refused that were taken in this pass.
     pub(super) causes: HashSet<String>,
+    /// What this pass has made.
+    pub(super) made: HashMap<Href, Key>,
     /// The creates of this pass that were refused.
     pub(super) refused_creates: HashSet<Key>,
 }
@@ -92,6 +94,7 @@ impl<'a> Recorder<'a> {
             equal: HashSet::new(),
             restored: HashMap::new(),
             causes: HashSet::new(),
+            made: HashMap::new(),
             refused_creates: HashSet::new(),
         }
     }
@@ -236,6 +239,7 @@ impl<'a> Recorder<'a> {
         match op {
             Op::Create { key, href, restores } => {
                 self.report.created += 1;
+                self.made.insert(href.clone(), key.clone());
                 self.recovered(self.matched.wanted(key).and_then(|wanted| wanted.record));
                 self.report.restored += u64::from(*restores);
                 self.last_written = Some(href.clone());
@@ -297,6 +301,15 @@ impl<'a> Recorder<'a> {
             }
             None => self.leave(href, etag, key.as_ref()),
         }
+    }
+
+    /// What the server said it had made is not there: that is a refusal too.
+    pub(super) fn not_made(&mut self, href: &Href) -> anyhow::Result<()> {
+        let Some(key) = self.made.remove(href) else { return Ok(()) };
+        self.report.created = self.report.created.saturating_sub(1);
+        self.written.remove(href);
+        let op = Op::Create { key, href: href.clone(), restores: false };
+        self.refuse(&op, "the server says that it is stored, and does not have it")
     }
 
     /// What the server said it had deleted is still there: that is a refusal too.

@@ -1,4 +1,4 @@
-//! Settles a pass: learns the ETags that the server did not give, whether what it says is deleted is gone, and the mark
+//! Settles a pass: learns the ETags that the server did not give, whether what it says is done is done, and the mark
 //! from which the next look begins.
 
 use std::collections::{HashMap, HashSet};
@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::look::Look;
 use super::record::{Left, Recorder};
 use crate::collection::Collection;
-use crate::model::{Changes, Href, Key, Mark};
+use crate::model::{Changes, Href, Key, Mark, Objects};
 use crate::wire::Why;
 
 /// Asks what happened since the look. If it was our own writes alone, the new sync-token stands for the records; anything
@@ -20,6 +20,7 @@ pub(super) fn settle(collection: &dyn Collection, look: &Look, recorder: &mut Re
         && let Changes::Since { changed, gone, sync_token } = collection.changes(since)?
     {
         let mut ours_alone = true;
+        let told: HashSet<Href> = changed.iter().map(|entry| entry.href.clone()).collect();
         for entry in changed {
             recorder.complete(&entry.href, &entry.etag)?;
             ours_alone &= recorder.written.get(&entry.href) == Some(&Left::Version(entry.etag));
@@ -29,10 +30,12 @@ pub(super) fn settle(collection: &dyn Collection, look: &Look, recorder: &mut Re
         let deleted = recorder.written.iter().filter(|(_, left)| **left == Left::Nothing).map(|(href, _)| href);
         let doubtful: Vec<Href> = deleted.filter(|href| !gone.contains(href)).cloned().collect();
         still_there(collection, &doubtful, recorder)?;
+        not_there(collection, &told, recorder)?;
         return Ok(if ours_alone { Mark { ctag: None, sync_token: Some(sync_token) } } else { look.mark.clone() });
     }
     let listed = collection.list()?;
     let mut doubtful = Vec::new();
+    let told = listed.entries.iter().map(|entry| entry.href.clone()).chain(listed.silent).collect();
     for entry in listed.entries {
         if recorder.written.get(&entry.href) == Some(&Left::Nothing) {
             doubtful.push(entry.href);
@@ -41,7 +44,19 @@ pub(super) fn settle(collection: &dyn Collection, look: &Look, recorder: &mut Re
         }
     }
     still_there(collection, &doubtful, recorder)?;
+    not_there(collection, &told, recorder)?;
     Ok(look.mark.clone())
+}
+
+/// Looks for what the server said it had made, when it is not among what it tells of.
+fn not_there(collection: &dyn Collection, told: &HashSet<Href>, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+    let untold: Vec<Href> = recorder.made.keys().filter(|href| !told.contains(href)).cloned().collect();
+    if untold.is_empty() {
+        return Ok(());
+    }
+    let Objects { stored, unreadable } = collection.read(&untold)?;
+    let there: HashSet<Href> = stored.into_iter().map(|stored| stored.href).chain(unreadable).collect();
+    untold.iter().filter(|href| !there.contains(href)).try_for_each(|href| recorder.not_made(href))
 }
 
 /// Looks for what the server said it had deleted.

@@ -194,6 +194,18 @@ fn a_server_that_says_it_deleted_something_and_did_not_is_believed_once() {
 }
 
 #[test]
+fn a_server_that_says_it_stored_something_and_did_not_is_believed_once() {
+    for answer in [Answer::new(201), Answer::new(201).header("ETag", "\"made-up\"")] {
+        let setting = setting(&["a"], "UID:bad", answer);
+        setting.feed.set(feed(&["a", "bad", "c"]));
+        let ran = setting.run(&[]).exits(3);
+        assert!(ran.stderr.contains("(UID bad): the server says that it is stored, and does not have it"), "{ran}");
+        assert_eq!(setting.uids(), "a c");
+        settled(&setting, "201");
+    }
+}
+
+#[test]
 fn what_concerns_every_request_fails_the_pass_at_once() {
     for (answer, code) in
         [(Answer::new(401), 77), (Answer::new(429), 75), (Answer::new(503).header("Retry-After", "600"), 75)]
