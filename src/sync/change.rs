@@ -39,7 +39,7 @@ enum Round {
     /// Everything of the plan is on the target and in the record.
     Settled(Changes),
     /// Objects had other versions than we thought; the rest is done, but for the deletes.
-    Stale(u64),
+    Stale,
 }
 
 impl Run<'_, '_> {
@@ -57,10 +57,8 @@ impl Run<'_, '_> {
         }
         match self.round(feed, &abilities, None, true)? {
             Round::Settled(changes) => Ok(changes),
-            Round::Stale(objects) => {
-                let objects = if objects == 1 { "1 object is".to_owned() } else { format!("{objects} objects are") };
-                let text = format!("{objects} being changed by someone else at this moment");
-                Err(fault(Kind::Unavailable, text))
+            Round::Stale => {
+                Err(fault(Kind::Unavailable, "the calendar is being changed by someone else at this moment"))
             }
         }
     }
@@ -221,9 +219,8 @@ impl Run<'_, '_> {
             // No record tells what stands there: only a listing shows the next pass what is held.
             mark = Mark::default();
         }
-        let undecided = recorder.stale.len() + recorder.uid_taken.len();
-        if undecided > 0 {
-            return Ok(Round::Stale(undecided as u64));
+        if !(recorder.stale.is_empty() && recorder.uid_taken.is_empty()) {
+            return Ok(Round::Stale);
         }
         let last_written = recorder.last_written;
         let (retry_rejected_at, refused) = self.pass.state.read(move |state| state.refusals(id))?;
