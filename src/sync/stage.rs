@@ -101,23 +101,26 @@ impl Stage<'_> {
 
     fn lay_blame(&self, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
         let mut blamed = blame(recorder.failures_in_a_row, None);
+        let mut trouble = None;
         if blamed == Blame::Ask {
-            let probe = match self.probe(recorder)? {
-                Probed::Healthy => Probe::Healthy,
-                Probed::Ill(error) => return recorder.give_up(error, Probe::Ill),
-                Probed::Impossible => Probe::Impossible,
+            let probe;
+            (probe, trouble) = match self.probe(recorder)? {
+                Probed::Healthy => (Probe::Healthy, None),
+                Probed::Ill(error) => (Probe::Ill, Some(error)),
+                Probed::Impossible => (Probe::Impossible, None),
             };
             blamed = blame(recorder.failures_in_a_row, Some(probe));
         }
         let unclear = recorder.failed.first().map(|(op, failure)| self.unclear(op, failure, recorder));
-        match (blamed, unclear) {
-            (Blame::Events, _) => {
+        match (blamed, trouble, unclear) {
+            (Blame::Events, ..) => {
                 let failed = std::mem::take(&mut recorder.failed);
                 recorder.failures_in_a_row = 0;
                 failed.iter().try_for_each(|(op, failure)| recorder.refuse(op, &failure.reason))
             }
-            (_, Some(unclear)) => recorder.give_up(unclear, Probe::Impossible),
-            (_, None) => Ok(()),
+            (_, Some(trouble), _) => recorder.give_up(trouble, Probe::Ill),
+            (_, None, Some(unclear)) => recorder.give_up(unclear, Probe::Impossible),
+            (_, None, None) => Ok(()),
         }
     }
 
