@@ -9,7 +9,8 @@ use crate::error::{Kind, OrFault};
 use crate::ics;
 use crate::model::Hash;
 
-/// Tries it. Commands are not run: that may cost something, and ask a person.
+/// Tries whether this machine has what a subscription needs: the feed file, certificates, secrets. Commands are not run: that
+/// may cost something, and ask a person. Errors say what is missing.
 pub(super) fn check(subscription: &Subscription) -> anyhow::Result<()> {
     if let SourceAddress::File { path, .. } = &subscription.source {
         path.metadata().or_fault(Kind::Missing, || format!("cannot open {}", path.display()))?;
