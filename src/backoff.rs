@@ -1,4 +1,4 @@
-//! Gate 0: may a subscription run now, and how long to stay away after a failure (design §3, *Back-off* and *Due*).
+//! Gate 0: may a subscription run now, and how long to stay away after a failure.
 
 use crate::memory::Memory;
 use crate::time::{DAY, MINUTE, Timestamp};

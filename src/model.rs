@@ -35,7 +35,7 @@ impl ComponentType {
     }
 }
 
-/// The identity of an object: component type and UID (design §3, *Identity*).
+/// The identity of an object: component type and UID (RFC 4791 §4.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// What the object is made of.
@@ -46,8 +46,8 @@ pub struct Key {
 
 /// The name of an object within its collection, percent-encoded as the server writes it.
 ///
-/// Two hrefs are equal when they are equal after percent-decoding (`reference/servers.md` §0 rule 11); requests use the
-/// server's own form.
+/// Two hrefs are equal when they are equal after percent-decoding, for servers differ in what they encode; requests use
+/// the server's own form.
 #[derive(Debug, Clone)]
 pub struct Href(String);
 
@@ -380,7 +380,7 @@ pub enum Standing {
     },
 }
 
-/// What the state remembers of an object (design §1).
+/// What the state remembers of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Identity in the feed.

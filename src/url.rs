@@ -63,7 +63,7 @@ impl Url {
     }
 
     /// The same address with the scheme and port of another: Baïkal behind a TLS proxy answers `http://` for its own
-    /// host (`reference/servers.md` §10).
+    /// host.
     pub fn with_origin_of(&self, other: &Url) -> Url {
         let mut url = other.0.clone();
         url.set_path(self.0.path());

@@ -3,7 +3,7 @@
 use crate::url::Url;
 
 /// Header fields in their order; names compare without case, values are bytes (sabre sends raw Latin-1 in one of its
-/// headers, `reference/servers.md` §1).
+/// headers).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, Vec<u8>)>);
 
@@ -131,8 +131,7 @@ impl Response {
         parameter.filter(|charset| !charset.is_empty())
     }
 
-    /// Whether the body is a page for people: a login form, a portal, a broken Baïkal that answers 200 to everything
-    /// (`reference/servers.md` §0 rule 1, `reference/peers.md` F2 and F3).
+    /// Whether the body is a page for people: a login form, a portal, a broken Baïkal that answers 200 to everything.
     pub fn is_html(&self) -> bool {
         let start = self.body.trim_ascii_start();
         let begins = |tag: &str| start.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag.as_bytes()));

@@ -439,8 +439,8 @@ fn name_of(url: &Url) -> String {
     String::from_utf8_lossy(&Href::new(segment).decoded().collect::<Vec<u8>>()).into_owned()
 }
 
-/// How many connections pay (`reference/servers.md` §7): sabre gains from more only where the way is long, Radicale gets
-/// slower and Xandikos refuses. Without a measurement, one.
+/// How many connections pay: Baïkal 0.11 gains from four to eight where the round trip takes 10 ms or more, Radicale 3.9
+/// gets slower, and Xandikos 0.4 answers 423 to concurrent writes. Without a measurement, one.
 fn connections(server: Server, round_trip: Option<Duration>) -> usize {
     match (server, round_trip.map(|time| time.as_millis())) {
         (Server::Radicale | Server::Xandikos, _) | (_, None | Some(..10)) => 1,

@@ -12,7 +12,7 @@ pub struct Abilities {
     /// How many writes may be under way at once.
     pub connections: usize,
     /// The server would send invitations of its own unless SCHEDULE-AGENT=CLIENT forbids it (RFC 6638 §7.1). False for
-    /// sabre, which obeys `Schedule-Reply: F` (`reference/servers.md` §8).
+    /// sabre, which obeys `Schedule-Reply: F` (sabre/dav 4.7 in Baïkal 0.11).
     pub needs_schedule_agent: bool,
     /// The component types that the collection takes; empty when it does not say.
     pub components: Vec<ComponentType>,

@@ -1,5 +1,5 @@
-//! The locks of a run: one pass over a subscription at a time, and one writer per calendar (`reference/servers.md` §0 rule
-//! 4). They hold among the runs that share a state folder, and only there.
+//! The locks of a run: one pass over a subscription at a time, and one writer per calendar: Baïkal 0.11
+//! on SQLite stores an object twice when two writers make it at once. They hold among the runs that share a state folder.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -45,7 +45,7 @@ struct Digest {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Algorithm {
-    /// No algorithm was named, which means MD5 (sabre; `reference/servers.md` §3).
+    /// No algorithm was named, which means MD5 (RFC 7616 §3.3; sabre/dav names none).
     Unnamed,
     Md5,
     Sha256,

@@ -62,8 +62,7 @@ pub struct Calendar {
     pub components: Vec<ComponentType>,
     /// What we may do. A server that does not tell is believed to allow everything.
     pub rights: Rights,
-    /// Whether it announces `sync-collection` itself; sabre announces it for homes too, where it does not work
-    /// (`reference/bedework-tsdav.md` §3 item 35).
+    /// Whether it announces `sync-collection` itself; sabre announces it for homes too, where it does not work.
     pub can_sync: bool,
     /// Whether it is another user's, shared with us.
     pub shared: bool,
@@ -117,14 +116,14 @@ impl Survey {
             match members.iter().any(|member| member.is_refused(xml::RESOURCETYPE)) {
                 _ if !resources.is_empty() => Ok(resources),
                 true => Err(fault(Kind::Refused, format!("the user has no right to see {url}"))),
-                // Xandikos answers 207 with a 404 inside (`reference/servers.md` §9).
+                // Xandikos answers 207 with a 404 inside (0.4).
                 false => Err(fault(Kind::Missing, format!("there is nothing at {url}"))),
             }
         })
     }
 }
 
-/// Gone, or kept from us: sabre answers 207 with a 403 for each property (`reference/servers.md` §6).
+/// Gone, or kept from us: sabre answers 207 with a 403 for each property (4.7).
 fn is_hidden(member: &Member<'_>) -> bool {
     member.status.is_some_and(|status| status >= 300)
         || (member.is_refused(xml::RESOURCETYPE) && member.property(xml::CURRENT_USER_PRINCIPAL).is_none())
@@ -144,7 +143,7 @@ fn resource(asked: &Url, member: &Member<'_>) -> Option<Resource> {
 }
 
 /// An address from an answer. On the same host the user's scheme and port hold, for a server behind a TLS proxy knows
-/// only its own (`reference/servers.md` §10).
+/// only its own.
 fn resolve(asked: &Url, href: &str) -> Option<Url> {
     let url = asked.join(href).ok()?;
     Some(if url.host() == asked.host() { url.with_origin_of(asked) } else { url })
@@ -199,7 +198,7 @@ pub enum Server {
 }
 
 impl Server {
-    /// What the headers of an authenticated answer tell (`reference/servers.md` §10); sabre 1.8 gives its version to
+    /// What the headers of an authenticated answer tell; sabre 1.8 gives its version to
     /// OPTIONS alone.
     pub fn of(headers: &Headers) -> Server {
         let software = headers.get("server").unwrap_or_default();

@@ -18,8 +18,8 @@ pub enum Place {
 }
 
 /// Places an href: an absolute address, an absolute path or a relative one. The collection's path may be
-/// percent-encoded in another way there, and scheme and port may be those behind a proxy (`reference/servers.md` §0
-/// rule 11, `reference/bedework-tsdav.md` §3 item 23).
+/// percent-encoded in another way there (sabre/dav writes `%c3%a9`, Radicale `%C3%A9`), and scheme and port may be those
+/// behind a proxy.
 pub fn place(collection: &Url, href: &str) -> Place {
     let base = collection.as_collection();
     let Ok(url) = base.join(href) else { return Place::Elsewhere };

@@ -43,8 +43,7 @@ pub enum Page {
 }
 
 impl SyncCollection<'_> {
-    /// The request for this calendar. sabre demands the token element even when it is empty
-    /// (`reference/bedework-tsdav.md` §3 item 18).
+    /// The request for this calendar. sabre demands the token element even when it is empty.
     pub fn request(&self, base: &Url) -> Request {
         let token = xml::SYNC_TOKEN.around(&xml::escape(self.since));
         let level = xml::SYNC_LEVEL.around("1");
@@ -71,7 +70,7 @@ fn page(base: &Url, root: Element<'_>) -> Page {
     let (mut changed, mut gone, mut truncated) = (Vec::new(), Vec::new(), false);
     for member in xml::members(root) {
         match (place(base, &member.href), outcome(&member)) {
-            // sabre reports the calendar itself after a PROPPATCH (`reference/servers.md` §5).
+            // sabre reports the calendar itself after a PROPPATCH (4.7).
             (Place::Collection, _) => truncated |= member.status == Some(507),
             (Place::Subcollection | Place::Elsewhere, _) => {}
             (Place::Member(href), Some(Outcome::Gone)) => gone.push(href),
@@ -130,7 +129,7 @@ fn merged(all: Vec<(Href, Option<Entry>)>, sync_token: String) -> Changes {
 
 /// Whether a token can be one of this calendar's past. sabre answers "nothing changed" to a token that it has yet to
 /// reach, as one is after a restored backup or a calendar made anew, and to one that is no number
-/// (`reference/servers.md` §5). Tokens of other servers are left for those servers to refuse.
+/// (sabre/dav 4.7). Tokens of other servers are left for those servers to refuse.
 pub fn token_is_plausible(sent: &str, current: &str) -> bool {
     let number = |token: &str| token.strip_prefix(SABRE_TOKEN)?.parse::<u64>().ok();
     match (sent.starts_with(SABRE_TOKEN), number(sent), number(current)) {

@@ -157,7 +157,7 @@ pub struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// A property that was found: only those whose own status is a success (`reference/bedework-tsdav.md` §3 item 12).
+    /// A property that was found: only those whose own status is a success (RFC 4918 §9.1).
     pub fn property(&self, name: Name) -> Option<Element<'a>> {
         let found = self.propstats.iter().filter(|(status, _)| (200..300).contains(status));
         found.into_iter().find_map(|(_, prop)| prop.child(name))
@@ -192,12 +192,12 @@ pub fn members(multistatus: Element<'_>) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
-/// The code of `HTTP/1.1 404 Not Found`, also without the words (`reference/bedework-tsdav.md` §3 item 13).
+/// The code of `HTTP/1.1 404 Not Found`, also without the words.
 fn status_code(status: Element<'_>) -> Option<u16> {
     status.text().split_whitespace().nth(1)?.parse().ok()
 }
 
-/// What an error body says (RFC 4918 §16; sabre's elements: `reference/servers.md` §2.1).
+/// What an error body says (RFC 4918 §16), and the elements that sabre adds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorBody {
     conditions: Vec<(String, String)>,
@@ -245,7 +245,7 @@ pub const REPLACEMENT: char = '\u{fffd}';
 /// Reads a document and hands over its root. `None` when it is not XML, has a DTD, or is made to exhaust its reader.
 ///
 /// sabre, Radicale and Xandikos store control characters and U+FFFE that they then write into their answers, where one
-/// spoils the whole document (`reference/servers.md` §2.3): a document that cannot be read is tried once more with
+/// spoils the whole document: a document that cannot be read is tried once more with
 /// [`REPLACEMENT`] in their place.
 pub fn read<T>(body: &[u8], read: impl FnOnce(Element<'_>) -> T) -> Option<T> {
     if !is_modest(body) {

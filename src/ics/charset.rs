@@ -78,7 +78,7 @@ pub(super) fn guess(octets: &[u8], charset: Option<&str>) -> String {
     }
 }
 
-/// Whether a whole body is valid UTF-8 without anything that a server would choke on (`reference/servers.md` §2.3).
+/// Whether a whole body is valid UTF-8 without anything that a server would choke on.
 /// A carriage return counts only within a line.
 fn is_clean(text: &[u8]) -> bool {
     let next = text.get(1..).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Whether two resources say the same although a server wrote one of them anew, and where they differ. Looser than the
 //! hash: Radicale (vobject) and Xandikos reorder properties, requote parameters and write escapes, rules and durations
-//! in their own way (`reference/servers.md` §13, the rows `201≠`).
+//! in their own way (Radicale 3.9, Xandikos 0.4).
 
 use std::collections::{BTreeMap, BTreeSet};
 

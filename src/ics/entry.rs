@@ -183,7 +183,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// An address at the beginning of a line of text that was not escaped (`reference/peers.md` F28).
+    /// An address at the beginning of a line of text that was not escaped.
     fn is_address(&self) -> bool {
         let rest = slice(&self.text, self.name_end..self.text.len());
         rest.starts_with(b"://") && memchr(b'-', self.name_text()).is_none()

@@ -1,4 +1,4 @@
-//! The stable hash (design §3, *Hash*): what a component says, whatever its producer churns. The only file that names
+//! The stable hash: what a component says, whatever its producer churns. The only file that names
 //! the crate `sha2`.
 
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::entry::{Entry, Name, Names, set_of};
 use crate::model::Hash;
 
-/// What producers write anew at every fetch, so that it tells nothing about the event (`reference/peers.md` F7).
+/// What producers write anew at every fetch, so that it tells nothing about the event.
 const VOLATILE: Names = set_of(&[
     // Outlook, Google and most generators put the moment of the fetch here.
     Name::Dtstamp,

@@ -1,4 +1,4 @@
-//! The names of our objects in a collection (design §3, *Href*): fixed, safe on every server, and marked as ours.
+//! The names of our objects in a collection: fixed, safe on every server, and marked as ours.
 
 use super::hash::sha256;
 use crate::model::{Href, Key};

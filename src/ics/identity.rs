@@ -1,4 +1,4 @@
-//! Which components are one object (design §3, *Identity*), and what happens to duplicates and to components without UID.
+//! Which components are one object, and what happens to duplicates and to components without UID.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use super::{Complaint, Object};
 use crate::model::{ComponentType, Hash, Key};
 
 /// The objects of a feed in the order of their first components, and the parts that their ranges point at: master, then
-/// overrides by RECURRENCE-ID, for sabre indexes the first one only (`reference/peers.md` S9).
+/// overrides by RECURRENCE-ID, for sabre indexes the first one only.
 pub(super) fn objects(split: &mut Split) -> (Vec<Object>, Vec<usize>) {
     let keys = std::mem::take(&mut split.keys);
     let mut order: Vec<usize> = (0..split.parts.len()).collect();

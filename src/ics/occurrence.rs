@@ -1,4 +1,5 @@
-//! When the last occurrence of an object ends, for `deletes = "future"` (`reference/peers.md` F19).
+//! When the last occurrence of an object ends, for `deletes = "future"`: Outlook publishes the last
+//! thirty days alone.
 
 use std::collections::HashSet;
 

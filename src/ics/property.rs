@@ -1,5 +1,5 @@
-//! A property with its meaning: decoded parameters and text. The only file that names the crate `ical`; its parser loses
-//! data unless it is wrapped as `reference/parsers.md` §3 says.
+//! A property with its meaning: decoded parameters and text. The only file that names the crate `ical`; its parser trims
+//! values and takes leading colons away (0.11), so it is given the parameters alone.
 
 use ical::property::{Property as Parsed, PropertyParser};
 
@@ -7,7 +7,7 @@ use super::charset;
 use super::entry::Entry;
 use super::scan::slice;
 
-/// The parser is quadratic in the number of parameters (`reference/parsers.md` §1.1); real lines have a dozen.
+/// The parser is quadratic in the number of parameters (`ical` 0.11: 200,000 of them take 15 s); real lines have a dozen.
 const MOST_PARAMETERS: usize = 200;
 /// Octets of parameters that are still read; an inline photograph is a value.
 const LONGEST_PARAMETERS: usize = 64 * 1024;

@@ -1,5 +1,5 @@
-//! What a server would refuse and can be mended without losing anything (design §3, *Repairs*; each rule follows from
-//! the PUT matrix, `reference/servers.md` §13). One pass that copies nothing while there is nothing to mend.
+//! What a server would refuse and can be mended without losing anything. Each rule comes from an object that
+//! Baïkal 0.11, Radicale 3.9 or Xandikos 0.4 did refuse. One pass that copies nothing while there is nothing to mend.
 
 use std::borrow::Cow;
 
@@ -214,7 +214,7 @@ impl<'a> Mender<'_, 'a> {
         }
     }
 
-    /// A moment that does not change from fetch to fetch (`reference/peers.md` F31).
+    /// A moment that does not change from fetch to fetch.
     fn add_dtstamp(&mut self, start: usize) {
         self.complain_of("DTSTAMP", "is missing; one is derived");
         let component = self.owned().get(start..).unwrap_or_default();
@@ -228,7 +228,7 @@ impl<'a> Mender<'_, 'a> {
         self.owned().push(line);
     }
 
-    /// A line of a text whose line breaks were not escaped goes to the line before (`reference/peers.md` F28), unless
+    /// A line of a text whose line breaks were not escaped goes to the line before, unless
     /// that one is no text.
     fn malformed(&mut self, entry: &Entry<'a>) {
         if !self.last().is_some_and(takes_text) {
@@ -459,7 +459,7 @@ pub(super) fn refusal(component: &[Entry<'_>], is_event: bool) -> Option<&'stati
             Name::Begin => depth += 1,
             Name::End => depth = depth.saturating_sub(1),
             Name::Dtstart if depth == 1 => started = true,
-            // An endless loop in sabre that burns a PHP worker for 30 s (`reference/servers.md` §2.2).
+            // An endless loop in sabre that burns a PHP worker for 30 s (4.7).
             Name::Rrule if depth == 1 && hangs(entry.value()) => {
                 return Some(
                     "its RRULE has BYHOUR of 24 or more, or BYMINUTE of 60 or more, which hangs a Baïkal server",

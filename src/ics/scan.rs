@@ -1,5 +1,5 @@
 //! Logical lines of iCalendar text: folds are joined on octets, before any decoding (RFC 5545 §3.1), for feeds fold
-//! inside UTF-8 sequences (`reference/parsers.md` §1.1).
+//! inside UTF-8 sequences.
 
 use std::borrow::Cow;
 use std::ops::Range;

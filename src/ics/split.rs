@@ -246,7 +246,7 @@ impl<'a> Splitter<'a> {
     }
 
     /// Of the calendar's own lines only these are written. The others are dropped without a complaint, for nearly every
-    /// feed has some: METHOD, which Baïkal refuses (`reference/servers.md` §13), X-WR-CALNAME, REFRESH-INTERVAL.
+    /// feed has some: METHOD, which Baïkal refuses (415), X-WR-CALNAME, REFRESH-INTERVAL.
     fn calendar_line(&mut self, entry: &Entry<'a>) {
         let Some(calendar) = self.split.calendars.last_mut() else { return };
         let target = match entry.name {
@@ -355,7 +355,7 @@ impl<'a> Splitter<'a> {
 
     fn zone(&mut self, lines: &[Entry<'_>], place: Place) {
         let named = own(lines, Name::Tzid).filter(|entry| !entry.value().trim_ascii().is_empty());
-        // One without a name is refused (`reference/servers.md` §13) and cannot be used.
+        // One without a name is refused and cannot be used.
         let Some(name) = named else { return self.complain("", "VTIMEZONE", "has no TZID; it is left out") };
         // Parameters know no escapes, values of the type TEXT do.
         let text = super::property::from_text(&String::from_utf8_lossy(name.value()));

@@ -1,5 +1,5 @@
 //! The clock that a TZID means: one of the IANA database, one that the resource defines in a VTIMEZONE (Windows names,
-//! zones of Exchange, `reference/peers.md` F13-F15), or one of which nothing is known.
+//! zones of Exchange), or one of which nothing is known.
 
 use std::collections::HashMap;
 

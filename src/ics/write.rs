@@ -1,5 +1,5 @@
 //! Writes an object as one resource: CRLF, folded where a line is longer than 75 octets (RFC 5545 §3.1), never inside a
-//! character (`reference/parsers.md` §1.1: other generators do).
+//! character (other generators do).
 
 use super::entry::{Entry, Name, entries, joined};
 
@@ -9,7 +9,7 @@ const OWN_PRODID: &[u8] = b"PRODID:-//baikal-sync//baikal-sync//EN";
 /// How an object is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Form {
-    /// Stands in place of the feed's UID (a rename, design §3).
+    /// Stands in place of the feed's UID (a rename).
     pub target_uid: Option<String>,
     /// Makes sure that ORGANIZER and ATTENDEE forbid the server to send mail: SCHEDULE-AGENT=CLIENT (RFC 6638 §7.1),
     /// unless they say NONE.

@@ -1,5 +1,5 @@
 //! Recognises objects that come under another name: feeds that issue new UIDs at every fetch, so that they cost a note
-//! in the record and no write (design §3, *Renames*; `reference/peers.md` F9), and events that became tasks.
+//! in the record and no write, and events that became tasks.
 
 use std::collections::{HashMap, HashSet};
 

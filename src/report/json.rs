@@ -1,4 +1,4 @@
-//! Reports as JSON (design §4): one document with `"version": 1`, additive only. The only file that names `serde_json`.
+//! Reports as JSON: one document with `"version": 1`, additive only. The only file that names `serde_json`.
 
 use serde_json::{Value, json};
 

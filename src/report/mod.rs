@@ -127,7 +127,7 @@ pub struct FeedReport {
     pub gate: Gate,
 }
 
-/// The gates of design §3.
+/// The gate at which a feed was found unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Gate {
     /// Gate 1: the server says that nothing changed.

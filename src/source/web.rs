@@ -15,7 +15,7 @@ use crate::wire::{Request, Response, Why};
 use super::{Fetched, Source};
 
 const REDIRECTS: usize = 10;
-/// Microsoft's calendar hosts send other programs to an error page (`reference/peers.md` F1).
+/// Microsoft's calendar hosts send other programs to an error page (since the middle of 2025).
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 /// Where a calendar begins at the latest, in octets, for a body that calls itself HTML.
 const SNIFF: usize = 1024;

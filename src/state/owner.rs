@@ -36,8 +36,8 @@ impl Owner {
         (Owner { state, jobs }, Handle(sender))
     }
 
-    /// Works until the last handle is gone, and gives the state back. Writes are committed in small batches: an idle invocation commits once,
-    /// and what a `kill -9` loses is found again by looking (design §2, promise 4).
+    /// Works until the last handle is gone, and gives the state back. Writes are committed in small batches: an idle
+    /// invocation commits once, and what a `kill -9` loses is found again by looking.
     pub fn serve(self) -> anyhow::Result<State> {
         let mut writes = 0;
         let mut first_write = Instant::now();

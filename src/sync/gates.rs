@@ -1,4 +1,4 @@
-//! Gates 1 to 3: whether a feed changed at all, by its validators, its body, its objects (design §3).
+//! Gates 1 to 3: whether a feed changed at all, by its validators, its body, its objects.
 
 use super::{FORM, Run};
 use crate::config::{SourceAddress, Subscription};

@@ -10,7 +10,7 @@ use crate::state::{ForeignObject, Intent, OthersObject};
 use crate::time::{DAY, Timestamp};
 
 /// Every object is listed anew after this many seconds, whatever marks and deltas say: on sabre a reader between two
-/// concurrent writers can miss a change for ever (`reference/servers.md` §5). Besides, sabre tells two calendars at one
+/// concurrent writers can miss a change for ever (4.7). Besides, sabre tells two calendars at one
 /// address apart by nothing but the number of changes that each has seen: one that was made anew and has seen just as
 /// many as ours has the mark that we remember, and is noticed by this listing, or when an object of ours is updated.
 const LIST_EVERY: u64 = 7 * DAY;
@@ -147,7 +147,7 @@ impl Known {
     /// for that is the first to be missing from a calendar that came back from a backup, else any.
     ///
     /// sabre answers a token of a calendar that was made anew, or came back from a backup, and has outgrown the old one,
-    /// with changes of the new one alone (`reference/servers.md` §5, `reference/peers.md` S22).
+    /// with changes of the new one alone (4.7).
     fn canary(&self, last_written: Option<&Href>, told: &HashSet<&Href>) -> Option<Entry> {
         let is_silent = |record: &&Record| record.standing != Standing::Kept && !told.contains(&record.href);
         let silent = self.records.values().filter(is_silent);

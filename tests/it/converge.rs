@@ -1,4 +1,4 @@
-//! The one property (design §2): whatever is cut off, lost, refused, held or edited meanwhile, the target ends as the
+//! The one property: whatever is cut off, lost, refused, held or edited meanwhile, the target ends as the
 //! feeds and what was never ours, the records equal the feeds, and the pass after that writes nothing.
 
 mod plot;

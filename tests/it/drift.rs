@@ -199,7 +199,7 @@ fn a_state_that_was_lost_still_deletes_what_left_the_feed() {
 fn a_calendar_that_was_made_anew_is_filled_again() {
     for keys in ["", "verify = \"always\""] {
         let setting = Setting::new(&feed(&["a", "b"]), keys).mirrored();
-        // Its counter begins at 1: the token that we remember is one of the future (`reference/servers.md` §5).
+        // Its counter begins at 1: the token that we remember is one of the future.
         setting.dav.work(|work| *work = Calendar::default());
         setting.env.later(3600);
         setting.run(&[]).exits(0);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The modules of each layer, lowest first; imports go downward or sideways (design §5).
+/// The modules of each layer, lowest first; imports go downward or sideways.
 const LAYERS: &[(&str, &[&str])] = &[
     ("words", &["error", "memory", "model", "secret", "time", "url", "wire"]),
     ("core", &["backoff", "dav", "filter", "health", "ics", "metrics", "plan", "report"]),

@@ -74,7 +74,7 @@ pub(crate) fn an_edit_by_hand_is_undone_and_what_was_deleted_comes_back(server: 
     assert_eq!(mirror.writes(), [""; 0]);
 }
 
-/// sabre takes the sync-token that we remember for one of the new calendar (`reference/servers.md` §5).
+/// sabre takes the sync-token that we remember for one of the new calendar.
 pub(crate) fn a_calendar_that_was_made_anew_and_outgrew_the_old_one_is_filled_at_the_next_look(server: &Server) {
     let mirror = Mirror::new(server);
     mirror.run(&[]).exits(0);

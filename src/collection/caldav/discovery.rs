@@ -94,7 +94,7 @@ impl Walk<'_> {
     }
 
     /// The homes that a resource or its principal names. Without a principal the resource is taken for the home, as it
-    /// is on Synology (`reference/bedework-tsdav.md` §2.2).
+    /// is on Synology.
     fn homes(&self, here: &Resource) -> Result<Vec<Url>, Halt> {
         let mut homes = here.homes.clone();
         if let Some(principal) = here.principal.as_ref().filter(|_| homes.is_empty()) {
@@ -150,7 +150,7 @@ fn nothing_at(url: &Url) -> anyhow::Error {
     fault(Kind::NotCaldav, format!("{url} tells neither a CalDAV user nor a calendar"))
 }
 
-/// Where a redirect leads. On the same host the user's scheme and port hold (`reference/servers.md` §10); out of
+/// Where a redirect leads. On the same host the user's scheme and port hold; out of
 /// encryption it is not followed.
 pub(super) fn redirect(asked: &Url, response: &Response) -> anyhow::Result<Option<Url>> {
     let location = response.headers.get("location");

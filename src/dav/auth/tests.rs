@@ -4,7 +4,7 @@ use super::*;
 use crate::error::{kind_of, sentence};
 use crate::wire::Headers;
 
-/// Baïkal, without spaces and without algorithm (`reference/servers.md` §3).
+/// Baïkal, without spaces and without algorithm.
 const BAIKAL: &str =
     r#"Digest realm="BaikalDAV",qop="auth",nonce="6a1f0e7c3d2b1",opaque="df58bdff8cf60599c939187d0b5c54de""#;
 const RADICALE: &str = r#"Basic realm="Radicale - Password Required""#;

@@ -53,7 +53,7 @@ pub(super) enum Fault {
     Type(Option<&'static [u8]>),
 }
 
-/// Tells when a date or its VALUE parameter would be refused (`reference/peers.md` F32).
+/// Tells when a date or its VALUE parameter would be refused (sabre/dav 4.7 answers 415).
 pub(super) fn fault(entry: &Entry<'_>) -> Option<Fault> {
     let value = entry.value();
     if entry.name.is_in(SPANS) {

@@ -1,4 +1,4 @@
-//! Which components are one object, and what becomes of those that claim to be the same (design §3, *Identity*).
+//! Which components are one object, and what becomes of those that claim to be the same.
 
 use super::*;
 use crate::model::ComponentType;

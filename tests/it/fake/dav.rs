@@ -1,4 +1,4 @@
-//! A CalDAV server in memory that behaves like Baïkal with sabre/dav 4 (`reference/servers.md`), and misbehaves on
+//! A CalDAV server in memory that behaves like Baïkal with sabre/dav 4.7, and misbehaves on
 //! command as the switches say. Home: `/dav.php/calendars/alice/`; a calendar `work` is there from the start.
 
 use std::collections::BTreeMap;

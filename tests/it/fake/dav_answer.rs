@@ -185,14 +185,14 @@ fn hindrance(calendar: &Calendar, switches: &Switches, asked: &Asked, name: &str
     };
     let extra = format!("<s:header>{broken}</s:header>");
     let told = with_status(412, error("DAV\\Exception\\PreconditionFailed", "The precondition failed", &extra));
-    // Only If-Match tells what stands there (`reference/servers.md` §4).
+    // Only If-Match tells what stands there.
     Some(match standing {
         Some(object) if broken == "If-Match" => told.header("ETag", &object.etag),
         _ => told,
     })
 }
 
-/// What sabre refuses of a body (`reference/servers.md` §2, §13), as far as our tests need it.
+/// What sabre refuses of a body, as far as our tests need it.
 fn invalid(switches: &Switches, asked: &Asked) -> Option<Answer> {
     let text = asked.text();
     let lines = || text.lines().map(|line| line.trim_end_matches('\r'));
@@ -280,7 +280,7 @@ fn report(calendar: &Calendar, switches: &Switches, asked: &Asked, name: &str) -
     }
 }
 
-/// Missing objects are left out of the answer, and lines end with LF (`reference/servers.md` §2.3, §6).
+/// Missing objects are left out of the answer, and lines end with LF.
 fn multiget(calendar: &Calendar, switches: &Switches, document: &roxmltree::Document<'_>, base: &str) -> Answer {
     let mut answers = String::new();
     for href in document.descendants().filter(|node| node.has_tag_name(("DAV:", "href"))).filter_map(|node| node.text())
@@ -302,7 +302,7 @@ fn multiget(calendar: &Calendar, switches: &Switches, document: &roxmltree::Docu
     multistatus(&answers)
 }
 
-/// RFC 6578, with the trap of sabre: a token of the future means "no changes" (`reference/servers.md` §5).
+/// RFC 6578, with the trap of sabre: a token of the future means "no changes".
 fn sync_collection(
     calendar: &Calendar,
     switches: &Switches,

@@ -1,4 +1,4 @@
-//! What the CalDAV fake holds: calendars in memory with the change log of Baïkal (`reference/servers.md` §5).
+//! What the CalDAV fake holds: calendars in memory with the change log of Baïkal.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Object {
     pub text: Vec<u8>,
-    /// With its quotes: the MD5 of the stored octets, as in sabre (`reference/servers.md` §0 rule 3).
+    /// With its quotes: the MD5 of the stored octets, as in sabre.
     pub etag: String,
 }
 
