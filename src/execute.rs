@@ -194,8 +194,7 @@ mod tests {
                 told.lock().unwrap().recv().unwrap();
             }
             if self.fails_at == href.as_str() {
-                let (fault, reason) = (Fault::new(Kind::Unavailable, "500"), "500".to_owned());
-                return Ok(Written::Failed(Failure { reason, fault, is_verdict: false, hung: false, may_pass: false }));
+                return Ok(Written::Failed(Failure::of(Fault::new(Kind::Unavailable, "500"))));
             }
             let breaks = self.breaks_at == href.as_str();
             if breaks { Err(fault(Kind::Unavailable, "broken")) } else { Ok(Written::Done { etag: None }) }

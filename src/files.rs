@@ -57,7 +57,8 @@ pub fn write_and_sync(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> 
     Ok(file)
 }
 
-/// Makes sure that a file is there that nobody else can read or write, and its folder too. Errors are [`Kind::State`].
+/// Makes sure that a file is there that nobody else can read or write, and its folder too. Errors are [`Kind::State`], or
+/// those of [`make_private_folder`].
 pub fn make_private(path: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot open or make {}", path.display());
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -128,7 +129,8 @@ pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Makes sure that a folder is there; a new one is open to nobody else. Errors are [`Kind::State`].
+/// Makes sure that a folder is there; a new one is open to nobody else. Errors are [`Kind::State`]; for root, a link that
+/// somebody else has made is [`Kind::Refused`].
 pub fn make_private_folder(path: &Path) -> anyhow::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);

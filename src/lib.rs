@@ -40,7 +40,7 @@
 //! plan    feed x records x target                plan, plan/guard        -> Plan, perhaps without its deletes
 //! act     creates and updates, then deletes      execute, sync/{change,stage}
 //! blame   an object that failed, or the end?     plan/blame, sync/stage  -> refused, or a pass that failed
-//! settle  ETags that are missing, deletions that were only said, the next mark
+//! settle  ETags that are missing, writes that were only said, the next mark
 //!                                                sync/settle
 //! ```
 //!

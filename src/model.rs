@@ -337,10 +337,15 @@ pub struct Failure {
     pub fault: Fault,
     /// The answer itself says that the content of this object is the cause (a precondition of RFC 4791 §5.3.2.1).
     pub is_verdict: bool,
-    /// No answer came within the time-out.
-    pub hung: bool,
     /// The same request may succeed a moment later, and was not repeated yet.
     pub may_pass: bool,
+}
+
+impl Failure {
+    /// A failure that says the same of the object and of the collection.
+    pub fn of(fault: Fault) -> Failure {
+        Failure { reason: fault.message.clone(), fault, is_verdict: false, may_pass: false }
+    }
 }
 
 /// Where an object of the feed stands with us.

@@ -13,7 +13,7 @@ mod rename;
 mod tests;
 
 pub use blame::{Blame, FEW, LAST_CHANCE, MANY, Outcome, Probe, Suspicion, blame, cause, failures_in_a_row, wait};
-pub use guard::{EMPTY, MaxDelete, guard, guard_again};
+pub use guard::{HeldFor, MaxDelete, guard, guard_again};
 pub use rename::renames;
 
 /// One object of the feed, beside what is remembered of it.
@@ -82,8 +82,8 @@ pub struct Policy {
     pub max_delete: MaxDelete,
     /// A person lets every deletion of this pass through.
     pub allow_deletes: bool,
-    /// The last pass held deletions back because the feed was empty, so that the person knows of it.
-    pub was_held_empty: bool,
+    /// What the last pass held deletions back for.
+    pub was_held: HeldFor,
     /// Try rejected objects again though nothing changed.
     pub retry_rejected: bool,
 }

@@ -21,7 +21,7 @@ use crate::error::{Kind, fault_of, kind_of};
 use crate::ics;
 use crate::memory::{Failing, Memory};
 use crate::model::{End, Hash};
-use crate::plan::{self, Policy};
+use crate::plan::{HeldFor, Policy};
 use crate::report::{Outcome, PassReport, Say};
 use crate::signal::Stop;
 use crate::source::Source;
@@ -444,7 +444,7 @@ impl Run<'_, '_> {
             on_empty: subscription.on_empty,
             max_delete: subscription.max_delete,
             allow_deletes: self.pass.options.allow_deletes,
-            was_held_empty: self.memory.held.as_ref().is_some_and(|held| held.reason == plan::EMPTY),
+            was_held: HeldFor::of(self.memory.held.as_ref()),
             retry_rejected: self.pass.options.full || settings_changed,
         }
     }

@@ -152,8 +152,7 @@ fn failed(error: &io::Error, what: &str) -> anyhow::Result<Written> {
     if matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem) {
         return Err(fault.into());
     }
-    let reason = fault.message.clone();
-    Ok(Written::Failed(Failure { reason, fault, is_verdict: false, hung: false, may_pass: false }))
+    Ok(Written::Failed(Failure::of(fault)))
 }
 
 /// Gives an error of the disk its kind: a folder that we may not use is refused, like a calendar.

@@ -90,14 +90,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// What the commands that are printed must carry, so that they work wherever they are read.
 fn advice(global: &Global, environment: &Environment) -> Advice {
+    let profile = global.profile.clone();
+    // A profile has files of its own, whatever the variables say.
+    let of_variable = |name: &str| environment.get(name).filter(|_| profile.is_none()).map(PathBuf::from);
     let named = |flag: &Option<PathBuf>, variable: &str| {
-        let path = flag.clone().or_else(|| environment.get(variable).map(PathBuf::from))?;
+        let path = flag.clone().or_else(|| of_variable(variable))?;
         Some(environment.folder().join(path).components().collect::<PathBuf>().display().to_string())
     };
-    let profile = global.profile.clone();
-    // A profile has files of its own, whatever the variable says.
-    let config = if profile.is_none() { named(&global.config, "BAIKAL_SYNC_CONFIG") } else { None };
-    Advice { profile, config, state: named(&global.state, "BAIKAL_SYNC_STATE") }
+    let config = named(&global.config, "BAIKAL_SYNC_CONFIG");
+    let state = named(&global.state, "BAIKAL_SYNC_STATE");
+    Advice { profile, config, state }
 }
 
 /// Whether the one document is expected on standard output, whatever happens.

@@ -74,7 +74,8 @@ pub(super) fn run(
     });
     let reports = reports.map_err(|_| fault(Kind::Internal, "a pass panicked; please report this"))?;
     // What SQLite stumbles over while it works is set aside too, so that the next run is no dead end.
-    if served.is_err() || reports.iter().any(|report| report.kind() == Some(Kind::State)) {
+    let is_in_trouble = served.is_err() || reports.iter().any(|report| report.kind() == Some(Kind::State));
+    if is_in_trouble && !arguments.dry_run {
         State::set_aside_if_damaged(&config.state)?;
     }
     served.with_context(|| config.state.display().to_string())?;
@@ -121,10 +122,10 @@ struct Runner {
 impl Runner {
     /// Every pass, `jobs` targets at a time; the reports in the order of the subscriptions.
     fn all(self, subscriptions: &[&Subscription], jobs: usize) -> Vec<PassReport> {
-        let is_asked =
+        let was_killed =
             |subscription: &&&Subscription| !self.options.dry_run && self.locks.was_killed(&subscription.name);
         let killed: HashSet<&str> =
-            subscriptions.iter().filter(is_asked).map(|subscription| subscription.name.as_str()).collect();
+            subscriptions.iter().filter(was_killed).map(|subscription| subscription.name.as_str()).collect();
         let queues = by_target(subscriptions, |name| killed.contains(name));
         let next = AtomicUsize::new(0);
         let (sender, reports) = channel();

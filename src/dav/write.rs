@@ -103,7 +103,6 @@ pub fn outcome(method: &'static str, base: &Url, response: &Response) -> anyhow:
         reason: reason(response),
         fault: whole(&asked, response),
         is_verdict,
-        hung: false,
         may_pass: response.status >= 500 && !response.may_pass_by_itself(),
     }))
 }

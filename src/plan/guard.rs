@@ -27,8 +27,35 @@ impl Default for MaxDelete {
     }
 }
 
-/// Why deletions are held when the feed is empty.
-pub const EMPTY: &str = "the feed is empty while the last one was not";
+const EMPTY: &str = "the feed is empty while the last one was not";
+const NONE_STORED: &str = "no event of the feed could be stored";
+const UNSTORED: &str = "new events could not be stored";
+
+/// What deletions were held back for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldFor {
+    /// They were not.
+    Nothing,
+    /// The feed was empty.
+    Empty,
+    /// Events of the feed could not be stored.
+    Unstored,
+    /// There were too many of them.
+    Many,
+}
+
+impl HeldFor {
+    /// What a hold was for.
+    pub fn of(hold: Option<&Hold>) -> HeldFor {
+        match hold.map(|hold| hold.reason.as_str()) {
+            None => HeldFor::Nothing,
+            Some(EMPTY) => HeldFor::Empty,
+            Some(NONE_STORED) => HeldFor::Unstored,
+            Some(reason) if reason.ends_with(UNSTORED) => HeldFor::Unstored,
+            Some(_) => HeldFor::Many,
+        }
+    }
+}
 
 /// Makes the plan of these steps, without its deletions if they look like an accident.
 pub fn guard(ops: Vec<Op>, facts: &Facts<'_>, policy: &Policy) -> Plan {
@@ -86,19 +113,19 @@ fn suspicion(deletes: u64, ops: &[Op], facts: &Facts<'_>, policy: &Policy, refus
     let is_empty = facts.wanted.iter().all(|wanted| is_absent(wanted, facts, refused, &taken));
     if is_empty && policy.on_empty == OnEmpty::Hold {
         // Nobody can have meant what nobody was told.
-        let is_known = policy.allow_deletes && policy.was_held_empty;
+        let is_known = policy.allow_deletes && policy.was_held == HeldFor::Empty;
         let reason = match facts.wanted.len() {
             0 => EMPTY,
-            _ => "no event of the feed could be stored",
+            _ => NONE_STORED,
         };
         return (!is_known).then(|| reason.to_owned());
     }
     if policy.allow_deletes {
         return None;
     }
-    let (creates, lacking) = new_events(ops, facts, refused, &taken);
+    let (creates, lacking) = new_events(ops, facts, policy, refused, &taken);
     if lacking > REFUSED_ALLOWED.max(creates * PERCENT_REFUSED / 100) {
-        return Some(format!("{lacking} of {creates} new events could not be stored"));
+        return Some(format!("{lacking} of {creates} {UNSTORED}"));
     }
     if is_empty {
         return None;
@@ -120,10 +147,15 @@ fn suspicion(deletes: u64, ops: &[Op], facts: &Facts<'_>, policy: &Policy, refus
 }
 
 /// How many new events there are, and how many of them could not be stored. What was refused in an earlier pass is not new;
-/// but as long as deletions are held it still is, or a pass that does not even try it again would let them go.
-fn new_events(ops: &[Op], facts: &Facts<'_>, refused: &HashSet<Key>, taken: &HashSet<&Key>) -> (u64, u64) {
-    let is_held = |record: &&&Record| record.standing == Standing::Doomed { approved: false };
-    let are_held = facts.orphans.iter().any(|record| is_held(&record));
+/// but as long as deletions are held for it, it still is, or a pass that does not even try it again would let them go.
+fn new_events(
+    ops: &[Op],
+    facts: &Facts<'_>,
+    policy: &Policy,
+    refused: &HashSet<Key>,
+    taken: &HashSet<&Key>,
+) -> (u64, u64) {
+    let are_held = policy.was_held == HeldFor::Unstored;
     let waits = |wanted: &&Wanted<'_>| !are_held && wanted.record.is_some_and(|record| waits(record, wanted));
     let old: HashSet<&Key> = facts.wanted.iter().filter(waits).map(|wanted| wanted.key).collect();
     let puts = ops.iter().filter(|op| matches!(op, Op::Create { .. })).filter_map(Op::key);

@@ -50,7 +50,7 @@ fn policy() -> Policy {
         on_empty: OnEmpty::Hold,
         max_delete: MaxDelete::default(),
         allow_deletes: false,
-        was_held_empty: false,
+        was_held: HeldFor::Nothing,
         retry_rejected: false,
     }
 }

@@ -57,9 +57,7 @@ impl Run<'_, '_> {
         }
         match self.round(feed, &abilities, None, true)? {
             Round::Settled(changes) => Ok(changes),
-            Round::Stale => {
-                Err(fault(Kind::Unavailable, "the calendar is being changed by someone else at this moment"))
-            }
+            Round::Stale => Err(fault(Kind::Internal, "the second round left something undecided; please report this")),
         }
     }
 
@@ -205,7 +203,8 @@ impl Run<'_, '_> {
             notes.into_iter().try_for_each(|op| recorder.note(op))?;
             stage.delete(&deletes, on_drift, &mut recorder)?;
             let more = refused_before(&stage, &facts, &policy, &[], &mut recorder)?;
-            if recorder.report.held.is_none() {
+            let is_decided = recorder.stale.is_empty() && recorder.uid_taken.is_empty();
+            if recorder.report.held.is_none() && is_decided {
                 stage.delete(&more.iter().collect::<Vec<_>>(), on_drift, &mut recorder)?;
             }
         }

@@ -59,7 +59,7 @@ pub(super) struct Recorder<'a> {
     /// Why objects had been refused that were taken in this pass.
     pub(super) causes: HashSet<String>,
     /// What this pass has made.
-    pub(super) made: HashMap<Href, Key>,
+    pub(super) made: HashMap<Href, Op>,
     /// The creates of this pass that were refused.
     pub(super) refused_creates: HashSet<Key>,
 }
@@ -154,7 +154,7 @@ impl<'a> Recorder<'a> {
     /// Remembers a failure until somebody is blamed for it.
     pub(super) fn fail(&mut self, op: &Op, failure: Failure) {
         if !failure.is_verdict {
-            self.count(if failure.hung { Outcome::Hung } else { Outcome::Failed });
+            self.count(if failure.fault.hung { Outcome::Hung } else { Outcome::Failed });
         }
         self.failed.push((op.clone(), failure));
     }
@@ -188,14 +188,23 @@ impl<'a> Recorder<'a> {
         record.is_some_and(was_refused) || self.suspicion(op) != Suspicion::default()
     }
 
+    /// Refuses the objects that the answers themselves name as the cause.
+    pub(super) fn refuse_verdicts(&mut self) -> anyhow::Result<()> {
+        let (verdicts, doubtful): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.failed).into_iter().partition(|(_, failure)| failure.is_verdict);
+        self.failed = doubtful;
+        verdicts.iter().try_for_each(|(op, failure)| self.refuse(op, &failure.reason))
+    }
+
     /// Nothing shows that the failed objects are to blame, or the calendar is in trouble. Each is remembered as a suspect;
     /// those that were suspected often enough are refused, and if no other is left, the pass goes on.
     pub(super) fn give_up(&mut self, error: anyhow::Error, probe: Probe) -> anyhow::Result<()> {
+        self.refuse_verdicts()?;
         let failed = std::mem::take(&mut self.failed);
         self.failures_in_a_row = 0;
         let mut is_explained = !failed.is_empty();
         for (op, failure) in failed {
-            if self.suspect(&op, failure.hung, probe)? {
+            if self.suspect(&op, failure.fault.hung, probe)? {
                 self.refuse(&op, &failure.reason)?;
             } else {
                 is_explained = false;
@@ -239,7 +248,7 @@ impl<'a> Recorder<'a> {
         match op {
             Op::Create { key, href, restores } => {
                 self.report.created += 1;
-                self.made.insert(href.clone(), key.clone());
+                self.made.insert(href.clone(), op.clone());
                 self.recovered(self.matched.wanted(key).and_then(|wanted| wanted.record));
                 self.report.restored += u64::from(*restores);
                 self.last_written = Some(href.clone());
@@ -305,10 +314,11 @@ impl<'a> Recorder<'a> {
 
     /// What the server said it had made is not there: that is a refusal too.
     pub(super) fn not_made(&mut self, href: &Href) -> anyhow::Result<()> {
-        let Some(key) = self.made.remove(href) else { return Ok(()) };
+        let Some(op) = self.made.remove(href) else { return Ok(()) };
+        let restores = matches!(op, Op::Create { restores: true, .. });
         self.report.created = self.report.created.saturating_sub(1);
+        self.report.restored = self.report.restored.saturating_sub(u64::from(restores));
         self.written.remove(href);
-        let op = Op::Create { key, href: href.clone(), restores: false };
         self.refuse(&op, "the server says that it is stored, and does not have it")
     }
 

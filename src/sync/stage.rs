@@ -87,10 +87,7 @@ impl Stage<'_> {
 
     /// Decides what the failures of a pass mean, and tells the record. `is_whole`: everything was sent.
     fn judge(&self, is_whole: bool, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        let (verdicts, failed): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut recorder.failed).into_iter().partition(|(_, failure)| failure.is_verdict);
-        recorder.failed = failed;
-        verdicts.iter().try_for_each(|(op, failure)| recorder.refuse(op, &failure.reason))?;
+        recorder.refuse_verdicts()?;
         self.lay_blame(recorder)?;
         if is_whole {
             return Ok(());
@@ -100,6 +97,10 @@ impl Stage<'_> {
     }
 
     fn lay_blame(&self, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        if recorder.failed.is_empty() {
+            recorder.failures_in_a_row = 0;
+            return Ok(());
+        }
         let mut blamed = blame(recorder.failures_in_a_row, None);
         let mut trouble = None;
         if blamed == Blame::Ask {
@@ -141,7 +142,7 @@ impl Stage<'_> {
              whether the event or the server is to blame)",
             failure.reason
         );
-        Fault { hung: failure.hung, ..Fault::new(Kind::Unavailable, text) }.into()
+        Fault::new(Kind::Unavailable, text).into()
     }
 
     /// Finds out whether the calendar takes anything at this moment: asks for our rights, and writes an object once more
@@ -273,7 +274,7 @@ impl Stage<'_> {
                     again.push(Op::Delete { key: key.clone(), href: href.clone(), etag: stored.etag });
                 }
                 Some(stored) => recorder.release(key.as_ref(), &stored)?,
-                None if unseen.contains(href) => recorder.fail(op, failure(BROKEN)),
+                None if unseen.contains(href) => recorder.fail(op, failure(UNSEEN)),
                 None => recorder.forget_at(key.as_ref(), href)?,
             }
         }
@@ -311,6 +312,5 @@ const UNSEEN: &str = "something stands in its place that the server does not let
 const CHANGING: &str = "it has another version whenever it is looked at";
 
 fn failure(reason: &str) -> Failure {
-    let fault = Fault::new(Kind::Unavailable, reason);
-    Failure { reason: reason.to_owned(), fault, is_verdict: false, hung: false, may_pass: false }
+    Failure::of(Fault::new(Kind::Unavailable, reason))
 }

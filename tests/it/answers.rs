@@ -244,6 +244,8 @@ fn a_profile_finds_its_files_where_the_units_have_them() {
         env.file("feed.ics", feed);
         let mut command = env.command(&["--profile", "home", "run"]);
         command.env("CREDENTIALS_DIRECTORY", env.path("credentials")).env("STATE_DIRECTORY", env.path("lib/home"));
+        // What a shell sets for other runs is not meant for a profile.
+        command.env("BAIKAL_SYNC_STATE", env.path("elsewhere/state.db"));
         command.output().unwrap()
     };
     let first = unit(&feed_of(30));

@@ -350,6 +350,33 @@ fn deletions_wait_when_too_many_of_the_new_events_could_not_be_stored() {
 }
 
 #[test]
+fn a_hold_for_another_reason_is_not_made_longer_by_what_was_refused_long_ago() {
+    let kept: Vec<String> = (0..8).map(|number| format!("k{number}")).collect();
+    let gone: Vec<String> = (0..20).map(|number| format!("g{number}")).collect();
+    let [kept, gone] = [&kept, &gone].map(|uids| uids.iter().map(String::as_str).collect::<Vec<_>>());
+    let bad = ["bad1", "bad2", "bad3", "bad4", "bad5"];
+    let setting = setting(&[&kept[..], &gone].concat(), "UID:bad", Answer::new(415));
+    setting.feed.set(feed(&[&kept[..], &gone, &bad].concat()));
+    setting.run(&[]).exits(3);
+    setting.feed.set(feed(&[&kept[..], &bad].concat()));
+    setting.run(&[]).exits(4);
+    setting.configure(&subscription(&setting.feed.url(), "calendars/alice/work/", "max_delete = \"90%\""));
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), kept.join(" "));
+}
+
+#[test]
+fn what_an_answer_names_is_refused_even_when_the_calendar_is_in_trouble() {
+    let named = "<error xmlns=\"DAV:\"><valid-calendar-data xmlns=\"urn:ietf:params:xml:ns:caldav\"/></error>";
+    let setting = setting(&["z"], "UID:named", Answer::new(403).body("application/xml", named));
+    let broken = Refusal { text: "BEGIN:VEVENT", answer: Answer::new(507) };
+    setting.dav.switch(|switches| switches.refusals.push(broken));
+    setting.feed.set(feed(&["named", "a", "b", "c", "z"]));
+    let ran = setting.run(&[]).exits(75);
+    assert!(ran.stderr.contains("not mirrored: “Event named” (UID named): "), "{ran}");
+}
+
+#[test]
 fn an_event_that_has_another_version_at_every_look_is_named_and_keeps_nothing_else() {
     let stale = Answer::new(412);
     let setting = setting(&["a", "bad", "gone"], "SUMMARY:Worse", stale.clone());

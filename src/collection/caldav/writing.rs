@@ -18,11 +18,7 @@ impl Caldav {
     ) -> anyhow::Result<Written> {
         match self.exchange.send(request) {
             Ok(response) => read(&response),
-            Err(error) if is_of_one_exchange(&error) => {
-                let fault = fault_of(&error);
-                let (reason, hung) = (fault.message.clone(), fault.hung);
-                Ok(Written::Failed(Failure { reason, fault, is_verdict: false, hung, may_pass: false }))
-            }
+            Err(error) if is_of_one_exchange(&error) => Ok(Written::Failed(Failure::of(fault_of(&error)))),
             Err(error) => Err(error),
         }
     }
@@ -65,13 +61,12 @@ impl Caldav {
         if standing.unreadable.is_empty() {
             return Ok(Some(Written::Stale));
         }
-        let reason = "the server does not let us read what stands there, and may ignore whether it changed".to_owned();
-        let fault = Fault::new(Kind::Unavailable, reason.clone());
-        Ok(Some(Written::Failed(Failure { reason, fault, is_verdict: false, hung: false, may_pass: false })))
+        let reason = "the server does not let us read what stands there, and may ignore whether it changed";
+        Ok(Some(Written::Failed(Failure::of(Fault::new(Kind::Unavailable, reason)))))
     }
 
-    /// Finds out, at most once in a run for a calendar of an unknown make, whether `If-None-Match` is obeyed: the object that was just made
-    /// is sent once more as it is. `etag` is the version that stands there afterwards.
+    /// Finds out, at most once in a run for a calendar of an unknown make, whether `If-None-Match` is obeyed: the object
+    /// that was just made is sent once more as it is. `etag` is the version that stands there afterwards.
     pub(super) fn try_precondition(
         &self,
         opened: &Opened,
@@ -88,7 +83,8 @@ impl Caldav {
             Written::Stale => Some(true),
             Written::UidTaken { .. } | Written::Failed(_) => None,
         };
-        *lock(&self.obeys_preconditions) = obeys;
+        let mut known = lock(&self.obeys_preconditions);
+        *known = known.or(obeys);
         Ok(if obeys == Some(false) { again } else { written })
     }
 }

@@ -70,12 +70,15 @@ fn an_empty_feed_deletes_nothing_unless_that_is_accepted_or_released() {
     let held = deletions(3, 3, 0, |_| {});
     assert!(!held.ops.iter().any(Op::is_write) && held.hold.unwrap().reason.contains("empty"));
     assert_eq!(deletions(30, 30, 0, |policy| policy.on_empty = OnEmpty::Accept).ops.len(), 30);
-    let released = |was_held_empty| {
-        let plan =
-            deletions(30, 30, 0, |policy| (policy.allow_deletes, policy.was_held_empty) = (true, was_held_empty));
+    let released = |was_held| {
+        let plan = deletions(30, 30, 0, |policy| (policy.allow_deletes, policy.was_held) = (true, was_held));
         plan.hold.is_none()
     };
-    assert_eq!((released(true), released(false)), (true, false), "nobody can have meant what nobody was told");
+    assert_eq!(
+        [HeldFor::Empty, HeldFor::Nothing, HeldFor::Many].map(released),
+        [true, false, false],
+        "nobody can have meant what nobody was told"
+    );
 }
 
 #[test]

@@ -380,7 +380,7 @@ impl Collection for Memory {
 
 fn failed(reason: &str, may_pass: bool) -> Written {
     let fault = Fault::new(Kind::Unavailable, reason);
-    Written::Failed(Failure { reason: reason.to_owned(), fault, is_verdict: false, hung: false, may_pass })
+    Written::Failed(Failure { reason: reason.to_owned(), fault, is_verdict: false, may_pass })
 }
 
 /// A feed that is what it was last set to; its validator is its text.
