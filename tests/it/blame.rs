@@ -371,7 +371,7 @@ fn what_an_answer_names_is_refused_even_when_the_calendar_is_in_trouble() {
     let setting = setting(&["z"], "UID:named", Answer::new(403).body("application/xml", named));
     let broken = Refusal { text: "BEGIN:VEVENT", answer: Answer::new(507) };
     setting.dav.switch(|switches| switches.refusals.push(broken));
-    setting.feed.set(feed(&["named", "a", "b", "c", "z"]));
+    setting.feed.set(feed(&["named", "a", "b", "c", "d", "e", "z"]));
     let ran = setting.run(&[]).exits(75);
     assert!(ran.stderr.contains("not mirrored: “Event named” (UID named): "), "{ran}");
 }
