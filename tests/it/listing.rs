@@ -161,15 +161,8 @@ fn a_server_that_ignores_preconditions_is_read_before_an_edit_is_overwritten() {
     let setting = Setting::new(&feed(&["a", "b"]), "on_drift = \"keep\"");
     setting.dav.switch(|switches| (switches.is_other_scheduler, switches.ignores_preconditions) = (true, true));
     setting.run(&[]).exits(0);
-    let (name, edited) = (setting.name_of("b"), object("b", "Edited"));
     setting.feed.set(calendar(&(event("a", "New") + &event("c", "Event c"))));
-    let mut is_done = false;
-    setting.dav.meddle(move |_, work| {
-        if !is_done && work.texts().iter().any(|text| text.contains("New")) {
-            is_done = true;
-            work.put(&name, edited.clone());
-        }
-    });
+    setting.edit_when("New", "b", "Edited");
     setting.run(&[]).exits(0);
     assert!(setting.text_of("b").contains("SUMMARY:Edited"), "what somebody edited meanwhile is not deleted");
 }

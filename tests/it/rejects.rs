@@ -230,15 +230,8 @@ fn another_object_that_someone_put_at_our_href_meanwhile_is_updated() {
 #[test]
 fn an_object_that_someone_changed_meanwhile_is_read_again_and_restored() {
     let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
-    let (name, edited) = (setting.name_of("b"), object("b", "Edited"));
     setting.feed.set(calendar(&(event("a", "New") + &event("b", "New"))));
-    let mut is_done = false;
-    setting.dav.meddle(move |_, work| {
-        if !is_done && work.texts().iter().any(|text| text.contains("New")) {
-            is_done = true;
-            work.put(&name, edited.clone());
-        }
-    });
+    setting.edit_when("New", "b", "Edited");
     setting.run(&[]).exits(0);
     assert_eq!(setting.writes(), ["PUT 204", "PUT 412", "PUT 204"]);
     assert!(setting.text_of("b").contains("SUMMARY:New"));

@@ -20,6 +20,13 @@ fn requests(said: &str) -> Vec<String> {
     lines.map(shown).collect()
 }
 
+/// What a run over this subscription leaves that is killed at this moment: its word in the lock.
+fn leave_killed(setting: &Setting, name: &str) {
+    let hash = baikal_sync::ics::sha256(&[b"subscription", b" ", name.as_bytes()]).to_string();
+    let lock = setting.env.path("state/baikal-sync/state.locks").join(&hash[..16]);
+    std::fs::write(lock, baikal_sync::sync::now().0.to_string()).unwrap();
+}
+
 #[test]
 fn every_request_is_in_the_log_with_what_it_is_for() {
     let setting = Setting::new(&feed(&["a", "b"]), "verify = \"always\"").mirrored();
@@ -148,13 +155,9 @@ fn a_run_that_was_killed_counts_as_a_failure_and_is_told() {
 #[test]
 fn whoever_is_killed_again_and_again_is_told_once_it_has_lasted() {
     let setting = Setting::new(&feed(&["a"]), "alert_after = \"1h\"").mirrored();
-    let locks = setting.env.path("state/baikal-sync/state.locks");
-    let hash = baikal_sync::ics::sha256(&[b"subscription", b" ", b"work"]).to_string();
-    // A run that was killed at this moment, as `later` ages it.
-    let killed = || std::fs::write(locks.join(&hash[..16]), baikal_sync::sync::now().0.to_string()).unwrap();
     let mut said = Vec::new();
     for _ in 0..4 {
-        killed();
+        leave_killed(&setting, "work");
         said.push(setting.run(&[]).stderr);
         said.push(setting.run(&[]).stderr);
         setting.env.later(HOUR / 2);
@@ -166,9 +169,7 @@ fn whoever_is_killed_again_and_again_is_told_once_it_has_lasted() {
 #[test]
 fn a_run_that_was_killed_is_counted_once() {
     let setting = Setting::new(&feed(&["a"]), "").mirrored();
-    let locks = setting.env.path("state/baikal-sync/state.locks");
-    let hash = baikal_sync::ics::sha256(&[b"subscription", b" ", b"work"]).to_string();
-    std::fs::write(locks.join(&hash[..16]), baikal_sync::sync::now().0.to_string()).unwrap();
+    leave_killed(&setting, "work");
     std::fs::remove_file(setting.env.path("password")).unwrap();
     let failures = || {
         setting.run(&["--force"]).exits(78);
@@ -194,10 +195,7 @@ fn a_subscription_whose_last_run_was_killed_comes_last() {
         lines.map(|line| line.split(':').next().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(order(&setting.env.run(&["run", "-v"]).exits(0)), ["bad", "good"]);
-    // What a killed run leaves: its word in the lock.
-    let locks = setting.env.path("state/baikal-sync/state.locks");
-    let hash = baikal_sync::ics::sha256(&[b"subscription", b" ", b"bad"]).to_string();
-    std::fs::write(locks.join(&hash[..16]), "5").unwrap();
+    leave_killed(&setting, "bad");
     let ran = setting.env.run(&["run", "-v", "--force"]).exits(0);
     assert_eq!(order(&ran), ["good", "bad"], "{ran}");
 }
