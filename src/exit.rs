@@ -1,6 +1,6 @@
 //! The exit codes: one table for `--help`, the man page and the program, and the rule for several subscriptions.
 
-use crate::error::Kind;
+use crate::words::error::Kind;
 
 /// Changed, unchanged or not due.
 pub const SETTLED: u8 = 0;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Gid, OFlags, Uid};
 
-use crate::error::{Kind, OrFault, fault};
-use crate::secret::Secret;
 use crate::signal::Stop;
+use crate::words::error::{Kind, OrFault, fault};
+use crate::words::secret::Secret;
 
 /// Where container engines put secrets, readable for all in their own small world.
 const CONTAINER_SECRETS: &str = "/run/secrets";
@@ -267,7 +267,7 @@ fn check_privacy(path: &Path, mode: u32, owner: u32, us: u32) -> anyhow::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{kind_of, sentence};
+    use crate::words::error::{kind_of, sentence};
     use std::os::unix::fs::PermissionsExt;
 
     fn secret_file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {

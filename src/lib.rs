@@ -19,27 +19,27 @@
 //! Imports go downward only, and one outside crate is named in one file or folder only (`tests/it/tidy.rs`).
 //!
 //! ```text
-//! shell      main  lib  cli  commands/*            reads the clock, the environment, the arguments; prints; exits
-//! conductor  sync/*  execute                       one subscription, from the feed to the record
-//! adapters   source/*  collection/*                two traits and their kinds
-//! edges      http/*  state/*  config/*  signal  files          each the only one that names its crate
-//! core       ics/*  dav/*  plan/*  backoff  report/*           pure: no clock, no network, no disk, no environment, no chance
-//! words      model  memory  error  time  url  wire  secret
+//! shell      main  lib  cli  exit  commands/*      reads the clock, the environment, the arguments; prints; exits
+//! conductor  sync/*                                one subscription, from the feed to the record
+//! adapters   feed/*  collection/*                  two traits and their kinds
+//! edges      http/*  db/*  config/*  signal  files       each the only one that names its crate
+//! core       ics/*  auth/*  dav/*  plan/*  report/*      pure: no clock, no network, no disk, no environment, no chance
+//! words      words/*  model/*
 //! ```
 //!
 //! ## One pass
 //!
 //! ```text
 //! gate 0  locked? a fault of this machine? backing off? not due?
-//!                                                commands/{run,local,locks}, backoff   -> say so, exit
-//! gate 1  conditional GET answered 304           source/web              -> unchanged
+//!                                                commands/{run,local,locks}, plan/backoff   -> say so, exit
+//! gate 1  conditional GET answered 304           feed/web                -> unchanged
 //! gate 2  the body has the recorded hash         sync/gates             -> unchanged
 //! gate 3  the objects have the recorded digest   sync/gates             -> unchanged
 //! look    the target's lock; mark, then what changed, or everything; what must be read
-//!                                                sync/{open,look,read}   -> Remote
+//!                                                sync/{open,look,gather} -> Remote
 //! plan    feed x records x target                plan, plan/guard        -> Plan, perhaps without its deletes
-//! act     creates and updates, then deletes      execute, sync/{change,stage}
-//! blame   an object that failed, or the end?     plan/blame, sync/stage  -> refused, or a pass that failed
+//! act     creates and updates, then deletes      sync/{mirror,apply,execute}
+//! blame   an object that failed, or the end?     plan/blame, sync/apply  -> refused, or a pass that failed
 //! settle  ETags that are missing, writes that were only said, the next mark
 //!                                                sync/settle
 //! ```
@@ -66,29 +66,23 @@
 //! on the command line. Two directions will come over two collections: [`collection::Collection`] can be read as well
 //! as written, and nothing below `sync` knows which end it is.
 
-pub mod backoff;
+pub mod auth;
 pub mod cli;
 pub mod collection;
 mod commands;
 pub mod config;
 pub mod dav;
-pub mod error;
-pub mod execute;
+pub mod db;
 pub mod exit;
+pub mod feed;
 pub mod files;
 pub mod http;
 pub mod ics;
-pub mod memory;
 pub mod model;
 pub mod plan;
 pub mod report;
-pub mod secret;
 pub mod signal;
-pub mod source;
-pub mod state;
 pub mod sync;
-pub mod time;
-pub mod url;
-pub mod wire;
+pub mod words;
 
 pub use commands::main;

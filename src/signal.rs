@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::error::{Kind, OrFault};
+use crate::words::error::{Kind, OrFault};
 
 /// How long a sleeper may overlook a signal.
 const GLANCE: Duration = Duration::from_millis(50);

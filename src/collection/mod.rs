@@ -4,7 +4,7 @@ pub mod caldav;
 pub mod vdir;
 
 use crate::model::{Changes, ComponentType, Etag, Href, Listed, Mark, Objects, Precondition, Rights, Written};
-use crate::wire::Why;
+use crate::words::message::Why;
 
 /// What a collection can do beyond the least.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::Access;
 
-use crate::error::{Fault, Kind, fault};
 use crate::files::write_and_sync;
 use crate::model::{Changes, Entry, Etag, Failure, Href, Listed, Mark, Objects, Precondition, Rights, Stored, Written};
+use crate::words::error::{Fault, Kind, fault};
 
 use super::{Abilities, Collection};
 
@@ -257,7 +257,7 @@ fn create(temporary: &Path, file: &Path, etag: Option<Etag>) -> io::Result<Writt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{kind_of, sentence};
+    use crate::words::error::{kind_of, sentence};
 
     fn folder() -> (tempfile::TempDir, Vdir) {
         let root = tempfile::tempdir().unwrap();

@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use super::output::Output;
-use crate::error::{Kind, fault};
+use crate::db::state::{State, Summary};
 use crate::exit;
 use crate::report::advice::Advice;
-use crate::state::{State, Summary};
 use crate::sync;
+use crate::words::error::{Kind, fault};
 
 /// Approves the deletions that are held at this moment.
 pub(super) fn approve(path: &Path, name: &str, advice: &Advice, output: &Output) -> anyhow::Result<u8> {

@@ -2,16 +2,16 @@
 
 use std::fmt::Write;
 
-use super::ends::Ends;
+use super::connect::Ends;
 use super::output::Output;
 use crate::collection::caldav::Discovery;
 use crate::config::Config;
 use crate::dav::discover::Calendar;
-use crate::error::{Kind, fault};
+use crate::db::state::{Owner, State};
 use crate::exit;
 use crate::report::json;
 use crate::signal::Stop;
-use crate::state::{Owner, State};
+use crate::words::error::{Kind, fault};
 
 /// Asks a server of the configuration and prints its calendars.
 pub(super) fn calendars(config: &Config, name: Option<&str>, as_json: bool, output: &Output) -> anyhow::Result<u8> {

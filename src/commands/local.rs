@@ -3,11 +3,11 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::ends::options;
+use super::connect::options;
 use crate::config::{SecretSource, Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Tls};
-use crate::error::{Kind, OrFault};
-use crate::ics;
 use crate::model::Hash;
+use crate::words::digest;
+use crate::words::error::{Kind, OrFault};
 
 /// Tries whether this machine has what a subscription needs: the feed file, certificates, secrets. Commands are not run: that
 /// may cost something, and ask a person. Errors say what is missing.
@@ -49,7 +49,7 @@ pub(super) fn inputs(subscription: &Subscription, config: Option<&Path>) -> Hash
         };
         words.push(word);
     }
-    ics::sha256(&[words.join("\n").as_bytes()])
+    digest::sha256(&[words.join("\n").as_bytes()])
 }
 
 fn files(subscription: &Subscription) -> Vec<PathBuf> {

@@ -8,11 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::config::Subscription;
-use crate::error::{Kind, OrFault, fault};
 use crate::files::{self, Lock};
-use crate::ics;
 use crate::signal::Stop;
-use crate::time::Timestamp;
+use crate::words::digest;
+use crate::words::error::{Kind, OrFault, fault};
+use crate::words::time::Timestamp;
 
 const SUBSCRIPTION: &str = "subscription";
 /// How often, and after which pause, a lock is asked for that somebody may just be looking at.
@@ -86,7 +86,7 @@ impl Locks {
     }
 
     fn file(&self, thing: &str, name: &str) -> PathBuf {
-        let hash = ics::sha256(&[thing.as_bytes(), b" ", name.as_bytes()]).to_string();
+        let hash = digest::sha256(&[thing.as_bytes(), b" ", name.as_bytes()]).to_string();
         self.folder.join(hash.get(..16).unwrap_or_default())
     }
 
@@ -174,7 +174,7 @@ fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::kind_of;
+    use crate::words::error::kind_of;
 
     fn locks(folder: &tempfile::TempDir) -> Locks {
         Locks::new(folder.path().to_owned(), false, Stop::default())

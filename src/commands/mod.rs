@@ -4,7 +4,7 @@ mod answer;
 mod calendars;
 mod check;
 mod completions;
-mod ends;
+mod connect;
 mod local;
 mod locks;
 mod output;
@@ -17,10 +17,10 @@ use std::path::PathBuf;
 
 use crate::cli::{self, Command, Global};
 use crate::config::{self, AdHoc, Config, Environment, Problem, Where};
-use crate::error::{kind_of, sentence};
 use crate::exit;
 use crate::report::advice::Advice;
 use crate::report::json;
+use crate::words::error::{kind_of, sentence};
 
 use output::Output;
 

@@ -10,22 +10,22 @@ use std::thread;
 
 use anyhow::Context;
 
-use super::ends::Ends;
+use super::connect::Ends;
 use super::local;
 use super::locks::Locks;
 use super::output::Output;
 use super::progress::Progress;
 use crate::cli;
 use crate::config::{Config, Subscription};
-use crate::error::{Kind, fault, fault_of, sentence};
+use crate::db::state::{Handle, Owner, State};
 use crate::exit::{self, Standing};
 use crate::files;
 use crate::report::advice::Advice;
 use crate::report::{Outcome, PassReport, Say, human, json};
 use crate::signal::Stop;
-use crate::state::{Handle, Owner, State};
-use crate::sync::{self, Options, Pass};
-use crate::time::Zone;
+use crate::sync::{self, Options, Pass, execute};
+use crate::words::error::{Kind, fault, fault_of, sentence};
+use crate::words::time::Zone;
 
 /// Runs, says what a person must hear, and gives the exit code.
 pub(super) fn run(
@@ -158,8 +158,7 @@ impl Runner {
 
     /// One pass with its locks. A run that was asked to stop begins no other.
     fn one(&self, subscription: &Subscription) -> PassReport {
-        let result =
-            if self.stop.requested().is_some() { Err(crate::execute::stopped()) } else { self.locked(subscription) };
+        let result = if self.stop.requested().is_some() { Err(execute::stopped()) } else { self.locked(subscription) };
         result.unwrap_or_else(|error| {
             let fault = fault_of(&error);
             let outcome = if fault.kind == Kind::Locked { Outcome::Locked } else { Outcome::Failed };

@@ -4,14 +4,14 @@
 use super::locks::Locks;
 use super::output::Output;
 use crate::config::{Config, Subscription};
-use crate::error::{Kind, fault};
+use crate::db::state::{State, Summary};
 use crate::exit;
 use crate::report::advice::Advice;
 use crate::report::status::StatusReport;
 use crate::report::{Refused, json, status};
 use crate::signal::Stop;
-use crate::state::{State, Summary};
 use crate::sync;
+use crate::words::error::{Kind, fault};
 
 /// Prints the status; the exit code is 0 whatever it tells, for `status` asks and does not judge. A state that cannot be
 /// read is an error.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::{SecretSource, Server};
-use crate::url::{PrivateUrl, Url};
+use crate::words::url::{PrivateUrl, Url};
 
 /// How long a request may take, in seconds, each at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -9,7 +9,7 @@ use crate::config::Problem;
 use crate::config::secret::{PASSWORD, TOKEN};
 use crate::config::server::has_default;
 use crate::config::tree::{Origin, Place, Table, Value};
-use crate::secret::Secret;
+use crate::words::secret::Secret;
 
 /// The variables and the current folder that the shell hands down.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use crate::config::reader::{Expected, Reader};
 use crate::config::server::{self, Servers, has_default};
 use crate::config::tree::{Origin, Place, Table, Value};
 use crate::config::{AdHoc, Config, Environment, Problem, Subscription, Where, subscription, target};
-use crate::ics::hash::sha256;
-use crate::url::Url;
+use crate::words::digest::sha256;
+use crate::words::url::Url;
 
 /// The keys of the top level.
 pub(super) const KEYS: &[&str] = &["state", "jobs", "server", "defaults", "subscription"];

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::error::{Kind, fault};
-use crate::url::Url;
+use crate::words::error::{Kind, fault};
+use crate::words::url::Url;
 
 mod address;
 mod env;

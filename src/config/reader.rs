@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::Problem;
 use crate::config::tree::{Node, Table, Value};
-use crate::time::parse_duration;
+use crate::words::time::parse_duration;
 
 /// What a key takes, in the words of its error message.
 #[derive(Debug, Clone, Copy)]

@@ -7,9 +7,9 @@ use crate::config::reader::Reader;
 use crate::config::secret::{PASSWORD, TOKEN};
 use crate::config::tree::{Node, Place, Table, Value};
 use crate::config::{Environment, Problem, SecretSource, Server, Timeouts, Tls};
-use crate::error::sentence;
-use crate::time::MINUTE;
-use crate::url::Url;
+use crate::words::error::sentence;
+use crate::words::time::MINUTE;
+use crate::words::url::Url;
 
 /// The name of the server of `[server]`.
 pub(super) const DEFAULT: &str = "default";

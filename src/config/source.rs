@@ -5,9 +5,9 @@ use crate::config::secret::{SOURCE_PASSWORD, SOURCE_TOKEN};
 use crate::config::server::{timeouts, tls};
 use crate::config::tree::{Node, Table};
 use crate::config::{Environment, SecretSource, SourceAddress, SourceCredentials};
-use crate::error::sentence;
-use crate::secret::Secret;
-use crate::url::{PrivateUrl, Url};
+use crate::words::error::sentence;
+use crate::words::secret::Secret;
+use crate::words::url::{PrivateUrl, Url};
 
 /// The keys that hold the credentials of a feed.
 pub(super) const CREDENTIAL_KEYS: &[&str] = &[

@@ -10,7 +10,7 @@ use crate::config::{
     Attendees, Deletes, Environment, MaxDelete, OnConflict, OnDrift, OnEmpty, Problem, SourceAddress, Subscription,
     Verify, target,
 };
-use crate::time::{HOUR, parse_duration};
+use crate::words::time::{HOUR, parse_duration};
 
 /// The keys that a subscription must say itself.
 const OWN_KEYS: &[&str] = &["name", "source", "target"];

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::config::reader::{Reader, nearest};
 use crate::config::server::{DEFAULT, Known, Servers};
 use crate::config::{Server, TargetAddress};
-use crate::error::sentence;
-use crate::url::Url;
+use crate::words::error::sentence;
+use crate::words::url::Url;
 
 const ALLOWED: &str = "an address, a path below the server's address, the name of a calendar, or dir:PATH";
 

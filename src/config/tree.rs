@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{Environment, Problem};
-use crate::secret::Secret;
+use crate::words::secret::Secret;
 
 /// What a tree was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]

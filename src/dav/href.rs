@@ -1,8 +1,8 @@
 //! Hrefs: from what a server writes into its answers to the name within the collection, and from there to an address.
 
-use crate::error::{Kind, fault};
 use crate::model::Href;
-use crate::url::Url;
+use crate::words::error::{Kind, fault};
+use crate::words::url::Url;
 
 /// Where an href of an answer points to, seen from a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use crate::dav::href::{Place, place};
 use crate::dav::xml::{self, Element, Member};
 use crate::dav::{gone, multistatus, trouble, xml_request};
-use crate::error::{Kind, fault};
 use crate::model::{Entry, Etag, Href, Listed, Mark};
-use crate::url::Url;
-use crate::wire::{Request, Response};
+use crate::words::error::{Kind, fault};
+use crate::words::message::{Request, Response};
+use crate::words::url::Url;
 
 /// Asks for `getctag` and `sync-token` of the calendar alone. Separate from the listing, where every property that the
 /// objects lack costs sabre/dav a query per object: 450 ms instead of 224 for ten thousand (Baïkal 0.11).
@@ -119,7 +119,7 @@ fn read<T>(
 /// The troubles that come inside of a 207: Xandikos says so of a calendar that is gone, and every server of one that
 /// we may not read, which must not look like an empty one.
 fn check(base: &Url, member: &Member<'_>, property: xml::Name) -> anyhow::Result<()> {
-    let whole = |status| Response { status, headers: crate::wire::Headers::default(), body: Vec::new() };
+    let whole = |status| Response { status, headers: crate::words::message::Headers::default(), body: Vec::new() };
     match member.status {
         Some(404 | 410) => Err(gone(base)),
         Some(status) if !(200..300).contains(&status) => {
@@ -136,7 +136,7 @@ fn check(base: &Url, member: &Member<'_>, property: xml::Name) -> anyhow::Result
 mod tests {
     use super::*;
     use crate::dav::tests::{answer, base, xml};
-    use crate::error::{kind_of, sentence};
+    use crate::words::error::{kind_of, sentence};
 
     /// `Ok` with href=etag, and href? for a silent object, or the kind of trouble.
     fn check(response: &Response, expected: Result<&[&str], Kind>) {

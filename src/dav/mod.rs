@@ -1,20 +1,19 @@
 //! CalDAV without a connection (RFC 4791, RFC 6578): each verb is a value that makes an HTTP request and reads the HTTP
 //! response. Nothing here sends anything.
 
-pub mod auth;
 pub mod discover;
 pub mod href;
 pub mod list;
-mod modest;
 pub mod multiget;
 pub mod sync_collection;
 pub mod write;
 pub mod xml;
+mod xml_limits;
 
-use crate::error::{Fault, Kind};
-use crate::time::{Timestamp, parse_http_date, parse_retry_after};
-use crate::url::Url;
-use crate::wire::{Request, Response};
+use crate::words::error::{Fault, Kind};
+use crate::words::message::{Request, Response};
+use crate::words::time::{Timestamp, parse_http_date, parse_retry_after};
+use crate::words::url::Url;
 use xml::{Element, ErrorBody};
 
 /// How many characters of a server's sentence are kept.
@@ -89,12 +88,12 @@ fn judge(response: &Response) -> (Kind, &'static str) {
 
 /// A calendar that was there and is no more.
 fn gone(calendar: &Url) -> anyhow::Error {
-    crate::error::fault(Kind::Missing, format!("the calendar {calendar} is not on the server any more"))
+    crate::words::error::fault(Kind::Missing, format!("the calendar {calendar} is not on the server any more"))
 }
 
 fn unreadable(asked: &Request) -> anyhow::Error {
     let message = format!("the server's answer to {} {} cannot be read as XML of CalDAV", asked.method, asked.url);
-    crate::error::fault(Kind::Unavailable, message)
+    crate::words::error::fault(Kind::Unavailable, message)
 }
 
 /// Seconds; a date counts from the response's own `Date`.
@@ -132,11 +131,11 @@ fn without_queries(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{fault_of, kind_of};
+    use crate::words::error::{fault_of, kind_of};
 
     /// A response with header lines and a body, as on the wire.
     pub(super) fn answer(status: u16, headers: &str, body: &str) -> Response {
-        let mut response = Response { status, headers: crate::wire::Headers::default(), body: body.into() };
+        let mut response = Response { status, headers: crate::words::message::Headers::default(), body: body.into() };
         for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {
             response.headers.add(name, value);
         }

@@ -5,8 +5,8 @@ use crate::dav::list::etag_of;
 use crate::dav::xml::{self, Element, Member};
 use crate::dav::{is_about_everything, trouble, xml_request};
 use crate::model::{Etag, Href, Stored};
-use crate::url::Url;
-use crate::wire::{Request, Response};
+use crate::words::message::{Request, Response};
+use crate::words::url::Url;
 
 /// How many objects to ask for at once. Baïkal 0.11 answers so many in 20 ms; with 40,000 it fails.
 pub const MOST_HREFS: usize = 500;
@@ -128,7 +128,7 @@ impl Get<'_> {
 mod tests {
     use super::*;
     use crate::dav::tests::{answer, base, xml};
-    use crate::error::kind_of;
+    use crate::words::error::kind_of;
 
     /// `href=etag:text` of what is stored, `?href` of what is doubtful.
     fn check(response: &Response, expected: &str) {

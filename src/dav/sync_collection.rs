@@ -7,8 +7,8 @@ use crate::dav::list::etag_of;
 use crate::dav::xml::{self, Element, Member};
 use crate::dav::{is_about_everything, trouble, xml_request};
 use crate::model::{Changes, Entry, Etag, Href};
-use crate::url::Url;
-use crate::wire::{Request, Response};
+use crate::words::message::{Request, Response};
+use crate::words::url::Url;
 
 /// What a sabre server puts before the number in its tokens.
 const SABRE_TOKEN: &str = "http://sabre.io/ns/sync/";
@@ -143,7 +143,7 @@ pub fn token_is_plausible(sent: &str, current: &str) -> bool {
 mod tests {
     use super::*;
     use crate::dav::tests::{answer, base, xml};
-    use crate::error::kind_of;
+    use crate::words::error::kind_of;
 
     const SYNC: SyncCollection<'static> = SyncCollection { since: "t&1" };
 

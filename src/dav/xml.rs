@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::modest::is_modest;
+use super::xml_limits::is_modest;
 
 /// An element's name: namespace and local part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

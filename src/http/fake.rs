@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::url::Url;
+use crate::words::url::Url;
 
 /// What the server does with one request.
 #[derive(Clone)]

@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::dav::auth::Authenticator;
-use crate::error::{Kind, fault};
-use crate::secret::Secret;
+use crate::auth::Authenticator;
 use crate::signal::Stop;
-use crate::wire::{Request, Response, Why};
+use crate::words::error::{Kind, fault};
+use crate::words::message::{Request, Response, Why};
+use crate::words::secret::Secret;
 
 use retry::{Retries, Verdict};
 use transport::{Connections, Exchange, Trouble};

@@ -3,9 +3,9 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
-use crate::error::{Fault, Kind};
-use crate::time::{Timestamp, in_words, parse_retry_after};
-use crate::wire::{Request, Response};
+use crate::words::error::{Fault, Kind};
+use crate::words::message::{Request, Response};
+use crate::words::time::{Timestamp, in_words, parse_retry_after};
 
 use super::transport::Trouble;
 
@@ -117,8 +117,8 @@ fn chance() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::url::Url;
-    use crate::wire::Headers;
+    use crate::words::message::Headers;
+    use crate::words::url::Url;
 
     fn request(method: &'static str) -> Request {
         Request::new(method, Url::parse("https://dav.example.org/a?token=t0ken").unwrap())
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(wait(&mut retries(), Ok(status(429, &[("Retry-After", "20")]))), Some(20_000));
         assert_eq!(wait(&mut retries(), Ok(status(503, &[("Retry-After", "Fri, 20 Nov 2020 09:00:00 GMT")]))), Some(0));
         let Verdict::Final(Err(error)) = retries().judge(Ok(status(429, &[("Retry-After", "21")]))) else { panic!() };
-        assert_eq!(crate::error::fault_of(&error).retry_after, Some(21));
+        assert_eq!(crate::words::error::fault_of(&error).retry_after, Some(21));
         assert_eq!(error.to_string(), "https://dav.example.org answers 429 and asks to wait 21 seconds");
     }
 

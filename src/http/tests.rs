@@ -2,10 +2,10 @@
 
 use super::fake::{Answer, Server, answer};
 use super::*;
-use crate::error::{fault_of, kind_of, sentence};
-use crate::secret::Credentials;
-use crate::url::Url;
-use crate::wire::Why;
+use crate::words::error::{fault_of, kind_of, sentence};
+use crate::words::message::Why;
+use crate::words::secret::Credentials;
+use crate::words::url::Url;
 
 const LIMIT: u64 = 1000;
 

@@ -15,9 +15,9 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Timeout, http};
 
-use crate::error::{Fault, Kind};
-use crate::secret::Secret;
-use crate::wire::{Headers, Request, Response};
+use crate::words::error::{Fault, Kind};
+use crate::words::message::{Headers, Request, Response};
+use crate::words::secret::Secret;
 
 use super::Options;
 use super::tls::Encrypting;

@@ -1,21 +1,8 @@
 //! An object in words for people: its title and its start.
 
-use std::borrow::Cow;
-
-use super::entry::{Entry, Name};
+use super::line::{Entry, Name, own};
 use super::property::{self, from_text};
-use super::split::own;
-
-/// How many characters of a text are shown to people.
-const LONGEST_SHOWN: usize = 200;
-
-/// A text as it is shown to people: cut where it becomes endless.
-pub fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(LONGEST_SHOWN) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
-    }
-}
+use crate::words::shown::shortened;
 
 /// SUMMARY of a component, shortened, unescaped and in one line; empty if it has none.
 pub(super) fn summary(component: &[Entry<'_>]) -> String {
@@ -56,7 +43,7 @@ fn moment(value: &str) -> Option<(String, Option<String>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::entries;
+    use super::super::line::entries;
     use super::*;
 
     fn check(line: &str, expected: &str) {

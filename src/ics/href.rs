@@ -1,7 +1,7 @@
 //! The names of our objects in a collection: fixed, safe on every server, and marked as ours.
 
-use super::hash::sha256;
 use crate::model::{Href, Key};
+use crate::words::digest::sha256;
 
 /// What the hrefs of one subscription begin with: 8 hex digits and a dash.
 pub fn href_prefix(name: &str, source: &str) -> String {

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::entry::{Entry, Name, entries};
 use super::hash::{self, Uid};
-use super::split::{Part, Split, own};
+use super::line::{Entry, Name, entries, own};
+use super::split::{Part, Split};
 use super::write::with_uid;
 use super::{Complaint, Object};
 use crate::model::{ComponentType, Hash, Key};
+use crate::words::digest::sha256;
 
 /// The objects of a feed in the order of their first components, and the parts that their ranges point at: master, then
 /// overrides by RECURRENCE-ID, for sabre indexes the first one only.
@@ -199,7 +200,7 @@ pub fn substitute_uid(uid: &str, ordinal: usize) -> String {
 
 /// A UID that is the same at every fetch and unlike any other.
 fn derived_uid(about: &[&[u8]]) -> String {
-    let hash = hash::sha256(&[&about.join(&b'\0')]).to_string();
+    let hash = sha256(&[&about.join(&b'\0')]).to_string();
     format!("baikal-sync-{}", hash.get(..32).unwrap_or_default())
 }
 

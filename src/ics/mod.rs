@@ -6,20 +6,17 @@
 //! ```
 
 mod charset;
-mod compare;
 mod describe;
-mod entry;
-pub mod hash;
+mod hash;
 mod href;
 mod identity;
-mod occurrence;
+mod line;
+mod normal;
 mod property;
-mod recurrence;
 mod repair;
 mod scan;
-mod span;
 mod split;
-mod timezone;
+mod time;
 mod write;
 
 #[cfg(test)]
@@ -28,17 +25,17 @@ mod tests;
 use std::fmt;
 use std::ops::Range;
 
-pub use compare::{differing, same};
-pub use describe::shortened;
-pub use hash::sha256;
 pub use href::{href, href_prefix, is_made_by_us};
 pub use identity::substitute_uid;
-pub use occurrence::{End, end_of_last_occurrence};
+pub use normal::{differing, same};
+pub use time::occurrence::{End, end_of_last_occurrence};
 pub use write::{Attendees, Form};
 
 use crate::model::{Hash, Key};
-use entry::{Entry, entries};
+use crate::words::digest::sha256_of;
+use crate::words::shown::shortened;
 use hash::Uid;
+use line::{Entry, entries};
 use split::{Part, Split};
 
 /// So many complaints about one feed are kept; nobody reads more, and a feed can give cause for millions.
@@ -144,7 +141,7 @@ impl Feed {
         // Hashes differ in their first octets, UIDs of one producer mostly do not.
         let mut sorted: Vec<&Object> = self.objects.iter().collect();
         sorted.sort_unstable_by(|one, other| one.hash.cmp(&other.hash).then_with(|| one.key.cmp(&other.key)));
-        hash::sha256_of(sorted.into_iter().flat_map(|object| {
+        sha256_of(sorted.into_iter().flat_map(|object| {
             let Key { component, uid } = &object.key;
             [component.as_str().as_bytes(), b"\0", uid.as_bytes(), b"\0", &object.hash.0]
         }))

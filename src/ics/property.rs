@@ -4,7 +4,7 @@
 use ical::property::{Property as Parsed, PropertyParser};
 
 use super::charset;
-use super::entry::Entry;
+use super::line::Entry;
 use super::scan::slice;
 
 /// The parser is quadratic in the number of parameters (`ical` 0.11: 200,000 of them take 15 s); real lines have a dozen.

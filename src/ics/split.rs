@@ -6,12 +6,12 @@ use std::ops::Range;
 
 use super::Complaint;
 use super::charset;
-use super::describe::shortened;
-use super::entry::{Entry, Name, joined};
 use super::hash::{self, Uid};
+use super::line::{Entry, Name, joined, own};
 use super::repair;
 use super::scan::{Lines, line_number, slice};
 use crate::model::{ComponentType, Hash};
+use crate::words::shown::shortened;
 
 /// No calendar has more components or time zones, and no component more lines. Each costs memory beyond its text, so that
 /// a feed of nothing else would take many times its size.
@@ -420,19 +420,6 @@ impl Split {
         self.zone_names.insert(name.to_vec(), index);
         index
     }
-}
-
-/// The first line of a name that belongs to the component itself, not to one inside it.
-pub(super) fn own<'e, 'a>(component: &'e [Entry<'a>], name: Name) -> Option<&'e Entry<'a>> {
-    let mut depth = 0_usize;
-    component.iter().find(|entry| {
-        match entry.name {
-            Name::Begin => depth += 1,
-            Name::End => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth == 1 && entry.name == name
-    })
 }
 
 fn upper(name: &[u8]) -> String {

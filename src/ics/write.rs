@@ -1,7 +1,7 @@
 //! Writes an object as one resource: CRLF, folded where a line is longer than 75 octets (RFC 5545 §3.1), never inside a
 //! character (other generators do).
 
-use super::entry::{Entry, Name, entries, joined};
+use super::line::{Entry, Name, entries, joined};
 
 const LONGEST: usize = 75;
 const OWN_PRODID: &[u8] = b"PRODID:-//baikal-sync//baikal-sync//EN";

@@ -2,7 +2,7 @@
 //! shows it, never a status. Pure: a function of what came out.
 
 use crate::model::{Href, Key};
-use crate::time::{DAY, HOUR};
+use crate::words::time::{DAY, HOUR};
 
 /// How one write of a pass ended. One whose answer names the content as the cause says nothing about anything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Facts, OnEmpty, Op, Plan, Policy, Wanted};
-use crate::memory::Hold;
+use crate::model::memory::Hold;
 use crate::model::{Key, Record, Standing};
 
 /// Up to this many deletions are never suspicious by their number.

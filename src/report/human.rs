@@ -2,10 +2,10 @@
 
 use super::advice::Advice;
 use super::{Outcome, PassReport, Refused, Say, Step};
-use crate::error::Kind;
-use crate::ics::shortened;
 use crate::plan::Op;
-use crate::time::in_words;
+use crate::words::error::Kind;
+use crate::words::shown::shortened;
+use crate::words::time::in_words;
 
 /// So many refused objects of a pass are named one by one.
 pub(super) const MOST_NAMED: usize = 10;
@@ -216,9 +216,9 @@ fn step(step: &Step) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Fault;
-    use crate::memory::Hold;
-    use crate::time::Timestamp;
+    use crate::model::memory::Hold;
+    use crate::words::error::Fault;
+    use crate::words::time::Timestamp;
 
     fn said(report: &PassReport, listener: Listener) -> Vec<String> {
         lines(report, listener, &Advice::default()).into_iter().map(|line| line.text).collect()

@@ -7,7 +7,7 @@ use super::{PassReport, Refused, Step};
 use crate::dav::discover::Calendar;
 use crate::model::Href;
 use crate::plan::Op;
-use crate::time::Timestamp;
+use crate::words::time::Timestamp;
 
 /// The document of `run --json`.
 pub fn run(reports: &[PassReport], exit_code: u8, dry_run: bool) -> String {
@@ -159,8 +159,8 @@ fn moment(moment: Option<Timestamp>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Fault, Kind};
     use crate::report::Outcome;
+    use crate::words::error::{Fault, Kind};
 
     #[test]
     fn a_failure_is_in_the_document_with_its_kind() {

@@ -5,10 +5,10 @@ pub mod human;
 pub mod json;
 pub mod status;
 
-use crate::error::{Fault, Kind};
-use crate::memory::{Failing, Hold};
+use crate::model::memory::{Failing, Hold};
 use crate::plan::Op;
-use crate::time::Timestamp;
+use crate::words::error::{Fault, Kind};
+use crate::words::time::Timestamp;
 
 /// The result of one pass over one subscription.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::Refused;
 use super::advice::Advice;
 use super::human::{MOST_NAMED, title};
-use crate::memory::Memory;
-use crate::time::{Timestamp, in_words};
+use crate::model::memory::Memory;
+use crate::words::time::{Timestamp, in_words};
 
 /// A subscription as the configuration and the state know it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -174,8 +174,8 @@ fn plural(number: u64, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
-    use crate::memory::Failing;
+    use crate::model::memory::Failing;
+    use crate::words::error::Kind;
 
     const NOW: Timestamp = Timestamp(100_000);
 

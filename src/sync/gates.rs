@@ -2,13 +2,14 @@
 
 use super::{FORM, Run};
 use crate::config::{SourceAddress, Subscription};
-use crate::error::{Kind, fault};
+use crate::feed::Fetched;
 use crate::ics::{self, Feed};
-use crate::memory::FeedMemory;
+use crate::model::memory::FeedMemory;
 use crate::model::{End, Hash, Validators};
 use crate::report::{FeedReport, Gate};
-use crate::source::Fetched;
-use crate::time::{DAY, Timestamp};
+use crate::words::digest;
+use crate::words::error::{Kind, fault};
+use crate::words::time::{DAY, Timestamp};
 
 /// Validators and body hash are trusted no longer than this after the body was last read, in seconds.
 const TRUSTED: u64 = DAY;
@@ -33,7 +34,7 @@ impl Run<'_, '_> {
         let subscription = self.pass.subscription;
         let Subscription { on_conflict, on_drift, deletes, attendees, .. } = subscription;
         let settings = format!("{on_conflict:?} {on_drift:?} {deletes:?} {attendees:?}");
-        ics::sha256(&[&FORM.to_be_bytes(), subscription.source.reveal().as_bytes(), settings.as_bytes()])
+        digest::sha256(&[&FORM.to_be_bytes(), subscription.source.reveal().as_bytes(), settings.as_bytes()])
     }
 
     /// Why gates 1 to 3 may not be used at all, in words; `None` when they may.
@@ -79,7 +80,7 @@ impl Run<'_, '_> {
             }
             Fetched::Document { body, charset, validators } => (body, charset, validators),
         };
-        let hash = ics::sha256(&[&body]);
+        let hash = digest::sha256(&[&body]);
         self.report.feed = FeedReport { status: self.status(200), bytes: body.len() as u64, gate: Gate::None };
         if let Some(feed) = known.as_ref().filter(|feed| feed.body == hash) {
             self.report.feed.gate = Gate::Body;
@@ -136,7 +137,7 @@ impl Run<'_, '_> {
         match self.pass.source.fetch(&Validators::default())? {
             Fetched::NotModified => Err(fault(Kind::Unavailable, "the feed's server answered 304 unasked")),
             Fetched::Document { body, charset, validators } => {
-                let hash = ics::sha256(&[&body]);
+                let hash = digest::sha256(&[&body]);
                 self.report.feed.status = self.status(200);
                 self.report.feed.bytes = body.len() as u64;
                 self.read_feed(body, charset.as_deref(), hash, validators)

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::collection::Collection;
-use crate::memory::Memory;
+use crate::db::state::{ForeignObject, Intent, OthersObject};
+use crate::model::memory::Memory;
 use crate::model::{Changes, Entry, Etag, Hash, Href, Key, Listed, Mark, Record, Standing};
 use crate::plan::Suspicion;
-use crate::state::{ForeignObject, Intent, OthersObject};
-use crate::time::{DAY, Timestamp};
+use crate::words::time::{DAY, Timestamp};
 
 /// Every object is listed anew after this many seconds, whatever marks and deltas say: on sabre a reader between two
 /// concurrent writers can miss a change for ever (4.7). Besides, sabre tells two calendars at one

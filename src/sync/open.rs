@@ -3,7 +3,7 @@
 use super::{Run, identity};
 use crate::collection::Abilities;
 use crate::config::TargetAddress;
-use crate::memory::Memory;
+use crate::model::memory::Memory;
 
 impl Run<'_, '_> {
     /// Opens the target and locks the place where it was found: one calendar can be written in many ways.

@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::gather::{Seen, hash_of};
 use super::look::Known;
-use super::read::{Seen, hash_of};
-use super::wanted::Matched;
+use super::matched::Matched;
+use crate::db::state::{Handle, Id};
 use crate::ics;
 use crate::model::{self, Etag, Failure, Hash, Href, Key, Record, Standing, Written};
 use crate::plan::{Op, Outcome, Probe, Suspicion, cause, failures_in_a_row};
 use crate::report::{PassReport, Refused};
-use crate::state::{Handle, Id};
-use crate::time::Timestamp;
+use crate::words::time::Timestamp;
 
 /// What a pass left at an href.
 #[derive(Debug, Clone, PartialEq, Eq)]

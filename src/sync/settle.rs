@@ -7,7 +7,7 @@ use super::look::Look;
 use super::record::{Left, Recorder};
 use crate::collection::Collection;
 use crate::model::{Changes, Href, Key, Mark, Objects};
-use crate::wire::Why;
+use crate::words::message::Why;
 
 /// Asks what happened since the look. If it was our own writes alone, the new sync-token stands for the records; anything
 /// else is drift that the next pass must see, so the look's own mark is kept.

@@ -10,9 +10,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use baikal_sync::config::{MaxDelete, OnConflict, OnDrift, OnEmpty, Verify};
-use baikal_sync::error::Kind;
 use baikal_sync::report::{Gate, Outcome, PassReport};
 use baikal_sync::sync::Options;
+use baikal_sync::words::error::Kind;
 
 use crate::fake::memory::{Edit, Fuse, Habits, Meddler, Memory};
 use plot::{Dice, Plot, Tally};

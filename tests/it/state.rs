@@ -203,7 +203,7 @@ fn six_processes_may_make_the_state_at_once() {
 
 #[test]
 fn six_processes_may_bring_an_old_state_up_to_date_at_once() {
-    let old = concat!(include_str!("../../src/state/migrations/001.sql"), "PRAGMA user_version = 1;");
+    let old = concat!(include_str!("../../src/db/state/migrations/001.sql"), "PRAGMA user_version = 1;");
     let prepare = |env: &Env| {
         env.file("state/baikal-sync/state.db", "");
         env.change_state(old);

@@ -1,15 +1,15 @@
 //! The house rules: layers, purity, one crate in one file, length, first lines, and what must not be left behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The modules of each layer, lowest first; imports go downward or sideways.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("words", &["error", "memory", "model", "secret", "time", "url", "wire"]),
-    ("core", &["backoff", "dav", "filter", "health", "ics", "metrics", "plan", "report"]),
-    ("edges", &["config", "files", "http", "signal", "state"]),
-    ("adapters", &["collection", "source"]),
-    ("conductor", &["execute", "sync"]),
+    ("words", &["words", "model"]),
+    ("core", &["auth", "dav", "ics", "plan", "report"]),
+    ("edges", &["config", "db", "files", "http", "signal"]),
+    ("adapters", &["collection", "feed"]),
+    ("conductor", &["sync"]),
     ("shell", &["cli", "commands", "exit", "lib", "main"]),
 ];
 
@@ -19,19 +19,19 @@ const IMPURE: &[&str] = &["std::fs", "std::net", "std::env", "SystemTime", "Inst
 /// Crates and the one file or folder that may name each. `""`: any file, but one only.
 const HOMES: &[(&str, &str)] = &[
     ("ureq", "http"),
-    ("rusqlite", "state/"),
+    ("rusqlite", "db/"),
     ("ical", "ics/property.rs"),
     ("roxmltree", "dav/xml.rs"),
-    ("jiff", "time/"),
-    ("url", "url.rs"),
-    ("rrule", "ics/recurrence.rs"),
+    ("jiff", "words/time/"),
+    ("url", "words/url.rs"),
+    ("rrule", "ics/time/recurrence.rs"),
     ("toml", ""),
     ("encoding_rs", ""),
     ("http_auth", ""),
     ("signal_hook", ""),
     ("indicatif", ""),
     ("clap_complete", ""),
-    ("sha2", ""),
+    ("sha2", "words/digest.rs"),
     ("rustls_native_certs", ""),
 ];
 
@@ -54,6 +54,12 @@ impl Source {
 
     fn module(&self) -> &str {
         self.path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+    }
+
+    /// `ics/time/mod.rs` is `ics::time`.
+    fn path_of_module(&self) -> Vec<String> {
+        let path = self.path.trim_end_matches(".rs").trim_end_matches("/mod");
+        path.split('/').map(str::to_owned).collect()
     }
 }
 
@@ -156,6 +162,76 @@ fn imports_go_downward_only() {
     }));
 }
 
+/// The path of each module that a file names, from the root of the crate; `super` is resolved.
+fn named_modules(source: &Source) -> Vec<Vec<String>> {
+    let own = source.path_of_module();
+    let code = source.code();
+    let mut found = Vec::new();
+    for root in ["crate", "super"] {
+        for (at, _) in code.match_indices(&format!("{root}::")) {
+            let before = &code[..at];
+            if before.ends_with("::") || before.ends_with(|letter: char| letter.is_alphanumeric() || letter == '_') {
+                continue;
+            }
+            let path = code[at..].split(|letter: char| !letter.is_alphanumeric() && !":_".contains(letter)).next();
+            let mut resolved = if root == "super" { own.clone() } else { Vec::new() };
+            for part in path.unwrap_or_default().split("::").filter(|part| !part.is_empty()) {
+                match part {
+                    "crate" => {}
+                    "super" => drop(resolved.pop()),
+                    name => resolved.push(name.to_owned()),
+                }
+            }
+            found.push(resolved);
+        }
+    }
+    found
+}
+
+/// The modules of one folder that stand on each other, directly or not.
+fn circle(uses: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
+    let in_circle: Vec<&str> =
+        uses.keys().filter(|module| reached(uses, module).contains(*module)).map(String::as_str).collect();
+    (!in_circle.is_empty()).then(|| in_circle.join(", "))
+}
+
+fn reached<'u>(uses: &'u BTreeMap<String, BTreeSet<String>>, start: &'u String) -> BTreeSet<&'u String> {
+    let (mut open, mut seen) = (vec![start], BTreeSet::new());
+    while let Some(module) = open.pop() {
+        open.extend(uses.get(module).into_iter().flatten().filter(|next| seen.insert(*next)));
+    }
+    seen
+}
+
+#[test]
+fn no_modules_of_a_folder_stand_on_each_other() {
+    let mut folders: BTreeMap<Vec<String>, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for source in sources("src") {
+        let own = source.path_of_module();
+        for named in named_modules(&source) {
+            let shared = own.iter().zip(&named).take_while(|(one, other)| one == other).count();
+            let (Some(from), Some(to)) = (own.get(shared), named.get(shared)) else { continue };
+            // What a module itself holds is no file beside it.
+            if to.chars().all(|letter| !letter.is_uppercase()) {
+                let folder = folders.entry(own[..shared].to_vec()).or_default();
+                folder.entry(from.clone()).or_default().insert(to.clone());
+            }
+        }
+    }
+    check(folders.iter().filter_map(|(folder, uses)| {
+        Some(format!("in src/{} these import each other in a circle: {}", folder.join("/"), circle(uses)?))
+    }));
+}
+
+#[test]
+fn a_module_with_files_of_its_own_is_the_mod_rs_of_its_folder() {
+    let base = root().join("src");
+    check(sources("src").iter().filter_map(|Source { path, .. }| {
+        let folder = path.strip_suffix(".rs")?;
+        base.join(folder).is_dir().then(|| format!("src/{path} belongs to src/{folder}/mod.rs"))
+    }));
+}
+
 #[test]
 fn the_core_and_the_words_let_no_world_in() {
     check(sources("src").iter().flat_map(|source| {
@@ -222,10 +298,12 @@ fn the_changelog_is_open_and_its_newest_release_is_this_version() {
 
 #[test]
 fn the_rules_themselves_see_what_they_look_for() {
-    let code = "use crate::{error::{Kind, fault}, http, model::Key};\nuse crate::plan::Op;\nlet a = crate::time::DAY;";
-    assert_eq!(imports(code), ["error", "http", "model", "plan", "time"].map(str::to_owned).into());
+    let code =
+        "use crate::{error::{Kind, fault}, http, model::Key};\nuse crate::plan::Op;\nlet a = crate::words::time::DAY;";
+    assert_eq!(imports(code), ["error", "http", "model", "plan", "words"].map(str::to_owned).into());
     let uses = ["use url::Url;", "let u: url::Url;", "::url::Url", "x(url::Url)"];
     assert!(uses.iter().all(|code| names_crate(code, "url")));
-    let others = ["use crate::url::Url;", "use crate::{http, url::Url};", "curl::Easy", "my_url::X", "super::url::Url"];
+    let others =
+        ["use crate::words::url::Url;", "use crate::{http, url::Url};", "curl::Easy", "my_url::X", "super::url::Url"];
     assert!(others.iter().all(|code| !names_crate(code, "url")));
 }

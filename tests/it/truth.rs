@@ -22,7 +22,7 @@ fn requests(said: &str) -> Vec<String> {
 
 /// What a run over this subscription leaves that is killed at this moment: its word in the lock.
 fn leave_killed(setting: &Setting, name: &str) {
-    let hash = baikal_sync::ics::sha256(&[b"subscription", b" ", name.as_bytes()]).to_string();
+    let hash = baikal_sync::words::digest::sha256(&[b"subscription", b" ", name.as_bytes()]).to_string();
     let lock = setting.env.path("state/baikal-sync/state.locks").join(&hash[..16]);
     std::fs::write(lock, baikal_sync::sync::now().0.to_string()).unwrap();
 }

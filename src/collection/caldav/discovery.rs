@@ -4,9 +4,9 @@
 use crate::collection::caldav::Exchange;
 use crate::dav::discover::{Calendar, Depth, Options, Resource, Software, Survey};
 use crate::dav::href::{same_segment, segments};
-use crate::error::{Kind, fault, kind_of};
-use crate::url::Url;
-use crate::wire::{Request, Response};
+use crate::words::error::{Kind, fault, kind_of};
+use crate::words::message::{Request, Response};
+use crate::words::url::Url;
 
 /// How many redirects are followed for one question.
 const MOST_REDIRECTS: usize = 5;

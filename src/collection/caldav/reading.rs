@@ -7,8 +7,8 @@ use crate::collection::caldav::{Exchange, is_of_one_exchange};
 use crate::dav::list::Look;
 use crate::dav::multiget::{Answer, Get, Got, Multiget};
 use crate::model::{Href, Objects};
-use crate::url::Url;
-use crate::wire::{Request, Response};
+use crate::words::message::{Request, Response};
+use crate::words::url::Url;
 
 /// So many requests may break off or stay without an answer before the server is believed to be in trouble: as many as
 /// it takes to find one bad object among five hundred.

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use super::discovery::{choose, place_for_new, redirect};
 use super::*;
 use crate::dav::discover::Calendar;
-use crate::error::sentence;
 use crate::model::{Entry, Stored};
-use crate::wire::Headers;
+use crate::words::error::sentence;
+use crate::words::message::Headers;
 
 /// Answers each request with the next line of the script, which names the request: `METHOD path`, or `METHOD
 /// http://host/path` where the host matters.

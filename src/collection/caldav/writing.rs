@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::{Caldav, Opened, is_of_one_exchange, lock};
 use crate::dav::write::{in_own_spelling, outcome};
-use crate::error::{Fault, Kind, fault_of};
 use crate::model::{Etag, Failure, Href, Written};
-use crate::wire::{Request, Response};
+use crate::words::error::{Fault, Kind, fault_of};
+use crate::words::message::{Request, Response};
 
 impl Caldav {
     /// Sends a write. A connection that breaks and an answer that does not come are the failure of this one write.

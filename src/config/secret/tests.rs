@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::error::{kind_of, sentence};
+use crate::words::error::{kind_of, sentence};
 
 fn command(words: &[&str]) -> SecretSource {
     SecretSource::Command(words.iter().map(|word| (*word).to_owned()).collect())

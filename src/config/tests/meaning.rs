@@ -1,7 +1,7 @@
 //! Every key has an effect, and every default is what the documentation says.
 
 use super::*;
-use crate::secret::Secret;
+use crate::words::secret::Secret;
 
 fn server(lines: &str) -> Arc<Server> {
     Arc::clone(Case::file(&format!("{SERVER}{lines}")).settled().server(None).unwrap())

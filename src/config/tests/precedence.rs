@@ -1,7 +1,7 @@
 //! Flag over environment over file over default; a configuration without a file; a subscription without a configuration.
 
 use super::*;
-use crate::secret::Secret;
+use crate::words::secret::Secret;
 
 fn state(case: &Case) -> String {
     case.settled().state.display().to_string()

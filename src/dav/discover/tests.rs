@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dav::tests::{answer, xml};
-use crate::error::{Kind, kind_of};
+use crate::words::error::{Kind, kind_of};
 
 fn survey(asked: &str, response: &Response) -> Vec<Resource> {
     Survey { depth: Depth::One }.response(&Url::parse(asked).unwrap(), response).unwrap()

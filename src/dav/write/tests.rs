@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dav::tests::{answer, base};
-use crate::error::kind_of;
+use crate::words::error::kind_of;
 
 /// The outcome in words.
 fn words(outcome: anyhow::Result<Written>) -> String {
@@ -199,6 +199,6 @@ fn each_server_says_in_its_own_way_that_a_calendar_is_made_or_was_there() {
     assert_eq!(made(409, r#"<error xmlns="DAV:"><resource-must-be-null /></error>"#).unwrap(), Made::Existed);
     let xandikos = r#"<ns0:mkcalendar-response xmlns:ns0="urn:ietf:params:xml:ns:carldav:" xmlns:ns1="DAV:"><ns1:propstat><ns1:status>HTTP/1.1 403 Forbidden</ns1:status></ns1:propstat></ns0:mkcalendar-response>"#;
     assert_eq!(made(207, xandikos).unwrap(), Made::PropertiesRefused);
-    assert_eq!(kind_of(&made(409, "").unwrap_err()), crate::error::Kind::Missing);
-    assert_eq!(kind_of(&made(403, "").unwrap_err()), crate::error::Kind::Refused);
+    assert_eq!(kind_of(&made(409, "").unwrap_err()), crate::words::error::Kind::Missing);
+    assert_eq!(kind_of(&made(403, "").unwrap_err()), crate::words::error::Kind::Refused);
 }

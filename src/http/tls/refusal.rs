@@ -3,8 +3,8 @@
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error};
 
-use crate::error::{Fault, Kind};
-use crate::time::Timestamp;
+use crate::words::error::{Fault, Kind};
+use crate::words::time::Timestamp;
 
 /// The most names of a foreign certificate that are told.
 const MOST_NAMES: usize = 3;

@@ -8,12 +8,12 @@ use std::thread;
 use rustls::{ServerConfig, ServerConnection};
 
 use super::*;
-use crate::error::{kind_of, sentence};
 use crate::http::Client;
 use crate::signal::Stop;
-use crate::time::Timestamp;
-use crate::url::Url;
-use crate::wire::{Request, Why};
+use crate::words::error::{kind_of, sentence};
+use crate::words::message::{Request, Why};
+use crate::words::time::Timestamp;
+use crate::words::url::Url;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)

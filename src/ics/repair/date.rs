@@ -1,6 +1,6 @@
 //! Dates, dates with time and spans that servers refuse for their form.
 
-use super::super::entry::{Entry, Name, Names, set_of};
+use super::super::line::{Entry, Name, Names, set_of};
 
 /// The properties whose values are dates, or dates with time.
 const DATES: Names = set_of(&[Name::Dtstart, Name::Dtend, Name::Due, Name::RecurrenceId, Name::Exdate, Name::Rdate]);

@@ -1,6 +1,6 @@
 //! Each repair against the row of the PUT matrix that asks for it.
 
-use super::super::entry::{entries, joined};
+use super::super::line::{entries, joined};
 use super::*;
 
 /// Mends a component without its first and last line, and compares those that come out, and what is said.

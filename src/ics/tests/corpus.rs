@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::super::entry::{Name, entries};
+use super::super::line::{Name, entries};
 use super::super::*;
 use crate::model::ComponentType;
 

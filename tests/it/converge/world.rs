@@ -8,12 +8,12 @@ use std::sync::LazyLock;
 use baikal_sync::config::{
     Attendees, Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
 };
+use baikal_sync::db::state::{Owner, State};
 use baikal_sync::model::{Hash, Standing};
 use baikal_sync::report::{Outcome, PassReport};
 use baikal_sync::signal::Stop;
-use baikal_sync::state::{Owner, State};
 use baikal_sync::sync::{self, Options, Pass};
-use baikal_sync::time::Zone;
+use baikal_sync::words::time::Zone;
 use tempfile::TempDir;
 
 use crate::fake::memory::{Feed, Memory};

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use baikal_sync::collection::{Abilities, Collection};
-use baikal_sync::error::{Fault, Kind};
+use baikal_sync::feed::{Fetched, Source};
 use baikal_sync::model::{
     Changes, Entry, Etag, Failure, Href, Listed, Mark, Objects, Precondition, Rights, Stored, Validators, Written,
 };
-use baikal_sync::source::{Fetched, Source};
-use baikal_sync::wire::Why;
+use baikal_sync::words::error::{Fault, Kind};
+use baikal_sync::words::message::Why;
 
 /// What a collection in memory can do, or does wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,0 +1,228 @@
+//! Makes the two ends of a subscription: sources and collections from settled addresses, with shared connections.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::auth::Authenticator;
+use crate::collection::Collection;
+use crate::collection::caldav::{Address, Caldav};
+use crate::collection::vdir::Vdir;
+use crate::config::{
+    SecretSource, Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Timeouts, Tls,
+};
+use crate::dav::discover::Remembered;
+use crate::db::state::Handle;
+use crate::feed::Source;
+use crate::feed::file::File;
+use crate::feed::web::{Settings, Web};
+use crate::http::{Client, Options, Traffic};
+use crate::signal::Stop;
+use crate::words::secret::{Credentials, LateSecret};
+
+/// Clients and challenges that several subscriptions share.
+pub(super) struct Ends {
+    stop: Stop,
+    state: Handle,
+    feeds: Mutex<HashMap<(Timeouts, Tls), Client>>,
+    servers: Mutex<HashMap<String, Shared>>,
+    logins: Mutex<HashMap<String, Login>>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    client: Client,
+    authenticator: Option<Arc<Authenticator>>,
+}
+
+/// Credentials, and what the state knew of their challenge.
+struct Login {
+    authenticator: Arc<Authenticator>,
+    remembered: Option<String>,
+}
+
+/// The ends of one subscription.
+pub(super) struct Pair {
+    pub(super) source: Box<dyn Source>,
+    target: Target,
+    clients: Vec<Client>,
+}
+
+enum Target {
+    Folder(Vdir),
+    Calendar { calendar: Box<Caldav>, canonical: String, remembered: Option<Remembered> },
+}
+
+impl Ends {
+    pub(super) fn new(stop: Stop, state: Handle) -> Ends {
+        Ends { stop, state, feeds: Mutex::default(), servers: Mutex::default(), logins: Mutex::default() }
+    }
+
+    /// The ends of a subscription. Nothing is sent, and no secret is fetched before a server asks for it.
+    pub(super) fn pair(&self, subscription: &Subscription) -> anyhow::Result<Pair> {
+        let mut clients = Vec::new();
+        let source = self.source(&subscription.name, &subscription.source, &mut clients)?;
+        let target = match &subscription.target {
+            TargetAddress::Folder(path) => Target::Folder(Vdir::new(path.clone())),
+            TargetAddress::Calendar { server, target } => {
+                let canonical = subscription.target.canonical();
+                let asked = canonical.clone();
+                let remembered = self.state.read(move |state| state.remembered(&asked))?;
+                let calendar = Box::new(self.calendar(server, target, remembered.clone(), &mut clients)?);
+                Target::Calendar { calendar, canonical, remembered }
+            }
+        };
+        Ok(Pair { source, target, clients })
+    }
+
+    /// A calendar of a server, or with an empty `target` the server itself, to list its calendars.
+    pub(super) fn calendar(
+        &self,
+        server: &Arc<Server>,
+        target: &str,
+        remembered: Option<Remembered>,
+        clients: &mut Vec<Client>,
+    ) -> anyhow::Result<Caldav> {
+        let shared = self.shared(server)?;
+        let client = shared.client.counting_apart();
+        clients.push(client.clone());
+        let address = Address { server: server.url.clone(), target: target.to_owned() };
+        Ok(Caldav::new(address, client, shared.authenticator, remembered))
+    }
+
+    fn source(
+        &self,
+        name: &str,
+        address: &SourceAddress,
+        clients: &mut Vec<Client>,
+    ) -> anyhow::Result<Box<dyn Source>> {
+        let (url, user_agent, max_size, client, credentials) = match address {
+            SourceAddress::File { path, max_size } => return Ok(Box::new(File::new(path.clone(), *max_size))),
+            SourceAddress::StandardInput { max_size } => return Ok(Box::new(File::new("-".into(), *max_size))),
+            SourceAddress::Web { url, user_agent, max_size, timeouts, tls, credentials } => {
+                (url, user_agent, *max_size, self.feed_client(*timeouts, tls).counting_apart(), credentials)
+            }
+        };
+        clients.push(client.clone());
+        let mut settings = Settings { user_agent: user_agent.clone(), max_size, authenticator: None, header: None };
+        let credentials = match credentials.clone() {
+            None => None,
+            Some(SourceCredentials::Header { name, value }) => {
+                settings.header = Some((name, late(value)));
+                None
+            }
+            Some(SourceCredentials::Bearer(token)) => Some(Credentials::Bearer(late(token))),
+            Some(SourceCredentials::Password { user, password }) => {
+                Some(Credentials::Password { user, password: late(password) })
+            }
+        };
+        // Two feeds of one origin may have passwords of their own.
+        let key = format!("feed of {name} {}", url.0.origin());
+        settings.authenticator =
+            credentials.map(|credentials| self.login(key, url.0.origin(), credentials)).transpose()?;
+        Ok(Box::new(Web::new(url.clone(), settings, client)))
+    }
+
+    fn feed_client(&self, timeouts: Timeouts, tls: &Tls) -> Client {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || Client::new(&options(timeouts, tls), self.stop.clone());
+        feeds.entry((timeouts, tls.clone())).or_insert_with(make).clone()
+    }
+
+    fn shared(&self, server: &Arc<Server>) -> anyhow::Result<Shared> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = challenge_key(server);
+        if let Some(shared) = servers.get(&key) {
+            return Ok(shared.clone());
+        }
+        let client = Client::new(&options(server.timeouts, &server.tls), self.stop.clone());
+        let login = |credentials| self.login(key.clone(), server.url.origin(), credentials);
+        let authenticator = credentials_of(server).map(login).transpose()?;
+        let shared = Shared { client, authenticator };
+        servers.insert(key, shared.clone());
+        Ok(shared)
+    }
+
+    /// What answers the challenges of an origin, beginning with the one that the state has under this key.
+    fn login(&self, key: String, origin: String, credentials: Credentials) -> anyhow::Result<Arc<Authenticator>> {
+        let asked = key.clone();
+        let remembered = self.state.read(move |state| state.challenge(&asked))?;
+        let authenticator = Arc::new(Authenticator::new(origin, credentials, remembered.as_deref()));
+        let login = Login { authenticator: Arc::clone(&authenticator), remembered };
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner).insert(key, login);
+        Ok(authenticator)
+    }
+
+    /// Keeps the challenges for the next run, where they are others than before.
+    pub(super) fn remember(&self) -> anyhow::Result<()> {
+        let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, login) in logins.iter() {
+            let challenge = login.authenticator.remember().filter(|text| Some(text) != login.remembered.as_ref());
+            if let Some(text) = challenge {
+                let key = key.clone();
+                self.state.write(move |state| state.set_challenge(&key, &text))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the configuration of a server or a feed means for connections.
+pub(super) fn options(timeouts: Timeouts, tls: &Tls) -> Options {
+    Options {
+        connect_timeout: timeouts.connect,
+        idle_timeout: timeouts.idle,
+        timeout: timeouts.total,
+        tls_ca: tls.ca.clone(),
+        tls_cert: tls.cert.clone(),
+        tls_key: tls.key.clone(),
+        ..Options::default()
+    }
+}
+
+/// One server with the credentials of one user, and the timeouts and certificates that belong to them.
+fn challenge_key(server: &Server) -> String {
+    format!("{} {} {}", server.name, server.url.origin(), server.user.as_deref().unwrap_or_default())
+}
+
+fn credentials_of(server: &Server) -> Option<Credentials> {
+    let secret = late(server.secret.clone()?);
+    Some(match &server.user {
+        Some(user) if !server.bearer => Credentials::Password { user: user.clone(), password: secret },
+        _ => Credentials::Bearer(secret),
+    })
+}
+
+fn late(secret: SecretSource) -> LateSecret {
+    LateSecret::new(move || secret.fetch())
+}
+
+impl Pair {
+    pub(super) fn collection(&self) -> &dyn Collection {
+        match &self.target {
+            Target::Folder(folder) => folder,
+            Target::Calendar { calendar, .. } => calendar.as_ref(),
+        }
+    }
+
+    /// What was sent and received for this subscription.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.clients.iter().map(Client::traffic).fold(Traffic::default(), |sum, one| Traffic {
+            requests: sum.requests + one.requests,
+            bytes_sent: sum.bytes_sent + one.bytes_sent,
+            bytes_received: sum.bytes_received + one.bytes_received,
+        })
+    }
+
+    /// Keeps what discovery found, where it is something else than before.
+    pub(super) fn remember(&self, state: &Handle) -> anyhow::Result<()> {
+        let Target::Calendar { calendar, canonical, remembered } = &self.target else {
+            return Ok(());
+        };
+        let now = calendar.remember();
+        if now == *remembered {
+            return Ok(());
+        }
+        let canonical = canonical.clone();
+        state.write(move |state| state.set_remembered(&canonical, now.as_ref()))
+    }
+}

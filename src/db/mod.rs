@@ -1,0 +1,3 @@
+//! What is kept in SQLite. This folder alone names the crate `rusqlite`.
+
+pub mod state;

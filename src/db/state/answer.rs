@@ -1,0 +1,35 @@
+//! What a person answers between two runs: written into the state, carried out by the next run.
+
+use rusqlite::params;
+
+use super::{Id, State};
+use crate::words::time::Timestamp;
+
+impl State {
+    /// Approves the deletions that are held at this moment, and asks for a pass; how many they are. What leaves the feed
+    /// later is judged anew, and what comes back is not deleted.
+    pub fn approve(&self, id: Id, now: Timestamp) -> anyhow::Result<u64> {
+        self.begin()?;
+        self.run("UPDATE record SET standing = 'approved' WHERE subscription = ?1 AND standing = 'doomed'", [id])?;
+        let approved = self.connection.changes();
+        self.ask(id, now)?;
+        self.commit()?;
+        Ok(approved)
+    }
+
+    /// Ends the waits of a subscription: that after a failure, and those of refused objects. The next run tries at once,
+    /// unless a server asked for a later moment.
+    pub fn retry(&self, id: Id, now: Timestamp) -> anyhow::Result<()> {
+        self.begin()?;
+        self.run("UPDATE record SET since = 0 WHERE subscription = ?1 AND since IS NOT NULL AND tries > 0", [id])?;
+        let due = "UPDATE subscription SET next_change_at = 0 WHERE id = ?1 AND EXISTS
+            (SELECT 1 FROM record WHERE subscription = ?1 AND since IS NOT NULL AND tries > 0)";
+        self.run(due, [id])?;
+        self.ask(id, now)?;
+        self.commit()
+    }
+
+    fn ask(&self, id: Id, now: Timestamp) -> anyhow::Result<()> {
+        self.run("UPDATE subscription SET asked_at = ?2 WHERE id = ?1", params![id, now.0])
+    }
+}

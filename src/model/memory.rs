@@ -1,0 +1,109 @@
+//! What the state remembers of a subscription from one invocation to the next.
+
+use crate::model::{End, Hash, Href, Mark, Validators};
+use crate::words::error::Kind;
+use crate::words::time::Timestamp;
+
+/// Everything but the records. A default one is that of a subscription that never ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The settings fingerprint of the last settled pass: every setting that shapes the output.
+    pub settings: Option<Hash>,
+    /// The version of our hash and transformation that the records were made with.
+    pub form: Option<u32>,
+    /// The feed as the last settled pass read it.
+    pub feed: Option<FeedMemory>,
+    /// Where the target was found: one calendar can be written in many ways.
+    pub address: Option<String>,
+    /// The target as the last pass left it; stored only when everything up to it is in the record.
+    pub mark: Mark,
+    /// Where the object stands that was written last.
+    pub last_written: Option<Href>,
+    /// When the target was last compared with its mark.
+    pub looked_at: Option<Timestamp>,
+    /// When every object of the target was last listed.
+    pub listed_at: Option<Timestamp>,
+    /// When the last pass began, whatever became of it.
+    pub started_at: Option<Timestamp>,
+    /// When the last pass settled.
+    pub settled_at: Option<Timestamp>,
+    /// When a person asked for the next pass. Written by `approve` and `retry` alone, whatever a pass remembers.
+    pub asked_at: Option<Timestamp>,
+    /// How many objects of the feed are refused and in the target in no form.
+    pub refused: u64,
+    /// Something is still to be done though the feed did not change: a hold, a failed object.
+    pub pending: bool,
+    /// The moment at which time itself changes the result: a rejected object is tried again.
+    pub next_change_at: Option<Timestamp>,
+    /// The trouble that the last pass ended with.
+    pub failing: Option<Failing>,
+    /// The hold that the last pass ended with.
+    pub held: Option<Hold>,
+}
+
+/// The feed as it was last read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedMemory {
+    /// What its server gave us to ask for changes with.
+    pub validators: Validators,
+    /// SHA-256 of the body.
+    pub body: Hash,
+    /// The digest of its objects, blind to what churns.
+    pub digest: Hash,
+    /// How many objects it held.
+    pub objects: u64,
+    /// When the body was read, not merely said to be unchanged.
+    pub read_at: Timestamp,
+}
+
+/// A row of failures that has not ended yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// How many passes in a row failed.
+    pub failures: u32,
+    /// When the first of them did.
+    pub since: Timestamp,
+    /// No request before this moment.
+    pub retry_at: Option<Timestamp>,
+    /// The server asked not to be asked before this moment.
+    pub until: Option<Timestamp>,
+    /// At which end it was.
+    pub end: End,
+    /// The files that settings, secrets and certificates came from, as they were then.
+    pub inputs: Option<Hash>,
+    /// What kind of trouble.
+    pub kind: Kind,
+    /// The sentence.
+    pub message: String,
+    /// When a person was last told.
+    pub said_at: Option<Timestamp>,
+}
+
+impl Default for Failing {
+    fn default() -> Failing {
+        let never = Timestamp::default();
+        let message = String::new();
+        Failing {
+            failures: 0,
+            since: never,
+            retry_at: None,
+            until: None,
+            end: End::default(),
+            inputs: None,
+            kind: Kind::Internal,
+            message,
+            said_at: None,
+        }
+    }
+}
+
+/// A guard kept deletions back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// How many.
+    pub deletes: u64,
+    /// Why, for people.
+    pub reason: String,
+    /// When a person was last told.
+    pub said_at: Option<Timestamp>,
+}

@@ -1,0 +1,60 @@
+//! The dry run: the plan with what a person knows its objects by, and what changes in each.
+
+use std::collections::HashMap;
+
+use super::Run;
+use super::look::Known;
+use super::matched::Matched;
+use crate::ics;
+use crate::model::{Href, Record};
+use crate::plan::{Op, Plan};
+use crate::report::Step;
+
+impl Run<'_, '_> {
+    /// Puts the plan into the report, and counts what it would do. Updated objects are read, to tell what changes.
+    pub(super) fn show(&mut self, plan: &Plan, matched: &Matched<'_>, known: &Known) -> anyhow::Result<()> {
+        let updates = plan.ops.iter().filter(|op| matches!(op, Op::Update { .. })).filter_map(Op::href);
+        let hrefs: Vec<Href> = updates.cloned().collect();
+        let read = self.pass.collection.read(&hrefs)?;
+        let standing: HashMap<&Href, &[u8]> =
+            read.stored.iter().map(|stored| (&stored.href, stored.text.as_slice())).collect();
+        let mut steps = Vec::new();
+        for op in &plan.ops {
+            self.count(op);
+            let wanted = op.key().and_then(|key| matched.wanted(key));
+            let record = op.key().and_then(|key| known.records.get(key));
+            let (summary, start) = match op.key().and_then(|key| matched.description(key)) {
+                Some(description) => description,
+                None => record.map(described).unwrap_or_default(),
+            };
+            let old = op.href().and_then(|href| standing.get(href));
+            let changes =
+                wanted.zip(old).map(|(wanted, old)| ics::differing(old, &matched.text(wanted))).unwrap_or_default();
+            steps.push(Step { op: op.clone(), start, summary, changes });
+        }
+        self.report.plan = Some(steps);
+        Ok(())
+    }
+
+    fn count(&mut self, op: &Op) {
+        let report = &mut *self.report;
+        match op {
+            Op::Create { restores, .. } => {
+                report.created += 1;
+                report.restored += u64::from(*restores);
+            }
+            Op::Update { restores, .. } => {
+                report.updated += 1;
+                report.restored += u64::from(restores.is_some());
+            }
+            Op::Delete { .. } => report.deleted += 1,
+            Op::Rename { from, to } => report.renamed += u64::from(from.uid != to.uid),
+            Op::Note { adopted, .. } => report.adopted += u64::from(*adopted),
+            Op::Keep { .. } | Op::Hold { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => {}
+        }
+    }
+}
+
+fn described(record: &Record) -> (String, String) {
+    (record.summary.clone(), record.start.clone())
+}

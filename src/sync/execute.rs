@@ -1,0 +1,273 @@
+//! Carries out the writes of a plan: workers talk to the target, the caller's thread alone writes the record.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use crate::collection::Collection;
+use crate::model::{Href, Precondition, Written};
+use crate::plan::Op;
+use crate::signal::Stop;
+use crate::words::error::{Kind, fault};
+
+/// What writes need to be carried out.
+#[derive(Clone, Copy)]
+pub struct Executor<'a> {
+    /// The target.
+    pub collection: &'a dyn Collection,
+    /// How many writes may be under way at once, at least 1.
+    pub connections: usize,
+    /// Asks to finish the requests in hand and begin no other.
+    pub stop: &'a Stop,
+}
+
+/// How a write ended. As long as this is there, whoever sent the write waits, if it has failed.
+struct Told<'o> {
+    op: &'o Op,
+    outcome: anyhow::Result<Written>,
+    _waits: Option<Sender<()>>,
+}
+
+/// A write ready to be sent.
+struct Write<'a> {
+    op: &'a Op,
+    text: Vec<u8>,
+}
+
+impl Executor<'_> {
+    /// Sends the writes among `ops`. `text` gives the body of a create or update; `done` is told each outcome, on the
+    /// caller's thread, and says whether to go on. When it does not, and at the first trouble of the target as a whole, no
+    /// other request is begun.
+    pub fn execute<'o>(
+        &self,
+        ops: &[&'o Op],
+        text: impl Fn(&Op) -> Vec<u8> + Sync,
+        mut done: impl FnMut(&'o Op, Written) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        // Most passes have no deletes, and nothing to try again: no thread is started for them.
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let next = AtomicUsize::new(0);
+        let over = AtomicBool::new(false);
+        let workers = self.connections.clamp(1, ops.len());
+        thread::scope(|scope| {
+            let (sender, outcomes) = channel();
+            for _ in 0..workers {
+                let (sender, text, next, over) = (sender.clone(), &text, &next, &over);
+                scope.spawn(move || self.work(ops, text, next, over, &sender));
+            }
+            drop(sender);
+            let mut trouble = None;
+            for Told { op, outcome, _waits } in outcomes {
+                match outcome.and_then(|written| done(op, written)) {
+                    Ok(true) => {}
+                    Ok(false) => over.store(true, Ordering::Relaxed),
+                    Err(error) => {
+                        over.store(true, Ordering::Relaxed);
+                        trouble.get_or_insert(error);
+                    }
+                }
+            }
+            trouble.map_or(Ok(()), Err)
+        })
+    }
+
+    fn work<'o>(
+        &self,
+        ops: &[&'o Op],
+        text: &(impl Fn(&Op) -> Vec<u8> + Sync),
+        next: &AtomicUsize,
+        over: &AtomicBool,
+        outcomes: &Sender<Told<'o>>,
+    ) {
+        while !over.load(Ordering::Relaxed) {
+            let Some(op) = ops.get(next.fetch_add(1, Ordering::Relaxed)).copied() else {
+                return;
+            };
+            let outcome = match self.stop.requested() {
+                Some(_) => Err(stopped()),
+                None => self.send(&Write { op, text: text(op) }),
+            };
+            if outcome.is_err() {
+                over.store(true, Ordering::Relaxed);
+            }
+            // After a failure nothing else is begun before somebody has thought about it.
+            let has_failed = matches!(outcome, Ok(Written::Failed(_)));
+            let (waits, thought) = channel();
+            let told = Told { op, outcome, _waits: has_failed.then_some(waits) };
+            if outcomes.send(told).is_err() {
+                return;
+            }
+            if has_failed {
+                // The other half is dropped then.
+                let _ = thought.recv();
+            }
+        }
+    }
+
+    fn send(&self, write: &Write<'_>) -> anyhow::Result<Written> {
+        match write.op {
+            Op::Create { href, .. } => self.collection.put(href, &write.text, &Precondition::Absent),
+            Op::Update { href, etag, .. } => {
+                self.collection.put(href, &write.text, &Precondition::Unchanged(etag.clone()))
+            }
+            Op::Delete { href, etag, .. } => self.collection.delete(href, etag),
+            Op::Rename { .. }
+            | Op::Note { .. }
+            | Op::Keep { .. }
+            | Op::Hold { .. }
+            | Op::Forget { .. }
+            | Op::Leave { .. }
+            | Op::Reject { .. } => Err(fault(Kind::Internal, "a step that writes nothing was sent to the target")),
+        }
+    }
+}
+
+impl Op {
+    /// Where a write goes.
+    pub fn href(&self) -> Option<&Href> {
+        match self {
+            Op::Create { href, .. }
+            | Op::Update { href, .. }
+            | Op::Delete { href, .. }
+            | Op::Note { href, .. }
+            | Op::Keep { href, .. }
+            | Op::Hold { href, .. } => Some(href),
+            Op::Rename { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => None,
+        }
+    }
+}
+
+/// The error of a run that was asked to stop.
+pub fn stopped() -> anyhow::Error {
+    fault(Kind::Stopped, "stopped on request; the next run goes on from here")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::Receiver;
+
+    use super::*;
+    use crate::collection::Abilities;
+    use crate::model::{Changes, ComponentType, Etag, Failure, Key, Listed, Mark, Objects, Rights};
+    use crate::words::error::Fault;
+
+    /// A target that takes everything, but breaks at one name and waits at another until it is told to go on.
+    #[derive(Default)]
+    struct Target {
+        breaks_at: &'static str,
+        fails_at: &'static str,
+        waits: Option<(&'static str, Mutex<Receiver<()>>)>,
+        sent: Mutex<Vec<String>>,
+    }
+
+    impl Collection for Target {
+        fn open(&self, _create: bool) -> anyhow::Result<Abilities> {
+            unreachable!("the executor only writes")
+        }
+
+        fn mark(&self) -> anyhow::Result<Mark> {
+            unreachable!("the executor only writes")
+        }
+
+        fn list(&self) -> anyhow::Result<Listed> {
+            unreachable!("the executor only writes")
+        }
+
+        fn changes(&self, _since: &str) -> anyhow::Result<Changes> {
+            unreachable!("the executor only writes")
+        }
+
+        fn read(&self, _hrefs: &[Href]) -> anyhow::Result<Objects> {
+            unreachable!("the executor only writes")
+        }
+
+        fn rights(&self) -> anyhow::Result<Rights> {
+            unreachable!("the executor only writes")
+        }
+
+        fn put(&self, href: &Href, _text: &[u8], _precondition: &Precondition) -> anyhow::Result<Written> {
+            self.sent.lock().unwrap().push(href.as_str().to_owned());
+            if let Some((_, told)) = self.waits.as_ref().filter(|(name, _)| *name == href.as_str()) {
+                told.lock().unwrap().recv().unwrap();
+            }
+            if self.fails_at == href.as_str() {
+                return Ok(Written::Failed(Failure::of(Fault::new(Kind::Unavailable, "500"))));
+            }
+            let breaks = self.breaks_at == href.as_str();
+            if breaks { Err(fault(Kind::Unavailable, "broken")) } else { Ok(Written::Done { etag: None }) }
+        }
+
+        fn delete(&self, _href: &Href, _etag: &Etag) -> anyhow::Result<Written> {
+            unreachable!("nothing is deleted here")
+        }
+    }
+
+    fn creates(names: &[&str]) -> Vec<Op> {
+        let key = |uid: &str| Key { component: ComponentType::Event, uid: uid.to_owned() };
+        names.iter().map(|name| Op::Create { key: key(name), href: Href::new(*name), restores: false }).collect()
+    }
+
+    /// Creates objects of these names; the names that were told, and whether all went well.
+    fn execute(
+        target: &Target,
+        connections: usize,
+        names: &[&str],
+        mut done: impl FnMut(&str) -> anyhow::Result<bool>,
+    ) -> (Vec<String>, bool) {
+        let (ops, mut told) = (creates(names), Vec::new());
+        let executor = Executor { collection: target, connections, stop: &Stop::default() };
+        let result = executor.execute(
+            &ops.iter().collect::<Vec<_>>(),
+            |_| Vec::new(),
+            |op, _| {
+                let name = op.href().unwrap().as_str();
+                told.push(name.to_owned());
+                done(name)
+            },
+        );
+        told.sort();
+        (told, result.is_ok())
+    }
+
+    #[test]
+    fn every_write_is_sent_and_told_once_by_any_number_of_workers() {
+        for connections in [1, 2, 4, 9] {
+            let target = Target::default();
+            let told = execute(&target, connections, &["a", "b", "c", "d", "e"], |_| Ok(true));
+            let mut sent = target.sent.into_inner().unwrap();
+            sent.sort();
+            assert_eq!((told, sent.join("")), ((sent.clone(), true), "abcde".to_owned()));
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_after_the_target_broke() {
+        let target = Target { breaks_at: "b", ..Target::default() };
+        assert_eq!(execute(&target, 1, &["a", "b", "c", "d"], |_| Ok(true)), (vec!["a".to_owned()], false));
+        assert_eq!(target.sent.into_inner().unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn nothing_is_sent_after_somebody_asked_for_a_pause() {
+        let target = Target { fails_at: "b", ..Target::default() };
+        let told = execute(&target, 1, &["a", "b", "c"], |name| Ok(name != "b"));
+        assert_eq!(told, (vec!["a".to_owned(), "b".to_owned()], true));
+    }
+
+    #[test]
+    fn what_was_in_hand_when_trouble_began_is_told_all_the_same() {
+        let (go, gone) = channel();
+        let target = Target { waits: Some(("a", Mutex::new(gone))), ..Target::default() };
+        let told = execute(&target, 2, &["a", "b"], |name| match name {
+            "b" => {
+                go.send(()).unwrap();
+                Err(fault(Kind::State, "the disk is full"))
+            }
+            _ => Ok(true),
+        });
+        assert_eq!(told, (vec!["a".to_owned(), "b".to_owned()], false));
+    }
+}

@@ -1,0 +1,264 @@
+//! Reads what a look does not tell: what became of the objects that drifted, and whose the new ones are.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::look::{Known, Look, look_at_all};
+use super::matched::Matched;
+use crate::collection::Collection;
+use crate::db::state::ForeignObject;
+use crate::ics::{self, Identified};
+use crate::model::{Hash, Href, Key, Objects, Record, Standing, Stored};
+use crate::plan::{Found, Remote, is_judged};
+use crate::words::digest;
+use crate::words::message::Why;
+
+/// Objects are read, compared and let go in portions of this size, so that memory stays bounded.
+const PORTION: usize = 200;
+
+/// What the look found, put in order for the plan.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) remote: Remote,
+    /// Hrefs that begin like ours and that no record has.
+    pub(super) unrecorded: Vec<Href>,
+    /// The foreign objects, for the state.
+    pub(super) foreign: Vec<ForeignObject>,
+    /// What is to be recorded of the objects that left the feed and had ended, should the plan keep them.
+    pub(super) kept: HashMap<Href, Record>,
+    /// What the records would be of the objects under our prefix that have none, and that the feed does not know by name.
+    pub(super) nameless: BTreeMap<Href, Record>,
+}
+
+/// Tells whether a text is of something that had ended.
+pub(super) type Judge<'a> = dyn Fn(&[u8]) -> bool + 'a;
+
+/// What to read beside what is new or changed, and how.
+pub(super) struct Reading<'a> {
+    /// How our hrefs begin.
+    pub(super) prefix: &'a str,
+    /// Distrust the hashes of the records and read every object of ours.
+    pub(super) compare_all: bool,
+    /// Reads what left the feed too, for this to judge.
+    pub(super) had_ended: Option<&'a Judge<'a>>,
+}
+
+/// Reads what must be read to decide: drifted objects of ours, unrecorded ones under our prefix, foreign ones that are
+/// new, and foreign ones whose UID the feed wants to create. A look at changes that turn out to be those of another
+/// calendar is made anew.
+pub(super) fn read(
+    collection: &dyn Collection,
+    look: Look,
+    known: &Known,
+    matched: &Matched<'_>,
+    what: &Reading<'_>,
+) -> anyhow::Result<(Look, Seen)> {
+    collection.begin(Why::Read);
+    if let Some(seen) = read_as_looked(collection, &look, known, matched, what)? {
+        return Ok((look, seen));
+    }
+    let look = look_at_all(collection, look.mark)?;
+    // A listing has no canary.
+    let seen = read_as_looked(collection, &look, known, matched, what)?.unwrap_or_default();
+    Ok((look, seen))
+}
+
+/// `None`: the canary is dead.
+fn read_as_looked(
+    collection: &dyn Collection,
+    look: &Look,
+    known: &Known,
+    matched: &Matched<'_>,
+    what: &Reading<'_>,
+) -> anyhow::Result<Option<Seen>> {
+    let records: HashMap<&Href, &Record> = known.records.values().map(|record| (&record.href, record)).collect();
+    let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, _, key)| (href, key)).collect();
+    let cached: HashMap<&Href, &ForeignObject> = known.foreign.iter().map(|object| (&object.0, object)).collect();
+    // What was released to whoever edited it keeps its href, and is remembered as foreign.
+    let is_ours = |href: &Href| {
+        records.contains_key(href) || (href.as_str().starts_with(what.prefix) && !cached.contains_key(href))
+    };
+    let wants = |key: &Key| {
+        let wanted = matched.wanted(key);
+        let stands = |record: &Record| record.etag.is_some() && look.present.contains_key(&record.href);
+        wanted.is_some_and(|wanted| !wanted.record.is_some_and(stands))
+    };
+    let mut seen = Seen::default();
+    let mut to_read = Vec::new();
+    for (href, etag) in &look.present {
+        let record = records.get(href);
+        let orphan = record.filter(|record| matched.wanted_of(record).is_none());
+        let is_known = record.is_some_and(|record| record.etag.as_ref() == Some(etag)) && !what.compare_all;
+        let is_judged = what.had_ended.is_none() || orphan.is_none_or(|record| is_judged(record));
+        // What was kept once stays as it is, whoever changes it.
+        if (is_known && is_judged) || orphan.is_some_and(|record| record.standing == Standing::Kept) {
+            continue;
+        }
+        let ours = is_ours(href);
+        if record.is_none() && ours {
+            seen.unrecorded.push(href.clone());
+        }
+        if let Some(key) = others.get(href).filter(|_| !ours) {
+            seen.remote.others.insert(href.clone());
+            seen.remote.foreign.insert((*key).clone(), href.clone());
+            continue;
+        }
+        let unchanged = cached.get(href).filter(|(_, known, _)| !ours && known == etag);
+        match unchanged {
+            Some((_, _, key)) if !key.as_ref().is_some_and(&wants) => {
+                seen.foreign.push((href.clone(), etag.clone(), key.clone()));
+                seen.remote.foreign.extend(key.clone().map(|key| (key, href.clone())));
+            }
+            _ => to_read.push(href.clone()),
+        }
+    }
+    seen.unrecorded.sort();
+    // Unknown is not gone: what is listed without its version is asked for, and what a listing lacks is looked for once
+    // more.
+    let missing = known.records.values().filter(|record| look.listed && record.etag.is_some());
+    let missing = missing.map(|record| &record.href).filter(|href| !look.present.contains_key(href));
+    let mut missing: Vec<Href> = missing.cloned().collect();
+    missing.retain(|href| !look.silent.contains(href));
+    missing.sort();
+    to_read.extend(look.silent.iter().cloned());
+    // The canary rides along with what is read anyway.
+    let passenger = look.canary.as_ref().map(|canary| &canary.href).filter(|href| !to_read.contains(href));
+    to_read.extend(passenger.cloned());
+    to_read.sort();
+    let mut is_borne_out = look.canary.is_none();
+    seen.remote.present.clone_from(&look.present);
+    seen.remote.taken_away =
+        known.intents.iter().filter(|(_, hash)| hash.is_none()).map(|(href, _)| href.clone()).collect();
+    let mut unseen = Vec::new();
+    let portions = to_read.chunks(PORTION).map(|portion| (portion, false));
+    for (portion, again) in portions.chain(missing.chunks(PORTION).map(|portion| (portion, true))) {
+        let Objects { mut stored, unreadable } =
+            if again { collection.look_again(portion)? } else { collection.read(portion)? };
+        for href in unreadable {
+            stored.extend(seen.take_unreadable(&href, look, records.get(&href).copied()));
+            unseen.push(href);
+        }
+        for stored in stored {
+            is_borne_out |= look.canary.as_ref().is_some_and(|canary| canary.is(&stored));
+            if passenger == Some(&stored.href) {
+                continue;
+            }
+            let record = records.get(&stored.href).copied();
+            let ours = is_ours(&stored.href);
+            let key = seen.take(&stored, record, matched, known, what.had_ended.filter(|_| ours));
+            let is_known = |key: &Key| known.records.contains_key(key) || matched.wanted(key).is_some();
+            if ours && record.is_none() && !key.as_ref().is_some_and(is_known) {
+                seen.nameless.extend(recorded(&stored, Standing::Mirrored).map(|record| (record.href.clone(), record)));
+            }
+            if !ours {
+                seen.take_foreign(&stored, key, what.prefix);
+            }
+        }
+    }
+    if !is_borne_out {
+        return Ok(None);
+    }
+    tell_of(&unseen);
+    let unseen: HashSet<Href> = unseen.into_iter().collect();
+    // What was listed but could not be read is gone by now.
+    let is_gone =
+        |href: &&Href| !seen.remote.found.contains_key(href) && Some(*href) != passenger && !unseen.contains(href);
+    let gone: Vec<Href> = to_read.iter().filter(is_gone).cloned().collect();
+    for href in &gone {
+        seen.remote.present.remove(href);
+        seen.unrecorded.retain(|unrecorded| unrecorded != href);
+    }
+    Ok(Some(seen))
+}
+
+/// Says, to whoever wants to know, what nobody gets to see. It is no trouble of ours, and may be so for years.
+fn tell_of(unseen: &[Href]) {
+    let Some(first) = unseen.first() else { return };
+    let more = match unseen.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    log::info!("{}{more} cannot be read in the calendar, and nobody tells why; left alone", first.as_str());
+}
+
+impl Seen {
+    /// Takes in an object that is there, or may be, but cannot be read. One in a version that nobody knows says nothing; one
+    /// of ours of which nothing is told is as it was.
+    fn take_unreadable(&mut self, href: &Href, look: &Look, record: Option<&Record>) -> Option<Stored> {
+        match (look.present.get(href), record.and_then(|record| record.etag.as_ref())) {
+            (Some(etag), recorded) if recorded != Some(etag) => {
+                Some(Stored { href: href.clone(), etag: etag.clone(), text: Vec::new() })
+            }
+            (None, Some(recorded)) => {
+                self.remote.present.insert(href.clone(), recorded.clone());
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes in an object that was read; its identity.
+    fn take(
+        &mut self,
+        stored: &Stored,
+        record: Option<&Record>,
+        matched: &Matched<'_>,
+        known: &Known,
+        had_ended: Option<&Judge<'_>>,
+    ) -> Option<Key> {
+        let identified = ics::identify(&stored.text);
+        let key = identified.as_ref().map(|identified| identified.key.clone());
+        let wanted = match record {
+            Some(record) => matched.wanted_of(record),
+            None => key.as_ref().and_then(|key| matched.wanted(key)),
+        };
+        let hash = hash_of(stored, identified.as_ref());
+        let same =
+            wanted.is_some_and(|wanted| hash == wanted.sent_hash || ics::same(&matched.text(wanted), &stored.text));
+        let ended = wanted.is_none() && had_ended.is_some_and(|had_ended| had_ended(&stored.text));
+        if ended {
+            let kept = record.cloned().or_else(|| recorded(stored, Standing::Kept));
+            self.kept.extend(kept.map(|record| {
+                // An edit is still one when the feed has the object again.
+                let etag = record.etag.clone().or_else(|| Some(stored.etag.clone()));
+                (stored.href.clone(), Record { etag, standing: Standing::Kept, ..record })
+            }));
+        }
+        let intended = known.intends(&stored.href, hash);
+        let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same, ended, intended };
+        self.remote.present.insert(stored.href.clone(), stored.etag.clone());
+        self.remote.found.insert(stored.href.clone(), found);
+        key
+    }
+
+    fn take_foreign(&mut self, stored: &Stored, key: Option<Key>, prefix: &str) {
+        if ics::is_made_by_us(&stored.href) && !stored.href.as_str().starts_with(prefix) {
+            self.remote.others.insert(stored.href.clone());
+        }
+        self.foreign.push((stored.href.clone(), stored.etag.clone(), key.clone()));
+        self.remote.foreign.extend(key.map(|key| (key, stored.href.clone())));
+    }
+}
+
+/// The stable hash of what was read; of what cannot be read as an object, that of its octets.
+pub(super) fn hash_of(stored: &Stored, identified: Option<&Identified>) -> Hash {
+    identified.map_or_else(|| digest::sha256(&[&stored.text]), |identified| identified.hash)
+}
+
+/// The record of an object of ours that had none; `None` when it cannot be read.
+fn recorded(stored: &Stored, standing: Standing) -> Option<Record> {
+    let identified = ics::identify(&stored.text)?;
+    Some(Record {
+        key: identified.key,
+        target_uid: None,
+        href: stored.href.clone(),
+        etag: Some(stored.etag.clone()),
+        source_hash: identified.hash,
+        sent_hash: identified.hash,
+        server_hash: None,
+        content_hash: identified.content_hash,
+        restored_hash: None,
+        start: identified.start,
+        summary: identified.summary,
+        standing,
+    })
+}

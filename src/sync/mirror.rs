@@ -1,0 +1,334 @@
+//! Brings the target in step with a feed that was read: look, plan, write, settle.
+
+use std::collections::{HashMap, HashSet};
+
+use super::apply::Stage;
+use super::gather::{Judge, Reading, Seen, read};
+use super::look::{Known, Look, look};
+use super::matched::Matched;
+use super::record::Recorder;
+use super::settle::settle;
+use super::{FORM, Run, identity};
+use crate::collection::Abilities;
+use crate::db::state::{ForeignObject, Id, Intent};
+use crate::ics::{self, Feed, Form};
+use crate::model::memory::Memory;
+use crate::model::{Etag, Href, Mark, Record};
+use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, Policy, guard_again, plan, refused_for};
+use crate::sync::execute::Executor;
+use crate::words::error::{Kind, fault, kind_of};
+use crate::words::message::Why;
+use crate::words::time::Timestamp;
+
+/// What a settled pass leaves for the next one.
+pub(super) struct Changes {
+    /// The target as the records describe it.
+    pub(super) mark: Mark,
+    /// Whether everything was listed.
+    pub(super) listed: bool,
+    /// Where the object stands that was written last; `None` when nothing was.
+    pub(super) last_written: Option<Href>,
+    /// When the earliest rejected object is tried again.
+    pub(super) retry_rejected_at: Option<Timestamp>,
+    /// How many objects of the feed are refused and not in the target in any form.
+    pub(super) refused: u64,
+}
+
+/// How a round ended.
+enum Round {
+    /// Everything of the plan is on the target and in the record.
+    Settled(Changes),
+    /// Objects had other versions than we thought; the rest is done, but for the deletes.
+    Stale,
+}
+
+impl Run<'_, '_> {
+    /// Looks, if `seen` is not there already, plans, writes and settles; a second time for objects that someone changed
+    /// meanwhile.
+    pub(super) fn change(&mut self, feed: &Feed, seen: Option<Look>) -> anyhow::Result<Changes> {
+        let abilities = match self.open() {
+            Err(error) if self.pass.options.dry_run && self.may_create() && kind_of(&error) == Kind::Missing => {
+                return self.show_all(feed);
+            }
+            abilities => abilities?,
+        };
+        if let Round::Settled(changes) = self.round(feed, &abilities, seen, self.pass.options.full)? {
+            return Ok(changes);
+        }
+        match self.round(feed, &abilities, None, true)? {
+            Round::Settled(changes) => Ok(changes),
+            Round::Stale => Err(fault(Kind::Internal, "the second round left something undecided; please report this")),
+        }
+    }
+
+    /// The dry run for a target that a real one would make.
+    fn show_all(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
+        let known = Known::default();
+        let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
+        let matched = Matched::new(feed, &known.records, name, &source, self.form(false));
+        let plan = self.plan(&matched, &Seen::default());
+        self.show(&plan, &matched, &known)?;
+        Ok(Changes::of_dry_run(Mark::default(), false))
+    }
+
+    fn round(
+        &mut self,
+        feed: &Feed,
+        abilities: &Abilities,
+        seen: Option<Look>,
+        everything: bool,
+    ) -> anyhow::Result<Round> {
+        self.rounds += 1;
+        let collection = self.pass.collection;
+        let known = self.known()?;
+        let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
+        let form = self.form(abilities.needs_schedule_agent);
+        let matched = Matched::new(feed, &known.records, name, &source, form.clone());
+        let everything = everything || matched.has_doubtful_orphans();
+        let look = match seen {
+            Some(look) if look.listed || !everything => look,
+            _ => {
+                collection.begin(Why::Look);
+                look(collection, collection.mark()?, &self.memory, &known, everything, self.started)?
+            }
+        };
+        let distrusts_hashes = self.memory.form.is_some_and(|form| form != FORM);
+        let judge = |text: &[u8]| ics::end_of_last_occurrence(text, self.pass.zone).had_ended(self.started);
+        let judges = self.pass.subscription.deletes == Deletes::Future;
+        let what = Reading {
+            prefix: &self.prefix(),
+            compare_all: distrusts_hashes,
+            had_ended: judges.then_some(&judge as &Judge<'_>),
+        };
+        let (look, mut seen) = read(collection, look, &known, &matched, &what)?;
+        let recognised = matched.recognised(&seen.nameless, &seen.remote.present);
+        if recognised.is_empty() {
+            return self.act(&look, &seen, &known, &matched);
+        }
+        // The state was lost, and the feed issued new UIDs meanwhile.
+        let hrefs: HashSet<&Href> = recognised.iter().map(|record| &record.href).collect();
+        seen.unrecorded.retain(|href| !hrefs.contains(href));
+        let mut known = known.clone();
+        known.records.extend(recognised.iter().map(|record| (record.key.clone(), record.clone())));
+        let matched = Matched::new(feed, &known.records, name, &source, form);
+        self.act(&look, &seen, &known, &matched)
+    }
+
+    /// Plans, and does what is planned, or shows it.
+    fn act(&mut self, look: &Look, seen: &Seen, known: &Known, matched: &Matched<'_>) -> anyhow::Result<Round> {
+        let plan = self.plan(matched, seen);
+        self.report.held.clone_from(&plan.hold);
+        // What an earlier round wrote stands there unchanged for this one.
+        let before = self.report.created + self.report.updated + self.report.adopted;
+        self.report.unchanged = untouched(matched, &plan).saturating_sub(before);
+        if self.pass.options.dry_run {
+            self.show(&plan, matched, known)?;
+            if plan.ops.iter().any(Op::is_write) {
+                self.check_rights()?;
+            }
+            return Ok(Round::Settled(Changes::of_dry_run(look.mark.clone(), look.listed)));
+        }
+        self.carry_out(&plan, look, seen, known, matched)
+    }
+
+    /// How the objects are written for this target.
+    fn form(&self, schedule_agent: bool) -> Form {
+        Form { target_uid: None, schedule_agent, attendees: self.pass.subscription.attendees }
+    }
+
+    fn plan(&self, matched: &Matched<'_>, seen: &Seen) -> Plan {
+        plan(&self.facts(matched, seen), &self.policy())
+    }
+
+    fn facts<'a>(&self, matched: &'a Matched<'_>, seen: &'a Seen) -> Facts<'a> {
+        let last_objects = self.memory.feed.as_ref().map(|feed| feed.objects.saturating_sub(self.memory.refused));
+        Facts {
+            wanted: &matched.wanted,
+            orphans: &matched.orphans,
+            unrecorded: &seen.unrecorded,
+            remote: &seen.remote,
+            last_objects,
+            now: self.started,
+        }
+    }
+
+    /// What a dry run cannot try: whether we may write at all.
+    fn check_rights(&self) -> anyhow::Result<()> {
+        self.pass.collection.begin(Why::Probe);
+        if self.pass.collection.rights()?.write {
+            return Ok(());
+        }
+        Err(fault(Kind::Refused, "the user has no right to write there: a real run would change nothing"))
+    }
+
+    fn carry_out(
+        &mut self,
+        plan: &Plan,
+        look: &Look,
+        seen: &Seen,
+        known: &Known,
+        matched: &Matched<'_>,
+    ) -> anyhow::Result<Round> {
+        let id = self.begin(plan, seen, known, matched)?;
+        // Asked again, without a request: by now the round trip is known, and with it how many connections help.
+        let connections = self.open()?.connections;
+        let writes: Vec<&Op> = plan.ops.iter().filter(|op| op.is_write()).collect();
+        let deletes = writes.iter().position(|op| matches!(op, Op::Delete { .. })).unwrap_or(writes.len());
+        let (puts, deletes) = writes.split_at(deletes);
+        let stage = Stage {
+            executor: Executor { collection: self.pass.collection, connections, stop: self.pass.stop },
+            matched,
+            total: writes.len(),
+            progress: self.pass.progress,
+        };
+        let on_drift = self.pass.subscription.on_drift;
+        let (facts, policy) = (self.facts(matched, seen), self.policy());
+        let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, known, seen, self.report);
+        recorder.is_last_round = self.rounds > 1;
+        recorder.intends = on_drift == OnDrift::Keep;
+        plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
+        stage.put(puts, &mut recorder)?;
+        let mut more = refused_before(&stage, &facts, &policy, deletes, &mut recorder)?;
+        // What waits is no reason to delete anything in a pass that holds deletions back.
+        more.retain(|_| plan.hold.is_none());
+        if recorder.stale.is_empty() && recorder.uid_taken.is_empty() {
+            let held = guard_again(plan, &facts, &policy, &recorder.refused_creates);
+            let (notes, deletes) = match &held {
+                Some(Plan { ops, hold }) => {
+                    recorder.report.held.clone_from(hold);
+                    ops.iter().partition(|op| !op.is_write())
+                }
+                None => (Vec::new(), deletes.iter().copied().chain(&more).collect()),
+            };
+            notes.into_iter().try_for_each(|op| recorder.note(op))?;
+            stage.delete(&deletes, on_drift, &mut recorder)?;
+            let more = refused_before(&stage, &facts, &policy, &[], &mut recorder)?;
+            let is_decided = recorder.stale.is_empty() && recorder.uid_taken.is_empty();
+            if recorder.report.held.is_none() && is_decided {
+                stage.delete(&more.iter().collect::<Vec<_>>(), on_drift, &mut recorder)?;
+            }
+        }
+        let held = recorder.report.held.is_some();
+        let mut mark = settle(self.pass.collection, look, &mut recorder)?;
+        let is_known = |record: &&Record| {
+            let standing = seen.remote.present.get(&record.href);
+            standing.is_none() || standing == record.etag.as_ref()
+        };
+        if held && !(seen.unrecorded.is_empty() && matched.orphans.iter().all(is_known)) {
+            // No record tells what stands there: only a listing shows the next pass what is held.
+            mark = Mark::default();
+        }
+        if !(recorder.stale.is_empty() && recorder.uid_taken.is_empty()) {
+            return Ok(Round::Stale);
+        }
+        let last_written = recorder.last_written;
+        let (retry_rejected_at, refused) = self.pass.state.read(move |state| state.refusals(id))?;
+        Ok(Round::Settled(Changes { mark, listed: look.listed, last_written, retry_rejected_at, refused }))
+    }
+
+    /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
+    /// settled one.
+    fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known, matched: &Matched<'_>) -> anyhow::Result<Id> {
+        let identity = identity(self.pass.subscription);
+        // What is held is marked so in its record, which the feed's going back must not pass over either.
+        let writes = plan.ops.iter().any(|op| op.is_write() || matches!(op, Op::Hold { .. }));
+        self.began |= writes;
+        let released = released(plan, &seen.remote.present, known).chain(left_alone(plan, seen));
+        let foreign: Vec<ForeignObject> = seen.foreign.iter().cloned().chain(released).collect();
+        let old: HashSet<_> = known.foreign.iter().collect();
+        let foreign_changed = old.len() != foreign.len() || foreign.iter().any(|object| !old.contains(object));
+        let foreign = foreign_changed.then_some(foreign);
+        let memory = writes.then(|| Memory { pending: true, ..self.memory.clone() });
+        let intents = match self.pass.subscription.on_drift {
+            OnDrift::Keep => intents(plan, matched),
+            OnDrift::Restore => Vec::new(),
+        };
+        let id = self.pass.state.write(move |state| {
+            let id = state.subscription(&identity)?;
+            memory.map_or(Ok(()), |memory| state.remember(id, &memory))?;
+            state.add_intents(id, &intents)?;
+            foreign.map_or(Ok(()), |foreign| state.set_foreign_objects(id, &foreign))?;
+            Ok(id)
+        })?;
+        if writes {
+            self.pass.state.commit()?;
+        }
+        self.id = Some(id);
+        Ok(id)
+    }
+}
+
+impl Changes {
+    fn of_dry_run(mark: Mark, listed: bool) -> Changes {
+        Changes { mark, listed, last_written: None, retry_rejected_at: None, refused: 0 }
+    }
+}
+
+/// When an object was taken that had been refused before, tries the others that were refused for the same cause. Gives
+/// the deletions among them that are not `planned` anyway.
+fn refused_before(
+    stage: &Stage<'_>,
+    facts: &Facts<'_>,
+    policy: &Policy,
+    planned: &[&Op],
+    recorder: &mut Recorder<'_>,
+) -> anyhow::Result<Vec<Op>> {
+    let mut deletes = Vec::new();
+    let mut collected: HashSet<Href> = planned.iter().filter_map(|op| op.href().cloned()).collect();
+    while !recorder.causes.is_empty() {
+        let causes = std::mem::take(&mut recorder.causes);
+        let (puts, more): (Vec<Op>, Vec<Op>) = refused_for(facts, policy, &causes, &recorder.tried)
+            .into_iter()
+            .partition(|op| !matches!(op, Op::Delete { .. }));
+        stage.put(&puts.iter().collect::<Vec<_>>(), recorder)?;
+        deletes.extend(more.into_iter().filter(|op| op.href().is_some_and(|href| collected.insert(href.clone()))));
+    }
+    Ok(deletes)
+}
+
+/// What the writes of a plan are to leave behind. An edit that is kept could not be told from a write of ours of which no
+/// answer came.
+fn intents(plan: &Plan, matched: &Matched<'_>) -> Vec<Intent> {
+    let intent = |op: &Op| match op {
+        Op::Create { key, href, .. } | Op::Update { key, href, .. } => {
+            Some((href.clone(), Some(matched.wanted(key)?.sent_hash)))
+        }
+        Op::Delete { href, .. } => Some((href.clone(), None)),
+        _ => None,
+    };
+    plan.ops.iter().filter_map(intent).collect()
+}
+
+/// Objects under our prefix that nothing tells us to touch. They need not be read again.
+fn left_alone<'a>(plan: &'a Plan, seen: &'a Seen) -> impl Iterator<Item = ForeignObject> + 'a {
+    let touched: HashSet<&Href> = plan.ops.iter().filter_map(Op::href).collect();
+    // What a guard holds back is to be found again.
+    let left = seen.unrecorded.iter().filter(move |href| plan.hold.is_none() && !touched.contains(href));
+    left.filter_map(|href| {
+        let found = seen.remote.found.get(href)?;
+        Some((href.clone(), found.etag.clone(), found.key.clone()))
+    })
+}
+
+/// Objects that the plan leaves to whoever edited them.
+fn released<'a>(
+    plan: &'a Plan,
+    present: &'a HashMap<Href, Etag>,
+    known: &'a Known,
+) -> impl Iterator<Item = ForeignObject> + 'a {
+    let forgotten = plan.ops.iter().filter_map(|op| match op {
+        Op::Forget { key } => known.records.get(key),
+        _ => None,
+    });
+    let standing = |record: &'a Record| {
+        let etag = present.get(&record.href)?.clone();
+        Some((record.href.clone(), etag, Some(record.key.clone())))
+    };
+    forgotten.filter_map(standing)
+}
+
+/// Objects of the feed that no step is about.
+fn untouched(matched: &Matched<'_>, plan: &Plan) -> u64 {
+    let touched: HashSet<_> = plan.ops.iter().filter_map(Op::key).collect();
+    matched.wanted.iter().filter(|wanted| !touched.contains(wanted.key)).count() as u64
+}

@@ -1,0 +1,453 @@
+//! One pass over one subscription, from the feed to the record: the gates, the look, the plan, the writes, the settling.
+
+mod apply;
+mod dry_run;
+pub mod execute;
+mod gates;
+mod gather;
+mod look;
+mod matched;
+mod mirror;
+mod open;
+mod record;
+mod settle;
+
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime};
+
+use crate::collection::Collection;
+use crate::config::{Subscription, TargetAddress, Verify};
+use crate::db::state::{Handle, Id, Identity};
+use crate::feed::Source;
+use crate::ics;
+use crate::model::memory::{Failing, Memory};
+use crate::model::{End, Hash};
+use crate::plan::backoff::{self, Turn, Wish};
+use crate::plan::{HeldFor, Policy};
+use crate::report::{Outcome, PassReport, Say};
+use crate::signal::Stop;
+use crate::words::digest;
+use crate::words::error::{Kind, fault_of, kind_of};
+use crate::words::message::Why;
+use crate::words::time::{DAY, Timestamp, Zone};
+
+use gates::{Fresh, Gated};
+use look::{Known, Look, look, look_at_all, proves_nothing_changed};
+
+/// Changes whenever the hash of an object or the form in which we write it does. Records of another form are compared
+/// with the target anew; what is equal is not rewritten.
+const FORM: u32 = 2;
+/// A standing trouble is said again after this time, in seconds.
+const SAY_EVERY: u64 = DAY;
+
+/// How a pass is to be done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Options {
+    /// Override back-off and due time.
+    pub force: bool,
+    /// Trust nothing remembered.
+    pub full: bool,
+    /// Plan only; write neither target nor state.
+    pub dry_run: bool,
+    /// Carry out the deletions that a guard holds.
+    pub allow_deletes: bool,
+    /// The subscription was named on the command line, so its interval does not count.
+    pub asked: bool,
+    /// A person waits for the answer, so neither its interval nor a back-off counts.
+    pub attended: bool,
+}
+
+/// Everything that a pass works with.
+#[derive(Clone, Copy)]
+pub struct Pass<'a> {
+    /// The settings.
+    pub subscription: &'a Subscription,
+    /// The feed.
+    pub source: &'a dyn Source,
+    /// The target.
+    pub collection: &'a dyn Collection,
+    /// The state.
+    pub state: &'a Handle,
+    /// The wish to stop.
+    pub stop: &'a Stop,
+    /// The time zone of the machine, for whole days and floating times; found out when it is needed.
+    pub zone: &'a LazyLock<Zone>,
+    /// How to do it.
+    pub options: Options,
+    /// Is told how many of how many writes are done.
+    pub progress: &'a (dyn Fn(usize, usize) + Sync),
+    /// Takes the lock of the calendar at this address, before anything there is believed: one writer per calendar. Told
+    /// the same address again it does nothing.
+    pub claim: &'a (dyn Fn(&str) -> anyhow::Result<()> + Sync),
+    /// Tries what can be tried on this machine without a request: secrets, certificates, files.
+    pub preflight: &'a (dyn Fn() -> anyhow::Result<()> + Sync),
+    /// Describes the files that settings, secrets and certificates come from, so that a change of them is noticed.
+    pub inputs: &'a (dyn Fn() -> Hash + Sync),
+    /// The moment at which the last pass began, if it was killed before it ended.
+    pub killed: Option<Timestamp>,
+    /// Leaves word that a pass has begun, before its first request.
+    pub begin: &'a (dyn Fn(Timestamp) -> anyhow::Result<()> + Sync),
+}
+
+/// Runs a pass. Whatever happens is in the report, and in the state but for a dry run.
+pub fn pass(pass: &Pass<'_>) -> PassReport {
+    let (clock, started) = (Instant::now(), now());
+    let mut report = PassReport::new(&pass.subscription.name);
+    if let Err(error) = pass.attempt(&mut report, started) {
+        report.outcome = Outcome::Failed;
+        report.error = Some(fault_of(&error));
+        // A state that fails does not remember whether a person was told.
+        report.say = Say::Trouble;
+    }
+    report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report
+}
+
+/// What tells a subscription from others in the state.
+pub fn identity(subscription: &Subscription) -> Identity {
+    Identity {
+        name: subscription.name.clone(),
+        target: subscription.target.canonical(),
+        source: digest::sha256(&[subscription.source.reveal().as_bytes()]),
+    }
+}
+
+/// The moment, from the clock of the machine.
+pub fn now() -> Timestamp {
+    Timestamp::from_system(SystemTime::now())
+}
+
+impl Pass<'_> {
+    /// Gate 0, the pass itself, and what is remembered of it. An error here is one of the state.
+    fn attempt(&self, report: &mut PassReport, started: Timestamp) -> anyhow::Result<()> {
+        let me = identity(self.subscription);
+        let known = self.state.read(move |state| state.memory(&me))?;
+        let (id, mut memory) = known.map_or((None, Memory::default()), |(id, memory)| (Some(id), memory));
+        let is_counted = |at| {
+            let was_killed = memory.failing.as_ref().is_some_and(|failing| failing.kind == Kind::Killed);
+            was_killed && memory.started_at == Some(at)
+        };
+        if let Some(at) = self.killed.filter(|at| !is_counted(*at)) {
+            self.count_kill(&mut memory, at)?;
+        }
+        let Options { force, asked: named, dry_run, attended, .. } = self.options;
+        let known_inputs = memory.failing.as_ref().and_then(|failing| failing.inputs);
+        let mended = known_inputs.is_some_and(|inputs| inputs != (self.inputs)());
+        let wish = Wish { named, attended: attended || dry_run, mended, force };
+        match backoff::turn(&memory, self.subscription.every, started, wish) {
+            Turn::Now => {}
+            Turn::NotDue(at) => {
+                report.outcome = Outcome::NotDue;
+                report.retry_at = Some(at);
+                report.held.clone_from(&memory.held);
+                return Ok(());
+            }
+            Turn::BackingOff(at) => {
+                report.outcome = Outcome::BackingOff;
+                report.retry_at = Some(at);
+                let tells = memory.failing.as_mut().is_some_and(|failing| self.tell(failing, report, started));
+                return if tells && !dry_run { self.keep(memory) } else { Ok(()) };
+            }
+        }
+        let memory = Memory { started_at: Some(started), ..memory };
+        let mut run = Run { pass: self, id, started, memory, report, began: false, rounds: 0, end: None };
+        let result = run.prepare().and_then(|()| run.mirror());
+        let Run { memory: before, began, end, .. } = run;
+        let is_settled = result.is_ok();
+        let mut memory = match result {
+            Ok(next) => {
+                report.say = said_when_settled(&before, &next);
+                next
+            }
+            Err(error) if kind_of(&error) == Kind::Locked => {
+                report.outcome = Outcome::Locked;
+                report.error = Some(fault_of(&error));
+                return Ok(());
+            }
+            Err(error) => {
+                // Should the feed go back to its old form, its validators must not hide what was written of the new one.
+                let mut memory = Memory { pending: before.pending || began, ..before.clone() };
+                self.failed(&mut memory, report, &error, started, end);
+                memory
+            }
+        };
+        if let Some(held) = &mut memory.held {
+            let told = held.said_at.is_some_and(|at| started.since(at) < SAY_EVERY);
+            if !told {
+                report.say = Say::Trouble;
+                held.said_at = Some(started);
+            }
+            report.held = Some(held.clone());
+        }
+        if dry_run {
+            // Nothing remembers that it failed.
+            report.retry_at = None;
+            return Ok(());
+        }
+        let me = identity(self.subscription);
+        // What is held or rejected is not as its record says, and an intent may say why.
+        let is_done = !memory.pending && memory.failing.is_none() && memory.next_change_at.is_none();
+        let intends_nothing = is_done && (began || before.pending);
+        self.state.write(move |state| {
+            let id = state.subscription(&me)?;
+            state.remember(id, &memory)?;
+            if is_settled {
+                state.forget_suspects(id)?;
+            }
+            if intends_nothing { state.forget_intents(id) } else { Ok(()) }
+        })
+    }
+
+    /// A pass that was killed has failed, and that is remembered before anything else is tried.
+    fn count_kill(&self, memory: &mut Memory, at: Timestamp) -> anyhow::Result<()> {
+        let text = "the last run was killed before it ended (out of memory, or a lost machine?)";
+        let error = crate::words::error::fault(Kind::Killed, text);
+        let mut unheard = PassReport::default();
+        let said_at = memory.failing.as_ref().filter(|failing| failing.kind == Kind::Killed).and_then(|it| it.said_at);
+        memory.started_at = Some(at);
+        self.failed(memory, &mut unheard, &error, at, Some(End::Target));
+        if let Some(failing) = &mut memory.failing {
+            failing.retry_at = Some(at.plus(backoff::delay(failing.failures, None)));
+            // Nobody has heard of it yet: who is told is told below.
+            failing.said_at = said_at;
+        }
+        self.keep(memory.clone())?;
+        self.state.commit()
+    }
+
+    fn keep(&self, memory: Memory) -> anyhow::Result<()> {
+        let me = identity(self.subscription);
+        self.state.write(move |state| {
+            let id = state.subscription(&me)?;
+            state.remember(id, &memory)
+        })
+    }
+
+    /// Puts a failure into the report; whether a person must hear of it now, which is noted then.
+    fn tell(&self, failing: &mut Failing, report: &mut PassReport, started: Timestamp) -> bool {
+        report.stands(failing, started, self.subscription.alert_after);
+        let needs_a_person = !failing.kind.is_temporary() || report.alert;
+        let told = failing.said_at.is_some_and(|at| started.since(at) < SAY_EVERY);
+        if needs_a_person && !told {
+            report.say = Say::Trouble;
+            failing.said_at = Some(started);
+        }
+        needs_a_person && !told
+    }
+
+    /// Counts a failure: when to come back, and whether a person must hear of it. `end`: where it was; `None` for one of
+    /// this machine, which no request has shown.
+    fn failed(
+        &self,
+        memory: &mut Memory,
+        report: &mut PassReport,
+        error: &anyhow::Error,
+        started: Timestamp,
+        end: Option<End>,
+    ) {
+        report.outcome = Outcome::Failed;
+        let fault = fault_of(error);
+        report.error = Some(fault.clone());
+        if fault.kind == Kind::Stopped {
+            return;
+        }
+        let before = memory.failing.take();
+        let failures = before.as_ref().map_or(0, |failing| failing.failures) + 1;
+        let since = before.as_ref().map_or(started, |failing| failing.since);
+        // What is wrong on this machine costs nobody a request, and may be mended at any moment.
+        let is_local = fault.kind == Kind::Configuration || end.is_none();
+        let end = end.unwrap_or_default();
+        let retry_at = (!is_local).then(|| now().plus(backoff::delay(failures, fault.retry_after)));
+        let until = fault.retry_after.map(|seconds| now().plus(seconds.min(DAY)));
+        let inputs = Some((self.inputs)());
+        let same = before.as_ref().is_some_and(|failing| failing.kind == fault.kind);
+        let said_at = before.filter(|_| same).and_then(|failing| failing.said_at);
+        let (kind, message) = (fault.kind, fault.message.clone());
+        let mut failing = Failing { failures, since, retry_at, until, end, inputs, kind, message, said_at };
+        self.tell(&mut failing, report, started);
+        report.error = Some(fault);
+        memory.failing = Some(failing);
+    }
+}
+
+/// A trouble of which a person was told has ended.
+fn said_when_settled(before: &Memory, after: &Memory) -> Say {
+    let told_of_failure = before.failing.as_ref().is_some_and(|failing| failing.said_at.is_some());
+    let told_of_hold = before.held.as_ref().is_some_and(|held| held.said_at.is_some()) && after.held.is_none();
+    if told_of_failure || told_of_hold { Say::Recovered } else { Say::Nothing }
+}
+
+/// A pass that has passed gate 0.
+struct Run<'a, 'r> {
+    pass: &'a Pass<'a>,
+    id: Option<Id>,
+    started: Timestamp,
+    memory: Memory,
+    report: &'r mut PassReport,
+    /// Whether something may have been written to the target.
+    began: bool,
+    /// How many rounds of looking, planning and writing were begun.
+    rounds: u32,
+    /// At which end something is being done; `None` as long as nobody was asked.
+    end: Option<End>,
+}
+
+impl Run<'_, '_> {
+    /// Finds out what is wrong on this machine before any request, and leaves word that the pass has begun.
+    fn prepare(&mut self) -> anyhow::Result<()> {
+        let is_folder = matches!(self.pass.subscription.target, TargetAddress::Folder(_));
+        (self.pass.preflight)()?;
+        if is_folder && !self.may_create() {
+            self.pass.collection.open(false)?;
+        }
+        if self.pass.options.dry_run { Ok(()) } else { (self.pass.begin)(self.started) }
+    }
+
+    /// The pass, as far as what is to be remembered when it has settled or is held.
+    fn mirror(&mut self) -> anyhow::Result<Memory> {
+        let settings = self.fingerprint();
+        let distrust = self.distrust(settings);
+        let mut seen = None;
+        let fresh = match self.gates(distrust)? {
+            Gated::Changed(fresh) => fresh,
+            Gated::Unchanged(feed_memory, feed) => {
+                let mut next = Memory { feed: Some(feed_memory.clone()), failing: None, ..self.memory.clone() };
+                if !self.must_look() {
+                    log::info!("{}: the target is not due to be looked at (`verify`)", self.name());
+                    return Ok(self.settled(next));
+                }
+                let (look, drifted) = self.look_for_drift()?;
+                log::info!("{}: the target has {}changed", self.name(), if drifted { "" } else { "not " });
+                if !drifted {
+                    next.mark = look.mark;
+                    next.looked_at = Some(self.started);
+                    if look.listed {
+                        next.listed_at = Some(self.started);
+                    }
+                    return Ok(self.settled(next));
+                }
+                seen = Some(look);
+                match feed {
+                    Some(feed) => Fresh { feed, memory: feed_memory },
+                    None => self.fetch_fresh()?,
+                }
+            }
+        };
+        let feed_memory = fresh.memory.clone();
+        let changes = self.change(&fresh.feed, seen)?;
+        let mut next = Memory {
+            settings: Some(settings),
+            form: Some(FORM),
+            failing: None,
+            mark: changes.mark,
+            looked_at: Some(self.started),
+            listed_at: if changes.listed { Some(self.started) } else { self.memory.listed_at },
+            last_written: changes.last_written.or_else(|| self.memory.last_written.clone()),
+            pending: self.report.held.is_some(),
+            held: self.report.held.clone(),
+            next_change_at: changes.retry_rejected_at,
+            refused: changes.refused,
+            ..self.memory.clone()
+        };
+        if let (Some(held), Some(before)) = (&mut next.held, &self.memory.held) {
+            held.said_at = before.said_at.filter(|_| before.deletes == held.deletes);
+        }
+        if next.held.is_some() {
+            self.report.outcome = Outcome::Held;
+            return Ok(next);
+        }
+        next.feed = Some(feed_memory);
+        Ok(self.settled(next))
+    }
+
+    fn settled(&mut self, mut next: Memory) -> Memory {
+        next.settled_at = Some(self.started);
+        let refused = !self.report.rejected.is_empty() || !self.report.conflicts.is_empty();
+        // A calendar that lacks most of its feed is no success, however long that is known.
+        let objects = next.feed.as_ref().map_or(0, |feed| feed.objects);
+        let mostly = next.refused * 2 > objects;
+        self.report.missing = if mostly { next.refused } else { 0 };
+        self.report.outcome = if refused || mostly {
+            Outcome::Partial
+        } else if self.report.wrote() || self.report.adopted > 0 {
+            Outcome::Changed
+        } else {
+            Outcome::Unchanged
+        };
+        next
+    }
+
+    fn name(&self) -> &str {
+        &self.pass.subscription.name
+    }
+
+    /// Whether the target is looked at though the feed did not change: it is due, a problem with it is to be over, or a
+    /// person wants to know.
+    fn must_look(&self) -> bool {
+        let was_failing = self.memory.failing.as_ref().is_some_and(|failing| failing.end == End::Target);
+        let Options { force, asked, .. } = self.pass.options;
+        was_failing || (force && asked) || self.verify_is_due()
+    }
+
+    fn verify_is_due(&self) -> bool {
+        match self.pass.subscription.verify {
+            Verify::Always => true,
+            Verify::Never => false,
+            Verify::Every(seconds) => self
+                .memory
+                .looked_at
+                .is_none_or(|looked| looked > self.started || self.started.since(looked) >= seconds),
+        }
+    }
+
+    /// Looks at the target though the feed did not change, and tells whether something of ours is not as it should be.
+    fn look_for_drift(&mut self) -> anyhow::Result<(Look, bool)> {
+        self.open()?;
+        self.pass.collection.begin(Why::Look);
+        let mark = self.pass.collection.mark()?;
+        if proves_nothing_changed(&mark, &self.memory, self.started) {
+            return Ok((Look { mark, ..Look::default() }, false));
+        }
+        let known = self.known()?;
+        let mut look = look(self.pass.collection, mark, &self.memory, &known, false, self.started)?;
+        if !look.shows_drift(&known) && !look.is_borne_out(self.pass.collection)? {
+            look = look_at_all(self.pass.collection, look.mark)?;
+        }
+        let drifted = look.shows_drift(&known);
+        Ok((look, drifted))
+    }
+
+    fn known(&self) -> anyhow::Result<Known> {
+        let (id, address) = (self.id, self.memory.address.clone().unwrap_or_default());
+        self.pass.state.read(move |state| {
+            let others = state.objects_of_others(id, &address)?;
+            let Some(id) = id else {
+                return Ok(Known { others, ..Known::default() });
+            };
+            let records = state.records(id)?.into_iter().map(|record| (record.key.clone(), record)).collect();
+            let intents = state.intents(id)?.into_iter().collect();
+            let suspects = state.suspects(id)?.into_iter().collect();
+            Ok(Known { records, foreign: state.foreign_objects(id)?, others, intents, suspects })
+        })
+    }
+
+    fn prefix(&self) -> String {
+        ics::href_prefix(&self.pass.subscription.name, &self.pass.subscription.source.reveal())
+    }
+
+    fn policy(&self) -> Policy {
+        let subscription = self.pass.subscription;
+        let settings_changed = self.memory.settings.is_some_and(|settings| settings != self.fingerprint());
+        Policy {
+            on_conflict: subscription.on_conflict,
+            on_drift: subscription.on_drift,
+            deletes: subscription.deletes,
+            on_empty: subscription.on_empty,
+            max_delete: subscription.max_delete,
+            allow_deletes: self.pass.options.allow_deletes,
+            was_held: HeldFor::of(self.memory.held.as_ref()),
+            retry_rejected: self.pass.options.full || settings_changed,
+        }
+    }
+}
