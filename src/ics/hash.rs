@@ -23,21 +23,15 @@ pub(super) fn is_volatile(name: Name) -> bool {
     name.is_in(VOLATILE)
 }
 
-/// Whether the UID counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Uid {
-    Counts,
-    LeftOut,
-}
-
 struct Frame<'e> {
     name: &'e [u8],
     lines: usize,
     children: usize,
 }
 
-/// The hash of one component, given from its BEGIN to its END.
-pub(super) fn component(entries: &[Entry<'_>], uid: Uid) -> Hash {
+/// The hash of one component, given from its BEGIN to its END. Its UID is left out: it is compared as a part of the key, and
+/// an object that comes under another one is recognised by its hash.
+pub(super) fn component(entries: &[Entry<'_>]) -> Hash {
     let mut lines: Vec<(u64, Cow<'_, [u8]>)> = Vec::with_capacity(entries.len());
     let mut children: Vec<Hash> = Vec::new();
     let mut open: Vec<Frame<'_>> = Vec::new();
@@ -52,7 +46,7 @@ pub(super) fn component(entries: &[Entry<'_>], uid: Uid) -> Hash {
                 let hash = close(&frame, &mut lines, &mut children, &mut text);
                 children.push(hash);
             }
-            Name::Uid if uid == Uid::LeftOut && open.len() == 1 => {}
+            Name::Uid if open.len() == 1 => {}
             name if is_volatile(name) => {}
             _ => {
                 let line = canonical(entry);
@@ -147,7 +141,7 @@ mod tests {
 
     fn hash_of(text: &str) -> Hash {
         let entries: Vec<_> = entries(text.as_bytes()).collect();
-        component(&entries, Uid::Counts)
+        component(&entries)
     }
 
     fn check(one: &str, other: &str, equal: bool) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::hash::{self, Uid};
+use super::hash;
 use super::line::{Entry, Name, entries, own};
 use super::split::{Part, Split};
 use super::write::with_uid;
@@ -81,7 +81,7 @@ impl Builder<'_> {
         let own = self.members.get(start..).unwrap_or_default();
         let found = own.iter().filter_map(|part| self.split.parts.get(*part));
         let rejected = found.clone().find_map(|part| part.refusal).map(str::to_owned);
-        let hash = hash_of(self.split, found, |part| part.hash);
+        let hash = hash_of(self.split, found);
         self.objects.push(Object { key, hash, rejected, parts: start..self.members.len() });
     }
 
@@ -163,10 +163,8 @@ impl Builder<'_> {
         let mut count: HashMap<Hash, u64> = HashMap::new();
         for index in group {
             let Some(part) = self.split.parts.get(*index) else { continue };
-            let lines: Vec<Entry<'_>> = entries(self.split.text(&part.place)).collect();
-            let content = hash::component(&lines, Uid::LeftOut);
-            let ordinal = count.entry(content).or_default();
-            let derived = derived_uid(&[component.as_str().as_bytes(), &content.0, &ordinal.to_be_bytes()]);
+            let ordinal = count.entry(part.hash).or_default();
+            let derived = derived_uid(&[component.as_str().as_bytes(), &part.hash.0, &ordinal.to_be_bytes()]);
             *ordinal += 1;
             self.complain(&derived, "is missing; this one is derived from the content");
             self.add_renamed(component, derived, [*index]);
@@ -178,11 +176,9 @@ impl Builder<'_> {
         for index in &parts {
             let Some(part) = self.split.parts.get(*index) else { continue };
             let text = with_uid(self.split.text(&part.place), &uid);
-            let lines: Vec<Entry<'_>> = entries(&text).collect();
-            let hash = hash::component(&lines, Uid::Counts);
             let place = self.split.keep_mended(&text);
             if let Some(part) = self.split.parts.get_mut(*index) {
-                (part.place, part.hash) = (place, hash);
+                part.place = place;
             }
         }
         self.add(Key { component, uid }, parts);
@@ -205,12 +201,8 @@ fn derived_uid(about: &[&[u8]]) -> String {
 }
 
 /// The hash of an object: its components and the time zones that they use.
-pub(super) fn hash_of<'p>(
-    split: &Split,
-    parts: impl Iterator<Item = &'p Part> + Clone,
-    hash_of_part: impl Fn(&Part) -> Hash,
-) -> Hash {
-    let mut hashes: Vec<Hash> = parts.clone().map(hash_of_part).collect();
+fn hash_of<'p>(split: &Split, parts: impl Iterator<Item = &'p Part> + Clone) -> Hash {
+    let mut hashes: Vec<Hash> = parts.clone().map(|part| part.hash).collect();
     let zones = zones_of(split, parts);
     hashes.extend(zones.into_iter().filter_map(|zone| split.zones.get(zone)).map(|zone| zone.hash));
     hash::of_all(hashes)

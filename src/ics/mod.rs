@@ -34,7 +34,6 @@ pub use write::{Attendees, Form};
 use crate::model::{Hash, Key};
 use crate::words::digest::sha256_of;
 use crate::words::shown::shortened;
-use hash::Uid;
 use line::{Entry, entries};
 use split::{Part, Split};
 
@@ -79,7 +78,7 @@ impl fmt::Display for Complaint {
 pub struct Object {
     /// Its identity.
     pub key: Key,
-    /// The stable hash of what it says.
+    /// The stable hash of what it says, its UID left out.
     pub hash: Hash,
     /// Why it is never sent.
     pub rejected: Option<String>,
@@ -99,10 +98,8 @@ pub struct Feed {
 pub struct Identified {
     /// Its identity.
     pub key: Key,
-    /// The stable hash of what it says.
+    /// The stable hash of what it says, its UID left out.
     pub hash: Hash,
-    /// The same without its UID.
-    pub content_hash: Hash,
     /// Its title.
     pub summary: String,
     /// Its start in words.
@@ -124,7 +121,6 @@ pub fn identify(text: &[u8]) -> Option<Identified> {
     Some(Identified {
         key: object.key.clone(),
         hash: object.hash,
-        content_hash: feed.content_hash(object),
         summary: feed.summary(object),
         start: feed.start(object),
     })
@@ -168,11 +164,6 @@ impl Feed {
         }
         write::footer(&mut out);
         out
-    }
-
-    /// The stable hash without UID, which recognises an object under another one.
-    pub fn content_hash(&self, object: &Object) -> Hash {
-        identity::hash_of(&self.split, self.parts(object), |part| hash::component(&self.lines(part), Uid::LeftOut))
     }
 
     /// The title of the master, unescaped and in one line, its first 200 characters; empty if it has none.

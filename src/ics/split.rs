@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Complaint;
 use super::charset;
-use super::hash::{self, Uid};
+use super::hash;
 use super::line::{Entry, Name, joined, own};
 use super::repair;
 use super::scan::{Lines, line_number, slice};
@@ -310,7 +310,7 @@ impl<'a> Splitter<'a> {
         let uid = if uid.trim().is_empty() { Cow::Borrowed("") } else { uid };
         let part = Part {
             place,
-            hash: hash::component(lines, Uid::Counts),
+            hash: hash::component(lines),
             calendar: self.split.calendars.len().saturating_sub(1),
             key: self.key(component, &uid),
             zone_set: self.zone_set(lines),
@@ -362,7 +362,7 @@ impl<'a> Splitter<'a> {
         let name = self.split.zone_name(text.as_bytes());
         let calendar = self.split.calendars.len().saturating_sub(1);
         let index = self.split.zones.len();
-        self.split.zones.push(Zone { place, hash: hash::component(lines, Uid::Counts) });
+        self.split.zones.push(Zone { place, hash: hash::component(lines) });
         self.split.definitions.entry((calendar, name)).or_insert(index);
     }
 

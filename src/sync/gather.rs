@@ -255,7 +255,7 @@ fn recorded(stored: &Stored, standing: Standing) -> Option<Record> {
         source_hash: identified.hash,
         sent_hash: identified.hash,
         server_hash: None,
-        content_hash: identified.content_hash,
+        content_hash: identified.hash,
         restored_hash: None,
         start: identified.start,
         summary: identified.summary,

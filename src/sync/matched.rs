@@ -39,7 +39,7 @@ impl<'a> Matched<'a> {
             feed.objects().iter().map(|object| &object.key).filter(|key| !records.contains_key(key)).collect();
         let content_hash = |key: &Key| {
             let object = by_key.get(key).and_then(|place| feed.objects().get(*place));
-            object.map_or(Hash([0; 32]), |object| feed.content_hash(object))
+            object.map_or(Hash([0; 32]), |object| object.hash)
         };
         // What was kept left the feed long ago and tells nothing of it.
         let live: Vec<&Record> = vanished.iter().copied().filter(|record| record.standing != Standing::Kept).collect();
@@ -98,7 +98,7 @@ impl<'a> Matched<'a> {
         let nameless: Vec<&Record> = nameless.values().collect();
         let is_new = |wanted: &&Wanted<'a>| wanted.record.is_none() && !present.contains_key(&wanted.href);
         let new: Vec<&Key> = self.wanted.iter().filter(is_new).map(|wanted| wanted.key).collect();
-        let content_hash = |key: &Key| self.object(key).map_or(Hash([0; 32]), |object| self.feed.content_hash(object));
+        let content_hash = |key: &Key| self.object(key).map_or(Hash([0; 32]), |object| object.hash);
         let records = nameless.len() + self.wanted.len() - new.len();
         renames(records, &nameless, &new, content_hash).into_values().cloned().collect()
     }
@@ -127,7 +127,7 @@ impl<'a> Matched<'a> {
     /// The record of an object of the feed that stands, or is to stand, as these arguments say.
     pub(super) fn record(&self, wanted: &Wanted<'a>, href: Href, etag: Option<Etag>, standing: Standing) -> Record {
         let (summary, start) = self.description(wanted.key).unwrap_or_default();
-        let content_hash = self.object(wanted.key).map_or(wanted.source_hash, |object| self.feed.content_hash(object));
+        let content_hash = self.object(wanted.key).map_or(wanted.source_hash, |object| object.hash);
         Record {
             key: wanted.key.clone(),
             target_uid: self.target_uid(wanted.record, wanted.key),

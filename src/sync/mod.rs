@@ -36,7 +36,7 @@ use look::{Known, Look, look, look_at_all, proves_nothing_changed};
 
 /// Changes whenever the hash of an object or the form in which we write it does. Records of another form are compared
 /// with the target anew; what is equal is not rewritten.
-const FORM: u32 = 2;
+const FORM: u32 = 3;
 /// A standing trouble is said again after this time, in seconds.
 const SAY_EVERY: u64 = DAY;
 

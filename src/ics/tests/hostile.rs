@@ -10,7 +10,7 @@ fn survives(body: Vec<u8>) -> usize {
             feed.write(object, &Form { target_uid: Some("t".to_owned()), schedule_agent: true, ..Form::default() });
         let plain = feed.write(object, &Form::default());
         assert_eq!(identify(&plain).map(|found| found.hash), Some(object.hash));
-        let _ = (same(&text, &plain), differing(&text, &plain), feed.content_hash(object), feed.summary(object));
+        let _ = (same(&text, &plain), differing(&text, &plain), feed.summary(object));
     }
     feed.objects().len()
 }
