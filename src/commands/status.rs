@@ -78,7 +78,7 @@ fn report(summary: &Summary) -> StatusReport {
         memory: summary.memory.clone(),
         mirrored: summary.tally.mirrored,
         rejected: refused(&summary.tally.rejected),
-        conflicts: refused(&summary.tally.foreign),
+        conflicts: refused(&summary.tally.occupied),
         held: refused(&summary.tally.held),
         approved: summary.tally.approved,
         ..StatusReport::default()

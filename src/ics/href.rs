@@ -9,10 +9,10 @@ pub fn href_prefix(name: &str, source: &str) -> String {
     format!("{}-", hash.get(..8).unwrap_or_default())
 }
 
-/// The href of an object of a subscription: `<8 hex>-<32 hex>.ics`.
-pub fn href(name: &str, source: &str, key: &Key) -> Href {
+/// The href of an object under a prefix: `<8 hex>-<32 hex>.ics`.
+pub fn href(prefix: &str, key: &Key) -> Href {
     let hash = sha256(&[key.component.as_str().as_bytes(), b"\0", key.uid.as_bytes()]).to_string();
-    Href::new(format!("{}{}.ics", href_prefix(name, source), hash.get(..32).unwrap_or_default()))
+    Href::new(format!("{prefix}{}.ics", hash.get(..32).unwrap_or_default()))
 }
 
 /// Whether an href has the shape of ours, whichever subscription it belongs to.
@@ -30,7 +30,7 @@ mod tests {
     use crate::model::ComponentType;
 
     fn of(name: &str, source: &str, component: ComponentType, uid: &str) -> String {
-        href(name, source, &Key { component, uid: uid.to_owned() }).as_str().to_owned()
+        href(&href_prefix(name, source), &Key { component, uid: uid.to_owned() }).as_str().to_owned()
     }
 
     #[test]

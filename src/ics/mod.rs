@@ -28,7 +28,7 @@ use std::ops::Range;
 pub use href::{href, href_prefix, is_made_by_us};
 pub use identity::substitute_uid;
 pub use normal::{differing, same};
-pub use time::occurrence::{End, end_of_last_occurrence};
+pub use time::occurrence::{End, end_of, end_of_last_occurrence};
 pub use write::{Attendees, Form};
 
 use crate::model::{Hash, Key};

@@ -7,22 +7,17 @@ use crate::words::time::Timestamp;
 /// Everything but the records. A default one is that of a subscription that never ran.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// The settings fingerprint of the last settled pass: every setting that shapes the output.
+    /// The fingerprint of the last settled pass: every setting that shapes output or plan.
     pub settings: Option<Hash>,
     /// The version of our hash and transformation that the records were made with.
     pub form: Option<u32>,
-    /// The feed as the last settled pass read it.
+    /// The feed as the last settled pass read it. `None` from the first write of a pass until one has settled: should the
+    /// feed go back to its old form meanwhile, its validators must not hide what was written of the new one.
     pub feed: Option<FeedMemory>,
-    /// Where the target was found: one calendar can be written in many ways.
-    pub address: Option<String>,
-    /// The target as the last pass left it; stored only when everything up to it is in the record.
-    pub mark: Mark,
-    /// Where the object stands that was written last.
-    pub last_written: Option<Href>,
-    /// When the target was last compared with its mark.
-    pub looked_at: Option<Timestamp>,
-    /// When every object of the target was last listed.
-    pub listed_at: Option<Timestamp>,
+    /// How many objects the feed held when a pass last settled.
+    pub objects: Option<u64>,
+    /// The target as the last pass left it.
+    pub target: EndMemory,
     /// When the last pass began, whatever became of it.
     pub started_at: Option<Timestamp>,
     /// When the last pass settled.
@@ -31,14 +26,27 @@ pub struct Memory {
     pub asked_at: Option<Timestamp>,
     /// How many objects of the feed are refused and in the target in no form.
     pub refused: u64,
-    /// Something is still to be done though the feed did not change: a hold, a failed object.
-    pub pending: bool,
-    /// The moment at which time itself changes the result: a rejected object is tried again.
+    /// The moment at which time itself changes the result: a refused object is tried again.
     pub next_change_at: Option<Timestamp>,
     /// The trouble that the last pass ended with.
     pub failing: Option<Failing>,
     /// The hold that the last pass ended with.
     pub held: Option<Hold>,
+}
+
+/// A collection at one end, as the last pass left it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndMemory {
+    /// Where it was found: one calendar can be written in many ways.
+    pub address: Option<String>,
+    /// Its state; stored only when everything up to it is in the records.
+    pub mark: Mark,
+    /// Where the object stands that was written last.
+    pub last_written: Option<Href>,
+    /// When it was last compared with its mark.
+    pub looked_at: Option<Timestamp>,
+    /// When every object was last listed.
+    pub listed_at: Option<Timestamp>,
 }
 
 /// The feed as it was last read.
@@ -50,8 +58,6 @@ pub struct FeedMemory {
     pub body: Hash,
     /// The digest of its objects, blind to what churns.
     pub digest: Hash,
-    /// How many objects it held.
-    pub objects: u64,
     /// When the body was read, not merely said to be unchanged.
     pub read_at: Timestamp,
 }
@@ -102,8 +108,32 @@ impl Default for Failing {
 pub struct Hold {
     /// How many.
     pub deletes: u64,
-    /// Why, for people.
+    /// What for.
+    pub held_for: HeldFor,
+    /// The same as a sentence.
     pub reason: String,
     /// When a person was last told.
     pub said_at: Option<Timestamp>,
+}
+
+/// What deletions were held back for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldFor {
+    /// The feed was empty.
+    Empty,
+    /// Events of the feed could not be stored.
+    Unstored,
+    /// There were too many of them.
+    Many,
+}
+
+impl HeldFor {
+    /// The word in the state file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HeldFor::Empty => "empty",
+            HeldFor::Unstored => "unstored",
+            HeldFor::Many => "many",
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! The words of the project as types: key, href, ETag, hash, record, and what a collection says of itself.
 
 pub mod memory;
+mod record;
 
 use std::hash::{Hash as StdHash, Hasher};
 
 pub use crate::words::digest::Hash;
 use crate::words::error::Fault;
-use crate::words::time::Timestamp;
+pub use record::{Base, Before, EndsAt, Gone, Occupant, Place, Record, Refusal, Source, Status, TargetForm};
 
 /// The kind of component that an object is made of (RFC 5545 §3.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -332,72 +333,6 @@ impl Failure {
     pub fn of(fault: Fault) -> Failure {
         Failure { reason: fault.message.clone(), fault, is_verdict: false, may_pass: false }
     }
-}
-
-/// Where an object of the feed stands with us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// It is in the target.
-    Mirrored,
-    /// The server or we refused it; what stands in the target, if anything, is an older form.
-    Rejected {
-        /// Why.
-        reason: String,
-        /// When it was last tried.
-        at: Timestamp,
-        /// How often the server refused it; 0: we did, and it is never sent.
-        tries: u32,
-    },
-    /// It had ended before it left the feed, and stays in the target as it is (`deletes = "future"`).
-    Kept,
-    /// It left the feed before it had ended, and a guard holds its deletion.
-    Doomed {
-        /// A person has said that it may be deleted.
-        approved: bool,
-    },
-    /// It left the feed, but the server does not delete it.
-    Undeletable {
-        /// Why, in the server's words.
-        reason: String,
-        /// When it was last tried.
-        at: Timestamp,
-        /// How often.
-        tries: u32,
-    },
-    /// Its UID belongs to an object that is not ours; it is left alone.
-    Foreign {
-        /// Whose it is, for people.
-        reason: String,
-    },
-}
-
-/// What the state remembers of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// Identity in the feed.
-    pub key: Key,
-    /// The UID that stands on the target, when it is not the feed's (a rename).
-    pub target_uid: Option<String>,
-    /// Where it stands or is to stand.
-    pub href: Href,
-    /// The version that stands there; `None` when nothing of ours does.
-    pub etag: Option<Etag>,
-    /// Stable hash of the object as the feed has it.
-    pub source_hash: Hash,
-    /// Stable hash of what we sent.
-    pub sent_hash: Hash,
-    /// Stable hash of what the server made of it, when that is known to differ from what we sent.
-    pub server_hash: Option<Hash>,
-    /// Stable hash of the source without its UID, to recognise it under another one.
-    pub content_hash: Hash,
-    /// The form over which we wrote ours because the target had drifted.
-    pub restored_hash: Option<Hash>,
-    /// Start in words, as the feed writes it: `2026-11-20 09:15 Europe/Berlin`.
-    pub start: String,
-    /// SUMMARY of the master.
-    pub summary: String,
-    /// Whether it is where it should be.
-    pub standing: Standing,
 }
 
 #[cfg(test)]

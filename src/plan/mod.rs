@@ -1,20 +1,23 @@
-//! Decides what a pass is going to do: feed x record x target -> plan. Pure; nothing else decides about a write.
+//! What a pass is going to do, as a value, and everything that it is decided from. Pure. `mirror` decides, `guard` holds
+//! deletions back, `blame` judges failures; nothing else decides about a write.
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::memory::Hold;
-use crate::model::{Etag, Hash, Href, Key, Record, Standing};
+use crate::model::memory::{HeldFor, Hold};
+use crate::model::{Base, Etag, Hash, Href, Key, Occupant, Place, Record};
 use crate::words::time::Timestamp;
 
 pub mod backoff;
 mod blame;
 mod guard;
+mod mirror;
 mod rename;
 #[cfg(test)]
 mod tests;
 
 pub use blame::{Blame, FEW, LAST_CHANCE, MANY, Outcome, Probe, Suspicion, blame, cause, failures_in_a_row, wait};
-pub use guard::{HeldFor, MaxDelete, guard, guard_again};
+pub use guard::{MaxDelete, guard, guard_again};
+pub use mirror::{is_judged, plan, refused_for};
 pub use rename::renames;
 
 /// One object of the feed, beside what is remembered of it.
@@ -22,12 +25,10 @@ pub use rename::renames;
 pub struct Wanted<'a> {
     /// Its identity in the feed.
     pub key: &'a Key,
-    /// Stable hash of the source form.
-    pub source_hash: Hash,
-    /// Stable hash of the form that would be written.
-    pub sent_hash: Hash,
+    /// Stable hash of the form that would be written, its UID left out.
+    pub hash: Hash,
     /// Where it stands or would stand.
-    pub href: Href,
+    pub place: Place,
     /// Why it must never be sent, if so.
     pub rejected: Option<&'a str>,
     /// Its record; under another key when the object was renamed.
@@ -41,15 +42,15 @@ pub struct Found {
     pub etag: Etag,
     /// Its identity; `None` when it cannot be read as a calendar object.
     pub key: Option<Key>,
-    /// Stable hash of what stands there.
+    /// Stable hash of what stands there; that of its octets where it cannot be read, or has another UID than it should.
     pub hash: Hash,
     /// Whether it says the same as the feed's object of that key, in the form that we would write.
     pub same: bool,
     /// Whether its last occurrence is over, or nobody can tell. Known of what left the feed, and under
     /// [`Deletes::Future`] only.
     pub ended: bool,
-    /// Whether a pass that was cut off was about to write it like this: it is ours, though no record says so. Known
-    /// under [`OnDrift::Keep`] only.
+    /// Whether the journal says that a pass which was cut off was about to write it like this: it is ours, though no
+    /// record says so.
     pub intended: bool,
 }
 
@@ -64,7 +65,7 @@ pub struct Remote {
     pub foreign: HashMap<Key, Href>,
     /// What belongs to other subscriptions, by record or by the shape of its href.
     pub others: HashSet<Href>,
-    /// Where a pass that was cut off was about to delete. Known under [`OnDrift::Keep`] only.
+    /// Where a pass that was cut off was about to delete, as the journal says.
     pub taken_away: HashSet<Href>,
 }
 
@@ -84,7 +85,7 @@ pub struct Policy {
     /// A person lets every deletion of this pass through.
     pub allow_deletes: bool,
     /// What the last pass held deletions back for.
-    pub was_held: HeldFor,
+    pub was_held: Option<HeldFor>,
     /// Try rejected objects again though nothing changed.
     pub retry_rejected: bool,
 }
@@ -136,15 +137,19 @@ pub enum OnEmpty {
 /// What one pass is going to do, in the order in which it is done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Bookkeeping first, then creates and updates, deletes last.
-    pub ops: Vec<Op>,
+    /// What only the records learn.
+    pub notes: Vec<Note>,
+    /// Creates and updates.
+    pub puts: Vec<Put>,
+    /// Deletes, when everything else is done or refused.
+    pub deletes: Vec<Delete>,
     /// Deletes that a guard took out of the plan.
     pub hold: Option<Hold>,
 }
 
-/// One step. Every write carries what it demands of the object that stands there.
+/// A step that sends nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Op {
+pub enum Note {
     /// The record moves to another key; the object on the target keeps its UID.
     Rename {
         /// The key that vanished from the feed.
@@ -152,18 +157,19 @@ pub enum Op {
         /// The key that appeared.
         to: Key,
     },
-    /// The object stands there already; only the record is written.
-    Note {
+    /// The object stands there already.
+    Stands {
         /// Which object.
         key: Key,
-        /// Where.
-        href: Href,
-        /// Its version.
-        etag: Etag,
-        /// The hash of what stands there, when the server or a person made something else of it than we sent.
-        server_hash: Option<Hash>,
+        /// How it stands there.
+        base: Base,
         /// Whether it was not in the record before.
         adopted: bool,
+    },
+    /// A person deleted the object, and that is accepted.
+    Removed {
+        /// Which object.
+        key: Key,
     },
     /// The object had ended before it left the feed: it stays as it is, and its record with it.
     Keep {
@@ -184,12 +190,12 @@ pub enum Op {
         /// Which object.
         key: Key,
     },
-    /// The UID belongs to someone else's object, which is left alone.
+    /// The UID stands in an object that is not ours, which is left alone.
     Leave {
         /// Which object of the feed.
         key: Key,
         /// Whose the other one is.
-        reason: String,
+        occupant: Occupant,
     },
     /// The object must not be sent.
     Reject {
@@ -198,12 +204,17 @@ pub enum Op {
         /// Why.
         reason: String,
     },
+}
+
+/// A create or an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Put {
     /// PUT with `If-None-Match: *`.
     Create {
         /// Which object.
         key: Key,
         /// Where.
-        href: Href,
+        place: Place,
         /// Whether someone had deleted it from the target.
         restores: bool,
     },
@@ -212,21 +223,41 @@ pub enum Op {
         /// Which object.
         key: Key,
         /// Where.
-        href: Href,
+        place: Place,
         /// The version that must stand there.
         etag: Etag,
         /// The form of someone else that it overwrites, if it does.
         restores: Option<Hash>,
     },
-    /// DELETE with `If-Match`.
-    Delete {
-        /// Which object, as the record or the target names it.
-        key: Option<Key>,
-        /// Where.
-        href: Href,
-        /// The version that must stand there.
-        etag: Etag,
-    },
+}
+
+/// DELETE with `If-Match`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delete {
+    /// Which object, as the record or the target names it.
+    pub key: Option<Key>,
+    /// Where.
+    pub href: Href,
+    /// The version that must stand there.
+    pub etag: Etag,
+}
+
+/// A step that changes the target. Each carries what it demands of the object that stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// A create or an update.
+    Put(Put),
+    /// A delete.
+    Delete(Delete),
+}
+
+/// One step of a plan, for those who show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// It sends nothing.
+    Note(Note),
+    /// It changes the target.
+    Write(Write),
 }
 
 /// Everything that a plan is made from.
@@ -246,299 +277,92 @@ pub struct Facts<'a> {
     pub now: Timestamp,
 }
 
-/// Makes the plan.
-pub fn plan(facts: &Facts<'_>, policy: &Policy) -> Plan {
-    let mut ops: Vec<Op> = facts.wanted.iter().flat_map(|wanted| decide(wanted, facts, policy)).collect();
-    let mut deletes = Vec::new();
-    for record in facts.orphans {
-        deletes.extend(decide_orphan(record, facts, policy));
+impl Plan {
+    /// Whether anything is sent to the target.
+    pub fn writes(&self) -> bool {
+        !(self.puts.is_empty() && self.deletes.is_empty())
     }
-    let claimed: HashSet<&Href> = facts.wanted.iter().map(|wanted| &wanted.href).collect();
-    let known: HashSet<&Key> = known_keys(facts).collect();
-    let left = facts.unrecorded.iter().filter(|href| !claimed.contains(href));
-    deletes.extend(left.filter_map(|href| decide_unrecorded(href, facts.remote, &known, policy)));
-    ops.extend(deletes);
-    ops.sort_by_key(Op::stage);
-    guard(ops, facts, policy)
+
+    /// Every step, in order.
+    pub fn ops(&self) -> Vec<Op> {
+        let notes = self.notes.iter().cloned().map(Op::Note);
+        let puts = self.puts.iter().cloned().map(|put| Op::Write(Write::Put(put)));
+        let deletes = self.deletes.iter().cloned().map(|delete| Op::Write(Write::Delete(delete)));
+        notes.chain(puts).chain(deletes).collect()
+    }
+}
+
+impl Note {
+    /// The object that it is about.
+    pub fn key(&self) -> &Key {
+        match self {
+            Note::Rename { to: key, .. }
+            | Note::Stands { key, .. }
+            | Note::Removed { key }
+            | Note::Keep { key, .. }
+            | Note::Hold { key, .. }
+            | Note::Forget { key }
+            | Note::Leave { key, .. }
+            | Note::Reject { key, .. } => key,
+        }
+    }
+
+    /// Where the object stands, if the note says so.
+    pub fn href(&self) -> Option<&Href> {
+        match self {
+            Note::Stands { base, .. } => Some(&base.place.href),
+            Note::Keep { href, .. } | Note::Hold { href, .. } => Some(href),
+            _ => None,
+        }
+    }
+}
+
+impl Put {
+    /// The object that it writes.
+    pub fn key(&self) -> &Key {
+        let (Put::Create { key, .. } | Put::Update { key, .. }) = self;
+        key
+    }
+
+    /// Where it goes.
+    pub fn place(&self) -> &Place {
+        let (Put::Create { place, .. } | Put::Update { place, .. }) = self;
+        place
+    }
+}
+
+impl Write {
+    /// The object that it is about, if it is known by name.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Write::Put(put) => Some(put.key()),
+            Write::Delete(delete) => delete.key.as_ref(),
+        }
+    }
+
+    /// Where it goes.
+    pub fn href(&self) -> &Href {
+        match self {
+            Write::Put(put) => &put.place().href,
+            Write::Delete(delete) => &delete.href,
+        }
+    }
 }
 
 impl Op {
-    /// Bookkeeping, writes, deletes.
-    fn stage(&self) -> u8 {
-        match self {
-            Op::Rename { .. } => 0,
-            Op::Note { .. }
-            | Op::Keep { .. }
-            | Op::Hold { .. }
-            | Op::Forget { .. }
-            | Op::Leave { .. }
-            | Op::Reject { .. } => 1,
-            Op::Create { .. } | Op::Update { .. } => 2,
-            Op::Delete { .. } => 3,
-        }
-    }
-
-    /// Whether the step sends something that changes the target.
-    pub fn is_write(&self) -> bool {
-        self.stage() >= 2
-    }
-
     /// The object that the step is about, if it is known by name.
     pub fn key(&self) -> Option<&Key> {
         match self {
-            Op::Rename { to, .. } => Some(to),
-            Op::Note { key, .. }
-            | Op::Keep { key, .. }
-            | Op::Hold { key, .. }
-            | Op::Forget { key }
-            | Op::Leave { key, .. }
-            | Op::Reject { key, .. }
-            | Op::Create { key, .. }
-            | Op::Update { key, .. } => Some(key),
-            Op::Delete { key, .. } => key.as_ref(),
+            Op::Note(note) => Some(note.key()),
+            Op::Write(write) => write.key(),
         }
     }
-}
 
-fn decide(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Vec<Op> {
-    let mut ops = Vec::new();
-    if let Some(record) = wanted.record.filter(|record| record.key != *wanted.key) {
-        ops.push(Op::Rename { from: record.key.clone(), to: wanted.key.clone() });
-    }
-    ops.extend(decide_content(wanted, facts, policy));
-    ops
-}
-
-fn decide_content(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Option<Op> {
-    let key = wanted.key.clone();
-    if let Some(reason) = wanted.rejected {
-        let known = wanted.record.is_some_and(|record| is_known_to_be_unfit(record, wanted, policy));
-        return (!known).then(|| Op::Reject { key, reason: reason.to_owned() });
-    }
-    let Some(record) = wanted.record else {
-        return decide_new(wanted, facts.remote, policy);
-    };
-    if is_still_rejected(record, wanted, facts, policy) {
-        return decide_refused(wanted, record, facts.remote);
-    }
-    let Some(recorded) = &record.etag else {
-        return decide_new(wanted, facts.remote, policy);
-    };
-    let changed = wanted.sent_hash != record.sent_hash || matches!(record.standing, Standing::Rejected { .. });
-    let href = record.href.clone();
-    let Some(etag) = facts.remote.present.get(&record.href) else {
-        return decide_gone(wanted, changed, facts.remote, policy);
-    };
-    if let Some(found) = facts.remote.found.get(&record.href) {
-        return Some(decide_drifted(wanted, record, found, changed, policy));
-    }
-    if etag != recorded {
-        return decide_gone(wanted, changed, facts.remote, policy);
-    }
-    let etag = etag.clone();
-    if changed {
-        return Some(Op::Update { key, href, etag, restores: None });
-    }
-    let server_hash = record.server_hash;
-    let is_back = record.standing != Standing::Mirrored;
-    (is_back || wanted.source_hash != record.source_hash).then_some(Op::Note {
-        key,
-        href,
-        etag,
-        server_hash,
-        adopted: false,
-    })
-}
-
-/// A refusal of the server holds until the object or the settings change, or its time has come.
-fn is_still_rejected(record: &Record, wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> bool {
-    let Standing::Rejected { at, tries, .. } = &record.standing else {
-        return false;
-    };
-    let waits = wait(*tries).is_some_and(|wait| facts.now.since(*at) < wait);
-    waits && is_unchanged(record, wanted) && !policy.retry_rejected
-}
-
-/// What we refuse ourselves is told once.
-fn is_known_to_be_unfit(record: &Record, wanted: &Wanted<'_>, policy: &Policy) -> bool {
-    let is_ours = matches!(record.standing, Standing::Rejected { tries: 0, .. });
-    is_ours && is_unchanged(record, wanted) && !policy.retry_rejected
-}
-
-/// What came under another UID was recognised by its content.
-fn is_unchanged(record: &Record, wanted: &Wanted<'_>) -> bool {
-    let is_renamed = record.key != *wanted.key;
-    is_renamed || (record.source_hash == wanted.source_hash && record.sent_hash == wanted.sent_hash)
-}
-
-/// A server may store what it seemed to refuse: the answer was lost, or came too late.
-fn decide_refused(wanted: &Wanted<'_>, record: &Record, remote: &Remote) -> Option<Op> {
-    let found = remote.found.get(&record.href).filter(|_| record.etag.is_none())?;
-    let says_the_same = found.hash == wanted.sent_hash || found.same;
-    let server_hash = (found.hash != wanted.sent_hash).then_some(found.hash);
-    let (key, href, etag) = (wanted.key.clone(), record.href.clone(), found.etag.clone());
-    says_the_same.then_some(Op::Note { key, href, etag, server_hash, adopted: false })
-}
-
-/// The writes of objects that wait because they were refused for one of these causes, which are tried with the one that was
-/// just taken. `tried`: what this pass has written already.
-#[expect(clippy::implicit_hasher, reason = "the sets are made here and nowhere else")]
-pub fn refused_for(facts: &Facts<'_>, policy: &Policy, causes: &HashSet<String>, tried: &HashSet<Href>) -> Vec<Op> {
-    let policy = Policy { retry_rejected: true, ..policy.clone() };
-    let is_of_them = |record: &Record| match &record.standing {
-        Standing::Rejected { reason, tries: 1.., .. } | Standing::Undeletable { reason, .. } => {
-            causes.contains(&cause(reason, &record.key, &record.href)) && !tried.contains(&record.href)
-        }
-        _ => false,
-    };
-    let waiting = facts.wanted.iter().filter(|wanted| wanted.record.is_some_and(is_of_them));
-    let puts = waiting.filter_map(|wanted| decide_content(wanted, facts, &policy));
-    let orphans = facts.orphans.iter().filter(|record| is_of_them(record));
-    let deletes = orphans.filter_map(|record| decide_orphan(record, facts, &policy));
-    puts.chain(deletes).filter(Op::is_write).collect()
-}
-
-/// Someone deleted our object from the target, or put the event into it anew under an href of their own.
-fn decide_gone(wanted: &Wanted<'_>, changed: bool, remote: &Remote, policy: &Policy) -> Option<Op> {
-    let is_our_doing = remote.taken_away.contains(&wanted.href);
-    if !changed && policy.on_drift == OnDrift::Keep && !is_our_doing {
-        return None;
-    }
-    match decide_new(wanted, remote, policy) {
-        Some(Op::Create { key, href, .. }) => Some(Op::Create { key, href, restores: true }),
-        other => other,
-    }
-}
-
-/// Our object stands there in another version than the record says.
-fn decide_drifted(wanted: &Wanted<'_>, record: &Record, found: &Found, changed: bool, policy: &Policy) -> Op {
-    let (key, href, etag) = (wanted.key.clone(), record.href.clone(), found.etag.clone());
-    if found.hash == wanted.sent_hash || found.same {
-        let server_hash = (found.hash != wanted.sent_hash).then_some(found.hash);
-        return Op::Note { key, href, etag, server_hash, adopted: false };
-    }
-    let as_we_left_it = found.intended || found.hash == record.sent_hash || Some(found.hash) == record.server_hash;
-    if changed || found.intended {
-        return Op::Update { key, href, etag, restores: (!as_we_left_it).then_some(found.hash) };
-    }
-    // A form that comes back after it was overwritten once is the server's own.
-    let is_the_servers = record.restored_hash == Some(found.hash);
-    if as_we_left_it || is_the_servers || policy.on_drift == OnDrift::Keep {
-        return Op::Note { key, href, etag, server_hash: Some(found.hash), adopted: false };
-    }
-    Op::Update { key, href, etag, restores: Some(found.hash) }
-}
-
-/// Nothing in the record stands on the target for this object.
-fn decide_new(wanted: &Wanted<'_>, remote: &Remote, policy: &Policy) -> Option<Op> {
-    let key = wanted.key.clone();
-    if let Some(found) = remote.found.get(&wanted.href).filter(|_| remote.present.contains_key(&wanted.href)) {
-        return Some(adopt(wanted, wanted.href.clone(), found));
-    }
-    let Some(href) = remote.foreign.get(wanted.key).filter(|href| remote.present.contains_key(href)) else {
-        return Some(Op::Create { key, href: wanted.href.clone(), restores: false });
-    };
-    let other_subscription = remote.others.contains(href);
-    let found = remote.found.get(href);
-    match found {
-        Some(found) if !other_subscription && policy.on_conflict == OnConflict::Adopt => {
-            Some(adopt(wanted, href.clone(), found))
-        }
-        Some(found) if !other_subscription && policy.on_conflict == OnConflict::Equal && found.same => {
-            Some(adopt(wanted, href.clone(), found))
-        }
-        _ => {
-            let reason = if other_subscription {
-                "another subscription has put this UID into the calendar, or this one did under an earlier name"
-            } else {
-                "the calendar already holds this UID in an object that is not ours (see on_conflict)"
-            };
-            let known = matches!(wanted.record.map(|record| &record.standing),
-                Some(Standing::Foreign { reason: known }) if known == reason);
-            (!known).then(|| Op::Leave { key, reason: reason.to_owned() })
+    /// Where the object stands, if the step says so.
+    pub fn href(&self) -> Option<&Href> {
+        match self {
+            Op::Note(note) => note.href(),
+            Op::Write(write) => Some(write.href()),
         }
     }
-}
-
-/// An object that stands there already becomes ours; it is written only when it says something else.
-fn adopt(wanted: &Wanted<'_>, href: Href, found: &Found) -> Op {
-    let (key, etag) = (wanted.key.clone(), found.etag.clone());
-    if found.hash == wanted.sent_hash || found.same {
-        let server_hash = (found.hash != wanted.sent_hash).then_some(found.hash);
-        return Op::Note { key, href, etag, server_hash, adopted: true };
-    }
-    Op::Update { key, href, etag, restores: None }
-}
-
-/// A record whose object left the feed.
-fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<Op> {
-    let (key, remote) = (record.key.clone(), facts.remote);
-    let had_ended = record.standing == Standing::Kept || (!is_judged(record) && had_ended(&record.href, remote));
-    let stays = policy.deletes == Deletes::None || (policy.deletes == Deletes::Future && had_ended);
-    match versions(record, remote) {
-        // An edit of what stays makes it someone's own: should the feed have it again, it is read and compared.
-        Some((recorded, now)) if stays && recorded != now => Some(Op::Forget { key }),
-        Some(_) if policy.deletes == Deletes::None || (stays && record.standing == Standing::Kept) => None,
-        Some(_) if stays => Some(Op::Keep { key, href: record.href.clone() }),
-        Some(_) if is_still_undeletable(record, facts, policy) => None,
-        Some((recorded, now))
-            if recorded == now || policy.on_drift == OnDrift::Restore || is_intended(&record.href, remote) =>
-        {
-            Some(Op::Delete { key: Some(key), href: record.href.clone(), etag: now.clone() })
-        }
-        // It is gone, or someone made it their own: it is released.
-        _ => Some(Op::Forget { key }),
-    }
-}
-
-/// The recorded version of an object and the one that stands there, if something of ours does. Of an object that was
-/// written in an untold version, or that a server refused and stored all the same, what stands there now is taken for it.
-fn versions<'a>(record: &'a Record, remote: &'a Remote) -> Option<(&'a Etag, &'a Etag)> {
-    let now = remote.present.get(&record.href)?;
-    let untold = !matches!(record.standing, Standing::Foreign { .. });
-    record.etag.as_ref().or(untold.then_some(now)).map(|recorded| (recorded, now))
-}
-
-/// Whether it is known of what left the feed that it had not ended by then.
-pub fn is_judged(record: &Record) -> bool {
-    matches!(record.standing, Standing::Doomed { .. } | Standing::Undeletable { .. })
-}
-
-/// A refusal to delete holds until its time has come, or the settings change.
-fn is_still_undeletable(record: &Record, facts: &Facts<'_>, policy: &Policy) -> bool {
-    let Standing::Undeletable { at, tries, .. } = &record.standing else {
-        return false;
-    };
-    !policy.retry_rejected && wait(*tries).is_some_and(|wait| facts.now.since(*at) < wait)
-}
-
-/// Whether an object that left the feed was over by then. What was not read is left alone.
-fn had_ended(href: &Href, remote: &Remote) -> bool {
-    remote.found.get(href).is_none_or(|found| found.ended)
-}
-
-/// Whether a pass that was cut off was about to write just what stands there.
-fn is_intended(href: &Href, remote: &Remote) -> bool {
-    remote.found.get(href).is_some_and(|found| found.intended)
-}
-
-/// An object under our prefix that neither record nor feed knows: the state was lost and the object left the feed.
-fn decide_unrecorded(href: &Href, remote: &Remote, known: &HashSet<&Key>, policy: &Policy) -> Option<Op> {
-    let etag = remote.present.get(href)?.clone();
-    let key = remote.found.get(href).and_then(|found| found.key.clone());
-    // A second object of a key did not leave the feed.
-    let is_left = key.as_ref().is_none_or(|key| !known.contains(key));
-    match policy.deletes {
-        Deletes::None => None,
-        Deletes::Future if is_left && had_ended(href, remote) => key.map(|key| Op::Keep { key, href: href.clone() }),
-        // Someone may have edited it, and it was released to them.
-        Deletes::All | Deletes::Future if policy.on_drift == OnDrift::Keep && !is_intended(href, remote) => None,
-        Deletes::All | Deletes::Future => Some(Op::Delete { key, href: href.clone(), etag }),
-    }
-}
-
-/// The keys that the feed or a record has.
-fn known_keys<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a Key> {
-    let wanted = facts.wanted.iter().flat_map(|wanted| [Some(wanted.key), wanted.record.map(|record| &record.key)]);
-    wanted.flatten().chain(facts.orphans.iter().map(|record| &record.key))
 }

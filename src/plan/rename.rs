@@ -7,13 +7,13 @@ use crate::model::{Hash, Key, Record};
 
 /// Pairs records that vanished from the feed with objects that appeared: those of one UID and another component type, and
 /// those that say the same apart from their UID. The latter only when at least half of the records vanished, for otherwise
-/// it is an ordinary change. `appeared` gives the content hash of a new object; it is asked only then. The result maps the
+/// it is an ordinary change. `hash` gives that of a new object; it is asked only then. The result maps the
 /// new key to the record.
 pub fn renames<'a>(
     records: usize,
     vanished: &[&'a Record],
     appeared: &[&'a Key],
-    content_hash: impl Fn(&Key) -> Hash,
+    hash: impl Fn(&Key) -> Hash,
 ) -> HashMap<&'a Key, &'a Record> {
     let mut pairs = changed_types(vanished, appeared);
     if vanished.is_empty() || vanished.len() * 2 < records {
@@ -23,13 +23,13 @@ pub fn renames<'a>(
     let mut by_content: HashMap<Hash, Vec<&Record>> = HashMap::new();
     // Reversed, so that `pop` hands equal objects out in their order.
     for record in vanished.iter().rev().filter(|record| !paired.contains(&record.key)) {
-        by_content.entry(record.content_hash).or_default().push(record);
+        by_content.entry(record.source.hash).or_default().push(record);
     }
     for key in appeared {
         if pairs.contains_key(key) {
             continue;
         }
-        let candidates = by_content.get_mut(&content_hash(key));
+        let candidates = by_content.get_mut(&hash(key));
         if let Some(record) = candidates.and_then(Vec::pop).filter(|record| record.key.component == key.component) {
             pairs.insert(*key, record);
         }
@@ -40,7 +40,7 @@ pub fn renames<'a>(
 /// An event that became a task, or the other way round, takes the place of what it was: a calendar need take each UID only
 /// once (RFC 4791 §5.3.2.1), so that it could not be created before the other one is deleted.
 fn changed_types<'a>(vanished: &[&'a Record], appeared: &[&'a Key]) -> HashMap<&'a Key, &'a Record> {
-    let standing = vanished.iter().filter(|record| record.etag.is_some());
+    let standing = vanished.iter().filter(|record| record.etag().is_some());
     let mut by_uid: HashMap<&str, &Record> = standing.map(|record| (record.key.uid.as_str(), *record)).collect();
     appeared.iter().filter_map(|key| Some((*key, by_uid.remove(key.uid.as_str())?))).collect()
 }

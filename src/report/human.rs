@@ -2,7 +2,8 @@
 
 use super::advice::Advice;
 use super::{Outcome, PassReport, Refused, Say, Step};
-use crate::plan::Op;
+use crate::model::Occupant;
+use crate::plan::{Note, Op, Put, Write};
 use crate::words::error::Kind;
 use crate::words::shown::shortened;
 use crate::words::time::in_words;
@@ -190,19 +191,14 @@ pub fn dry_run(report: &PassReport) -> String {
 
 fn step(step: &Step) -> String {
     let (sign, note) = match &step.op {
-        Op::Create { restores: false, .. } => ("+", String::new()),
-        Op::Create { .. } => ("+", "was deleted from the target".to_owned()),
-        Op::Update { restores: None, .. } => ("~", step.changes.join(", ")),
-        Op::Update { .. } => ("~", format!("was edited on the target: {}", step.changes.join(", "))),
-        Op::Delete { .. } => ("-", String::new()),
-        Op::Note { adopted: true, .. } => ("=", "stands there already".to_owned()),
-        Op::Note { .. } => ("=", "only the record changes".to_owned()),
-        Op::Rename { from, to } if from.uid == to.uid => ("=", format!("was a {} before", from.component.as_str())),
-        Op::Rename { from, .. } => ("=", format!("came as UID {} before", shortened(&from.uid))),
-        Op::Keep { .. } => ("=", "left the feed after it had ended, and stays".to_owned()),
-        Op::Hold { .. } => ("=", "left the feed; its deletion is held".to_owned()),
-        Op::Forget { .. } => ("=", "is gone from the target too".to_owned()),
-        Op::Leave { reason, .. } | Op::Reject { reason, .. } => ("!", reason.clone()),
+        Op::Write(Write::Put(Put::Create { restores: false, .. })) => ("+", String::new()),
+        Op::Write(Write::Put(Put::Create { .. })) => ("+", "was deleted from the target".to_owned()),
+        Op::Write(Write::Put(Put::Update { restores: None, .. })) => ("~", step.changes.join(", ")),
+        Op::Write(Write::Put(Put::Update { .. })) => {
+            ("~", format!("was edited on the target: {}", step.changes.join(", ")))
+        }
+        Op::Write(Write::Delete(_)) => ("-", String::new()),
+        Op::Note(note) => noted(note),
     };
     let uid = step.op.key().map_or("unknown", |key| key.uid.as_str());
     let what =
@@ -213,10 +209,27 @@ fn step(step: &Step) -> String {
     format!("  {sign} {:<16}  {what}{note}", start.join(" "))
 }
 
+/// The sign of a step that sends nothing, and what it is about.
+fn noted(note: &Note) -> (&'static str, String) {
+    match note {
+        Note::Stands { adopted: true, .. } => ("=", "stands there already".to_owned()),
+        Note::Stands { .. } => ("=", "only the record changes".to_owned()),
+        Note::Removed { .. } => ("=", "was deleted from the target, which is kept so".to_owned()),
+        Note::Rename { from, to } if from.uid == to.uid => ("=", format!("was a {} before", from.component.as_str())),
+        Note::Rename { from, .. } => ("=", format!("came as UID {} before", shortened(&from.uid))),
+        Note::Keep { .. } => ("=", "left the feed after it had ended, and stays".to_owned()),
+        Note::Hold { .. } => ("=", "left the feed; its deletion is held".to_owned()),
+        Note::Forget { .. } => ("=", "is gone from the target too".to_owned()),
+        Note::Leave { occupant: Occupant::Equal, .. } => ("=", Occupant::Equal.reason().to_owned()),
+        Note::Leave { occupant, .. } => ("!", occupant.reason().to_owned()),
+        Note::Reject { reason, .. } => ("!", reason.clone()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::memory::Hold;
+    use crate::model::memory::{HeldFor, Hold};
     use crate::words::error::Fault;
     use crate::words::time::Timestamp;
 
@@ -288,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_hold_names_the_command_that_releases_it() {
-        let held = Some(Hold { deletes: 12, reason: "too many".to_owned(), said_at: None });
+        let held = Some(Hold { deletes: 12, held_for: HeldFor::Many, reason: "too many".to_owned(), said_at: None });
         let report = PassReport { outcome: Outcome::Held, held, say: Say::Trouble, ..PassReport::new("work") };
         assert_eq!(
             said(&report, Listener::Nobody),

@@ -6,7 +6,7 @@ use super::status::{State, StatusReport};
 use super::{PassReport, Refused, Step};
 use crate::dav::discover::Calendar;
 use crate::model::Href;
-use crate::plan::Op;
+use crate::plan::{Note, Op, Put, Write};
 use crate::words::time::Timestamp;
 
 /// The document of `run --json`.
@@ -87,17 +87,18 @@ fn refused(refused: &Refused) -> Value {
 
 fn step(step: &Step) -> Value {
     let (action, reason) = match &step.op {
-        Op::Rename { .. } => ("rename", None),
-        Op::Note { adopted: true, .. } => ("adopt", None),
-        Op::Note { .. } => ("note", None),
-        Op::Keep { .. } => ("keep", None),
-        Op::Hold { .. } => ("hold", None),
-        Op::Forget { .. } => ("forget", None),
-        Op::Leave { reason, .. } => ("leave", Some(reason)),
-        Op::Reject { reason, .. } => ("reject", Some(reason)),
-        Op::Create { .. } => ("create", None),
-        Op::Update { .. } => ("update", None),
-        Op::Delete { .. } => ("delete", None),
+        Op::Note(Note::Rename { .. }) => ("rename", None),
+        Op::Note(Note::Stands { adopted: true, .. }) => ("adopt", None),
+        Op::Note(Note::Stands { .. }) => ("note", None),
+        Op::Note(Note::Removed { .. }) => ("accept", None),
+        Op::Note(Note::Keep { .. }) => ("keep", None),
+        Op::Note(Note::Hold { .. }) => ("hold", None),
+        Op::Note(Note::Forget { .. }) => ("forget", None),
+        Op::Note(Note::Leave { occupant, .. }) => ("leave", Some(occupant.reason())),
+        Op::Note(Note::Reject { reason, .. }) => ("reject", Some(reason.as_str())),
+        Op::Write(Write::Put(Put::Create { .. })) => ("create", None),
+        Op::Write(Write::Put(Put::Update { .. })) => ("update", None),
+        Op::Write(Write::Delete(_)) => ("delete", None),
     };
     json!({
         "action": action,

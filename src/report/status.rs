@@ -73,7 +73,7 @@ impl StatusReport {
             State::Unfinished
         } else if self.memory.started_at.is_none() {
             State::NeverRan
-        } else if self.memory.pending || self.memory.settled_at.is_none() {
+        } else if self.memory.feed.is_none() || self.memory.settled_at.is_none() {
             State::Unfinished
         } else if !self.rejected.is_empty() || !self.conflicts.is_empty() {
             State::Refusing
@@ -174,13 +174,17 @@ fn plural(number: u64, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::memory::Failing;
+    use crate::model::memory::{Failing, FeedMemory};
+    use crate::model::{Hash, Validators};
     use crate::words::error::Kind;
 
     const NOW: Timestamp = Timestamp(100_000);
 
     fn settled(name: &str) -> StatusReport {
+        let (body, digest) = (Hash([1; 32]), Hash([2; 32]));
+        let feed = FeedMemory { validators: Validators::default(), body, digest, read_at: NOW };
         let memory = Memory {
+            feed: Some(feed),
             started_at: Some(Timestamp(NOW.0 - 300)),
             settled_at: Some(Timestamp(NOW.0 - 300)),
             ..Memory::default()
@@ -228,7 +232,7 @@ a: in order
     #[test]
     fn a_run_that_was_interrupted_leaves_nothing_in_order() {
         let mut killed = settled("work");
-        killed.memory.pending = true;
+        killed.memory.feed = None;
         let mut first = settled("work");
         first.memory.settled_at = None;
         assert_eq!((killed.state(), first.state()), (State::Unfinished, State::Unfinished));

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::matched::Matched;
 use super::record::{Left, Recorder};
 use crate::ics;
-use crate::model::{Etag, Failure, Href, Objects, Precondition, Standing, Stored, Written};
-use crate::plan::{Blame, FEW, LAST_CHANCE, MANY, OnDrift, Op, Outcome, Probe, Wanted, blame};
+use crate::model::{Etag, Failure, Href, Objects, Precondition, Record, Status, Stored, TargetForm, Written};
+use crate::plan::{Blame, Delete, FEW, LAST_CHANCE, MANY, OnDrift, Outcome, Probe, Put, Wanted, Write, blame};
 use crate::report::human::title;
 use crate::sync::execute::{Executor, stopped};
 use crate::words::error::{Fault, Kind};
@@ -33,10 +33,10 @@ enum Probed {
 impl Stage<'_> {
     /// Creates and updates. What failed in an earlier pass comes last. A write that fails does not keep the others back;
     /// what is to be blamed for it is decided when all outcomes are known.
-    pub(super) fn put(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        let mut ordered = ops.to_vec();
-        ordered.sort_by_key(|op| recorder.is_suspect(op));
-        let is_whole = self.send_all(&ordered, recorder)?;
+    pub(super) fn put(&self, puts: &[Put], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        let mut writes: Vec<Write> = puts.iter().cloned().map(Write::Put).collect();
+        writes.sort_by_key(|write| recorder.is_suspect(write));
+        let is_whole = self.send_all(&writes, recorder)?;
         self.settle_stale_puts(recorder)?;
         self.judge(is_whole, recorder)
     }
@@ -44,24 +44,30 @@ impl Stage<'_> {
     /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the
     /// same, otherwise it is released to whoever changed it. What the server does not delete although it works is left
     /// there and named.
-    pub(super) fn delete(&self, ops: &[&Op], on_drift: OnDrift, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        let mut is_whole = self.send_all(ops, recorder)?;
-        let again = self.settle_stale_deletes(ops, on_drift, recorder)?;
-        is_whole &= self.send_all(&again.iter().collect::<Vec<_>>(), recorder)?;
-        for op in std::mem::take(&mut recorder.stale) {
-            recorder.fail(&op, failure(CHANGING));
+    pub(super) fn delete(
+        &self,
+        deletes: &[Delete],
+        on_drift: OnDrift,
+        recorder: &mut Recorder<'_>,
+    ) -> anyhow::Result<()> {
+        let writes: Vec<Write> = deletes.iter().cloned().map(Write::Delete).collect();
+        let mut is_whole = self.send_all(&writes, recorder)?;
+        let again = self.settle_stale_deletes(deletes, on_drift, recorder)?;
+        is_whole &= self.send_all(&again, recorder)?;
+        for write in std::mem::take(&mut recorder.stale) {
+            recorder.fail(&write, failure(CHANGING));
         }
         self.judge(is_whole, recorder)
     }
 
     /// Sends writes, and once more what may pass by itself. When several fail in a row, a probe decides whether to go on;
     /// if the calendar turns out to be in trouble, that is the error. `false`: so many failed that the rest was not sent.
-    fn send_all(&self, ops: &[&Op], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
-        let mut left = ops.to_vec();
+    fn send_all(&self, writes: &[Write], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
+        let mut left: Vec<&Write> = writes.iter().collect();
         let mut tolerated = FEW;
         loop {
             self.send(&left, tolerated, recorder)?;
-            left.retain(|op| !recorder.is_tried(op));
+            left.retain(|write| !recorder.is_tried(write));
             if left.is_empty() {
                 break;
             }
@@ -76,11 +82,11 @@ impl Stage<'_> {
         let (again, failed): (Vec<_>, Vec<_>) =
             std::mem::take(&mut recorder.failed).into_iter().partition(|(_, failure)| failure.may_pass);
         recorder.failed = failed;
-        let ops: Vec<&Op> = again.iter().map(|(op, _)| op).collect();
-        recorder.untry(&ops);
-        self.send(&ops, recorder.failures_in_a_row + FEW, recorder)?;
+        let writes: Vec<&Write> = again.iter().map(|(write, _)| write).collect();
+        recorder.untry(&writes);
+        self.send(&writes, recorder.failures_in_a_row + FEW, recorder)?;
         // What was not sent again has failed as it did before.
-        let unsent: Vec<(Op, Failure)> = again.into_iter().filter(|(op, _)| !recorder.is_tried(op)).collect();
+        let unsent: Vec<(Write, Failure)> = again.into_iter().filter(|(write, _)| !recorder.is_tried(write)).collect();
         recorder.failed.extend(unsent);
         Ok(true)
     }
@@ -112,12 +118,12 @@ impl Stage<'_> {
             };
             blamed = blame(recorder.failures_in_a_row, Some(probe));
         }
-        let unclear = recorder.failed.first().map(|(op, failure)| self.unclear(op, failure, recorder));
+        let unclear = recorder.failed.first().map(|(write, failure)| self.unclear(write, failure, recorder));
         match (blamed, trouble, unclear) {
             (Blame::Events, ..) => {
                 let failed = std::mem::take(&mut recorder.failed);
                 recorder.failures_in_a_row = 0;
-                failed.iter().try_for_each(|(op, failure)| recorder.refuse(op, &failure.reason))
+                failed.iter().try_for_each(|(write, failure)| recorder.refuse(write, &failure.reason))
             }
             (_, Some(trouble), _) => recorder.give_up(trouble, Probe::Ill),
             (_, None, Some(unclear)) => recorder.give_up(unclear, Probe::Impossible),
@@ -126,12 +132,12 @@ impl Stage<'_> {
     }
 
     /// The sentence for a failure that nothing explains.
-    fn unclear(&self, op: &Op, failure: &Failure, recorder: &Recorder<'_>) -> anyhow::Error {
-        let key = op.key();
+    fn unclear(&self, write: &Write, failure: &Failure, recorder: &Recorder<'_>) -> anyhow::Error {
+        let key = write.key();
         let summary = key.and_then(|key| self.matched.description(key)).map(|(summary, _)| summary).unwrap_or_default();
         let what = title(&summary, key.map_or("unknown", |key| &key.uid));
-        let act = if matches!(op, Op::Delete { .. }) { "deleted" } else { "stored" };
-        let tries = recorder.suspicion(op).failed + 1;
+        let act = if matches!(write, Write::Delete(_)) { "deleted" } else { "stored" };
+        let tries = recorder.suspicion(write).failed + 1;
         let others = match recorder.failed.len() {
             1 => String::new(),
             2 => ", nor could another one".to_owned(),
@@ -153,7 +159,7 @@ impl Stage<'_> {
             Ok(rights) => rights,
             Err(error) => return Ok(Probed::Ill(error)),
         };
-        let is_delete = recorder.failed.iter().all(|(op, _)| matches!(op, Op::Delete { .. }));
+        let is_delete = recorder.failed.iter().all(|(write, _)| matches!(write, Write::Delete(_)));
         if !(if is_delete { rights.delete } else { rights.write }) {
             let act = if is_delete { "delete anything in" } else { "write to" };
             let text = format!("the user has no right to {act} this calendar");
@@ -161,14 +167,14 @@ impl Stage<'_> {
         }
         // One object alone may be the one that the calendar does not take any more.
         let mut trouble = None;
-        for (wanted, href, etag) in self.written_before(recorder)? {
-            let text = self.matched.text(wanted);
-            match self.executor.collection.put(&href, &text, &Precondition::Unchanged(etag)) {
+        for (wanted, etag) in self.written_before(recorder)? {
+            let (text, href) = (self.matched.text(wanted), &wanted.place.href);
+            match self.executor.collection.put(href, &text, &Precondition::Unchanged(etag)) {
                 Ok(Written::Done { etag }) => {
-                    let restored = recorder.restored.get(&href).copied();
-                    let restored = restored.or_else(|| wanted.record.and_then(|record| record.restored_hash));
-                    recorder.put(wanted.key, &href, etag.as_ref(), |record| record.restored_hash = restored)?;
-                    recorder.tried.insert(href);
+                    let recorded = wanted.record.and_then(Record::base).map(|base| base.form);
+                    let form = recorder.forms.get(href).copied().or(recorded).unwrap_or(TargetForm::AsSent);
+                    recorder.sent(wanted.key, &wanted.place, etag.as_ref(), form)?;
+                    recorder.tried.insert(href.clone());
                     return Ok(Probed::Healthy);
                 }
                 // Somebody changes it at this moment.
@@ -181,35 +187,36 @@ impl Stage<'_> {
     }
 
     /// A few objects that stand there just as they would be written, with their versions: those of this pass first.
-    fn written_before(&self, recorder: &Recorder<'_>) -> anyhow::Result<Vec<(&Wanted<'_>, Href, Etag)>> {
+    fn written_before(&self, recorder: &Recorder<'_>) -> anyhow::Result<Vec<(&Wanted<'_>, Etag)>> {
         // What was only noted may be somebody's edit.
         let is_ours = |href: &Href| recorder.tried.contains(href) || recorder.equal.contains(href);
-        let left = |wanted: &Wanted<'_>| recorder.written.get(&wanted.href).filter(|_| is_ours(&wanted.href)).cloned();
+        let left = |wanted: &Wanted<'_>| {
+            recorder.written.get(&wanted.place.href).filter(|_| is_ours(&wanted.place.href)).cloned()
+        };
         let of_pass = self.matched.wanted.iter().filter_map(|wanted| Some((wanted, left(wanted)?))).take(CANDIDATES);
         let (mut found, mut untold) = (Vec::new(), Vec::new());
         for (wanted, left) in of_pass {
             match left {
-                Left::Version(etag) => found.push((wanted, wanted.href.clone(), etag)),
+                Left::Version(etag) => found.push((wanted, etag)),
                 _ => untold.push(wanted),
             }
         }
         // Nobody told in which version these stand there, and somebody may have edited them since.
-        let hrefs: Vec<Href> = untold.iter().map(|wanted| wanted.href.clone()).collect();
+        let hrefs: Vec<Href> = untold.iter().map(|wanted| wanted.place.href.clone()).collect();
         let stored = if hrefs.is_empty() { Vec::new() } else { self.executor.collection.read(&hrefs)?.stored };
         for wanted in untold {
-            let stored = stored.iter().find(|stored| stored.href == wanted.href);
+            let stored = stored.iter().find(|stored| stored.href == wanted.place.href);
             let stored = stored.filter(|stored| ics::same(&self.matched.text(wanted), &stored.text));
-            found.extend(stored.map(|stored| (wanted, stored.href.clone(), stored.etag.clone())));
+            found.extend(stored.map(|stored| (wanted, stored.etag.clone())));
         }
         let is_touched = |href: &Href| recorder.tried.contains(href) || recorder.written.contains_key(href);
-        let untouched = self.matched.wanted.iter().filter(|wanted| !is_touched(&wanted.href));
+        let untouched = self.matched.wanted.iter().filter(|wanted| !is_touched(&wanted.place.href));
         found.extend(
             untouched
                 .filter_map(|wanted| {
-                    let record = wanted.record?;
-                    let is_ours = record.standing == Standing::Mirrored && record.server_hash.is_none();
-                    (is_ours && record.sent_hash == wanted.sent_hash).then_some(())?;
-                    Some((wanted, record.href.clone(), record.etag.clone()?))
+                    let Status::Mirrored(base) = &wanted.record?.status else { return None };
+                    let is_ours = !matches!(base.form, TargetForm::Rewritten(_)) && base.hash == wanted.hash;
+                    Some((wanted, base.etag.clone().filter(|_| is_ours)?))
                 })
                 .take(CANDIDATES),
         );
@@ -223,24 +230,24 @@ impl Stage<'_> {
         if recorder.stale.is_empty() {
             return Ok(());
         }
-        let hrefs: Vec<Href> = recorder.stale.iter().filter_map(|op| op.href().cloned()).collect();
+        let hrefs: Vec<Href> = recorder.stale.iter().map(|write| write.href().clone()).collect();
         self.executor.collection.begin(Why::Read);
         let Objects { stored, unreadable } = self.executor.collection.read(&hrefs)?;
         let standing: HashMap<&Href, &Etag> = stored.iter().map(|stored| (&stored.href, &stored.etag)).collect();
         let unseen: HashSet<&Href> = unreadable.iter().collect();
-        for op in std::mem::take(&mut recorder.stale) {
-            let holds = match &op {
-                Op::Create { href, .. } => !standing.contains_key(href) && !unseen.contains(href),
-                Op::Update { href, etag, .. } => standing.get(href) == Some(&etag),
-                _ => false,
+        for write in std::mem::take(&mut recorder.stale) {
+            let href = write.href();
+            let holds = match &write {
+                Write::Put(Put::Create { .. }) => !standing.contains_key(href) && !unseen.contains(href),
+                Write::Put(Put::Update { etag, .. }) => standing.get(href) == Some(&etag),
+                Write::Delete(_) => false,
             };
             if holds {
-                recorder.fail(&op, failure(BROKEN));
+                recorder.fail(&write, failure(BROKEN));
             } else if recorder.is_last_round {
-                let is_unseen = op.href().is_some_and(|href| unseen.contains(href));
-                recorder.fail(&op, failure(if is_unseen { UNSEEN } else { CHANGING }));
+                recorder.fail(&write, failure(if unseen.contains(href) { UNSEEN } else { CHANGING }));
             } else {
-                recorder.stale.push(op);
+                recorder.stale.push(write);
             }
         }
         Ok(())
@@ -249,11 +256,11 @@ impl Stage<'_> {
     /// What is to be deleted in the version that stands there now.
     fn settle_stale_deletes(
         &self,
-        ops: &[&Op],
+        deletes: &[Delete],
         on_drift: OnDrift,
         recorder: &mut Recorder<'_>,
-    ) -> anyhow::Result<Vec<Op>> {
-        let stale: Vec<Href> = recorder.stale.drain(..).filter_map(|op| op.href().cloned()).collect();
+    ) -> anyhow::Result<Vec<Write>> {
+        let stale: Vec<Href> = recorder.stale.drain(..).map(|write| write.href().clone()).collect();
         if stale.is_empty() {
             return Ok(Vec::new());
         }
@@ -262,19 +269,18 @@ impl Stage<'_> {
         let mut standing: HashMap<Href, Stored> = stored.into_iter().map(|each| (each.href.clone(), each)).collect();
         let (stale, unseen): (HashSet<Href>, HashSet<Href>) =
             (stale.into_iter().collect(), unreadable.into_iter().collect());
-        let mut again: Vec<Op> = Vec::new();
-        for op in ops {
-            let Op::Delete { key, href, etag } = op else { continue };
-            if !stale.contains(href) {
-                continue;
-            }
+        let mut again: Vec<Write> = Vec::new();
+        for delete in deletes.iter().filter(|delete| stale.contains(&delete.href)) {
+            let Delete { key, href, etag } = delete;
             match standing.remove(href) {
-                Some(stored) if stored.etag == *etag => recorder.fail(op, failure(BROKEN)),
+                Some(stored) if stored.etag == *etag => {
+                    recorder.fail(&Write::Delete(delete.clone()), failure(BROKEN));
+                }
                 Some(stored) if on_drift == OnDrift::Restore || recorder.is_intended(&stored) => {
-                    again.push(Op::Delete { key: key.clone(), href: href.clone(), etag: stored.etag });
+                    again.push(Write::Delete(Delete { etag: stored.etag, ..delete.clone() }));
                 }
                 Some(stored) => recorder.release(key.as_ref(), &stored)?,
-                None if unseen.contains(href) => recorder.fail(op, failure(UNSEEN)),
+                None if unseen.contains(href) => recorder.fail(&Write::Delete(delete.clone()), failure(UNSEEN)),
                 None => recorder.forget_at(key.as_ref(), href)?,
             }
         }
@@ -283,23 +289,22 @@ impl Stage<'_> {
     }
 
     /// Sends these, until so many have failed in a row.
-    fn send(&self, ops: &[&Op], tolerated: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-        if ops.is_empty() {
+    fn send(&self, writes: &[&Write], tolerated: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
+        if writes.is_empty() {
             return Ok(());
         }
-        let deletes = ops.iter().all(|op| matches!(op, Op::Delete { .. }));
+        let deletes = writes.iter().all(|write| matches!(write, Write::Delete(_)));
         self.executor.collection.begin(if deletes { Why::Delete } else { Why::Put });
-        let text = |op: &Op| op.key().and_then(|key| self.matched.wanted(key)).map(|wanted| self.matched.text(wanted));
         self.executor.execute(
-            ops,
-            |op| text(op).unwrap_or_default(),
-            |op, written: Written| {
-                recorder.outcome(op, written)?;
+            writes,
+            |put| self.matched.wanted(put.key()).map(|wanted| self.matched.text(wanted)).unwrap_or_default(),
+            |write, written: Written| {
+                recorder.outcome(write, written)?;
                 (self.progress)(recorder.tried.len().min(self.total), self.total);
                 Ok(recorder.failures_in_a_row < tolerated)
             },
         )?;
-        let all_told = ops.iter().all(|op| recorder.is_tried(op));
+        let all_told = writes.iter().all(|write| recorder.is_tried(write));
         match self.executor.stop.requested() {
             Some(_) if !all_told => Err(stopped()),
             _ => Ok(()),

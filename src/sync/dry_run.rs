@@ -7,20 +7,20 @@ use super::look::Known;
 use super::matched::Matched;
 use crate::ics;
 use crate::model::{Href, Record};
-use crate::plan::{Op, Plan};
+use crate::plan::{Note, Op, Plan, Put, Write};
 use crate::report::Step;
 
 impl Run<'_, '_> {
     /// Puts the plan into the report, and counts what it would do. Updated objects are read, to tell what changes.
     pub(super) fn show(&mut self, plan: &Plan, matched: &Matched<'_>, known: &Known) -> anyhow::Result<()> {
-        let updates = plan.ops.iter().filter(|op| matches!(op, Op::Update { .. })).filter_map(Op::href);
-        let hrefs: Vec<Href> = updates.cloned().collect();
+        let updates = plan.puts.iter().filter(|put| matches!(put, Put::Update { .. }));
+        let hrefs: Vec<Href> = updates.map(|put| put.place().href.clone()).collect();
         let read = self.pass.collection.read(&hrefs)?;
         let standing: HashMap<&Href, &[u8]> =
             read.stored.iter().map(|stored| (&stored.href, stored.text.as_slice())).collect();
         let mut steps = Vec::new();
-        for op in &plan.ops {
-            self.count(op);
+        for op in plan.ops() {
+            self.count(&op);
             let wanted = op.key().and_then(|key| matched.wanted(key));
             let record = op.key().and_then(|key| known.records.get(key));
             let (summary, start) = match op.key().and_then(|key| matched.description(key)) {
@@ -30,7 +30,7 @@ impl Run<'_, '_> {
             let old = op.href().and_then(|href| standing.get(href));
             let changes =
                 wanted.zip(old).map(|(wanted, old)| ics::differing(old, &matched.text(wanted))).unwrap_or_default();
-            steps.push(Step { op: op.clone(), start, summary, changes });
+            steps.push(Step { op, start, summary, changes });
         }
         self.report.plan = Some(steps);
         Ok(())
@@ -39,22 +39,22 @@ impl Run<'_, '_> {
     fn count(&mut self, op: &Op) {
         let report = &mut *self.report;
         match op {
-            Op::Create { restores, .. } => {
+            Op::Write(Write::Put(Put::Create { restores, .. })) => {
                 report.created += 1;
                 report.restored += u64::from(*restores);
             }
-            Op::Update { restores, .. } => {
+            Op::Write(Write::Put(Put::Update { restores, .. })) => {
                 report.updated += 1;
                 report.restored += u64::from(restores.is_some());
             }
-            Op::Delete { .. } => report.deleted += 1,
-            Op::Rename { from, to } => report.renamed += u64::from(from.uid != to.uid),
-            Op::Note { adopted, .. } => report.adopted += u64::from(*adopted),
-            Op::Keep { .. } | Op::Hold { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => {}
+            Op::Write(Write::Delete(_)) => report.deleted += 1,
+            Op::Note(Note::Rename { from, to }) => report.renamed += u64::from(from.uid != to.uid),
+            Op::Note(Note::Stands { adopted, .. }) => report.adopted += u64::from(*adopted),
+            Op::Note(_) => {}
         }
     }
 }
 
 fn described(record: &Record) -> (String, String) {
-    (record.summary.clone(), record.start.clone())
+    (record.source.summary.clone(), record.source.start.clone())
 }

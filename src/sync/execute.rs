@@ -5,8 +5,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use crate::collection::Collection;
-use crate::model::{Href, Precondition, Written};
-use crate::plan::Op;
+use crate::model::{Precondition, Written};
+use crate::plan::{Put, Write};
 use crate::signal::Stop;
 use crate::words::error::{Kind, fault};
 
@@ -23,44 +23,38 @@ pub struct Executor<'a> {
 
 /// How a write ended. As long as this is there, whoever sent the write waits, if it has failed.
 struct Told<'o> {
-    op: &'o Op,
+    write: &'o Write,
     outcome: anyhow::Result<Written>,
     _waits: Option<Sender<()>>,
 }
 
-/// A write ready to be sent.
-struct Write<'a> {
-    op: &'a Op,
-    text: Vec<u8>,
-}
-
 impl Executor<'_> {
-    /// Sends the writes among `ops`. `text` gives the body of a create or update; `done` is told each outcome, on the
+    /// Sends the writes. `text` gives the body of a create or update; `done` is told each outcome, on the
     /// caller's thread, and says whether to go on. When it does not, and at the first trouble of the target as a whole, no
     /// other request is begun.
     pub fn execute<'o>(
         &self,
-        ops: &[&'o Op],
-        text: impl Fn(&Op) -> Vec<u8> + Sync,
-        mut done: impl FnMut(&'o Op, Written) -> anyhow::Result<bool>,
+        writes: &[&'o Write],
+        text: impl Fn(&Put) -> Vec<u8> + Sync,
+        mut done: impl FnMut(&'o Write, Written) -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
         // Most passes have no deletes, and nothing to try again: no thread is started for them.
-        if ops.is_empty() {
+        if writes.is_empty() {
             return Ok(());
         }
         let next = AtomicUsize::new(0);
         let over = AtomicBool::new(false);
-        let workers = self.connections.clamp(1, ops.len());
+        let workers = self.connections.clamp(1, writes.len());
         thread::scope(|scope| {
             let (sender, outcomes) = channel();
             for _ in 0..workers {
                 let (sender, text, next, over) = (sender.clone(), &text, &next, &over);
-                scope.spawn(move || self.work(ops, text, next, over, &sender));
+                scope.spawn(move || self.work(writes, text, next, over, &sender));
             }
             drop(sender);
             let mut trouble = None;
-            for Told { op, outcome, _waits } in outcomes {
-                match outcome.and_then(|written| done(op, written)) {
+            for Told { write, outcome, _waits } in outcomes {
+                match outcome.and_then(|written| done(write, written)) {
                     Ok(true) => {}
                     Ok(false) => over.store(true, Ordering::Relaxed),
                     Err(error) => {
@@ -75,19 +69,19 @@ impl Executor<'_> {
 
     fn work<'o>(
         &self,
-        ops: &[&'o Op],
-        text: &(impl Fn(&Op) -> Vec<u8> + Sync),
+        writes: &[&'o Write],
+        text: &(impl Fn(&Put) -> Vec<u8> + Sync),
         next: &AtomicUsize,
         over: &AtomicBool,
         outcomes: &Sender<Told<'o>>,
     ) {
         while !over.load(Ordering::Relaxed) {
-            let Some(op) = ops.get(next.fetch_add(1, Ordering::Relaxed)).copied() else {
+            let Some(write) = writes.get(next.fetch_add(1, Ordering::Relaxed)).copied() else {
                 return;
             };
             let outcome = match self.stop.requested() {
                 Some(_) => Err(stopped()),
-                None => self.send(&Write { op, text: text(op) }),
+                None => self.send(write, text),
             };
             if outcome.is_err() {
                 over.store(true, Ordering::Relaxed);
@@ -95,7 +89,7 @@ impl Executor<'_> {
             // After a failure nothing else is begun before somebody has thought about it.
             let has_failed = matches!(outcome, Ok(Written::Failed(_)));
             let (waits, thought) = channel();
-            let told = Told { op, outcome, _waits: has_failed.then_some(waits) };
+            let told = Told { write, outcome, _waits: has_failed.then_some(waits) };
             if outcomes.send(told).is_err() {
                 return;
             }
@@ -106,35 +100,15 @@ impl Executor<'_> {
         }
     }
 
-    fn send(&self, write: &Write<'_>) -> anyhow::Result<Written> {
-        match write.op {
-            Op::Create { href, .. } => self.collection.put(href, &write.text, &Precondition::Absent),
-            Op::Update { href, etag, .. } => {
-                self.collection.put(href, &write.text, &Precondition::Unchanged(etag.clone()))
+    fn send(&self, write: &Write, text: &(impl Fn(&Put) -> Vec<u8> + Sync)) -> anyhow::Result<Written> {
+        match write {
+            Write::Put(put @ Put::Create { place, .. }) => {
+                self.collection.put(&place.href, &text(put), &Precondition::Absent)
             }
-            Op::Delete { href, etag, .. } => self.collection.delete(href, etag),
-            Op::Rename { .. }
-            | Op::Note { .. }
-            | Op::Keep { .. }
-            | Op::Hold { .. }
-            | Op::Forget { .. }
-            | Op::Leave { .. }
-            | Op::Reject { .. } => Err(fault(Kind::Internal, "a step that writes nothing was sent to the target")),
-        }
-    }
-}
-
-impl Op {
-    /// Where a write goes.
-    pub fn href(&self) -> Option<&Href> {
-        match self {
-            Op::Create { href, .. }
-            | Op::Update { href, .. }
-            | Op::Delete { href, .. }
-            | Op::Note { href, .. }
-            | Op::Keep { href, .. }
-            | Op::Hold { href, .. } => Some(href),
-            Op::Rename { .. } | Op::Forget { .. } | Op::Leave { .. } | Op::Reject { .. } => None,
+            Write::Put(put @ Put::Update { place, etag, .. }) => {
+                self.collection.put(&place.href, &text(put), &Precondition::Unchanged(etag.clone()))
+            }
+            Write::Delete(delete) => self.collection.delete(&delete.href, &delete.etag),
         }
     }
 }
@@ -151,7 +125,7 @@ mod tests {
 
     use super::*;
     use crate::collection::Abilities;
-    use crate::model::{Changes, ComponentType, Etag, Failure, Key, Listed, Mark, Objects, Rights};
+    use crate::model::{Changes, ComponentType, Etag, Failure, Href, Key, Listed, Mark, Objects, Place, Rights};
     use crate::words::error::Fault;
 
     /// A target that takes everything, but breaks at one name and waits at another until it is told to go on.
@@ -205,9 +179,11 @@ mod tests {
         }
     }
 
-    fn creates(names: &[&str]) -> Vec<Op> {
+    fn creates(names: &[&str]) -> Vec<Write> {
         let key = |uid: &str| Key { component: ComponentType::Event, uid: uid.to_owned() };
-        names.iter().map(|name| Op::Create { key: key(name), href: Href::new(*name), restores: false }).collect()
+        let place = |name: &str| Place { href: Href::new(name), uid: None };
+        let create = |name: &&str| Put::Create { key: key(name), place: place(name), restores: false };
+        names.iter().map(|name| Write::Put(create(name))).collect()
     }
 
     /// Creates objects of these names; the names that were told, and whether all went well.
@@ -217,13 +193,13 @@ mod tests {
         names: &[&str],
         mut done: impl FnMut(&str) -> anyhow::Result<bool>,
     ) -> (Vec<String>, bool) {
-        let (ops, mut told) = (creates(names), Vec::new());
+        let (writes, mut told) = (creates(names), Vec::new());
         let executor = Executor { collection: target, connections, stop: &Stop::default() };
         let result = executor.execute(
-            &ops.iter().collect::<Vec<_>>(),
+            &writes.iter().collect::<Vec<_>>(),
             |_| Vec::new(),
-            |op, _| {
-                let name = op.href().unwrap().as_str();
+            |write, _| {
+                let name = write.href().as_str();
                 told.push(name.to_owned());
                 done(name)
             },

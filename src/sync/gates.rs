@@ -41,10 +41,10 @@ impl Run<'_, '_> {
     pub(super) fn distrust(&self, settings: Hash) -> Option<&'static str> {
         let memory = &self.memory;
         let reasons = [
-            (memory.feed.is_none(), "the first time"),
+            (memory.objects.is_none(), "the first time"),
             (self.pass.options.full, "--full"),
             (memory.settings != Some(settings), "the settings have changed"),
-            (memory.pending, "something is still to be done"),
+            (memory.feed.is_none(), "something is still to be done"),
             (memory.next_change_at.is_some_and(|at| at <= self.started), "refused events are due to be tried again"),
         ];
         reasons.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
@@ -75,7 +75,7 @@ impl Run<'_, '_> {
                 let feed = lately.ok_or_else(|| fault(Kind::Unavailable, "the feed's server answered 304 unasked"))?;
                 self.report.feed.gate = Gate::Validator;
                 self.report.feed.status = self.status(304);
-                self.report.unchanged = self.taken(&feed);
+                self.report.unchanged = self.taken();
                 return Ok(Gated::Unchanged(feed, None));
             }
             Fetched::Document { body, charset, validators } => (body, charset, validators),
@@ -84,22 +84,22 @@ impl Run<'_, '_> {
         self.report.feed = FeedReport { status: self.status(200), bytes: body.len() as u64, gate: Gate::None };
         if let Some(feed) = known.as_ref().filter(|feed| feed.body == hash) {
             self.report.feed.gate = Gate::Body;
-            self.report.unchanged = self.taken(feed);
+            self.report.unchanged = self.taken();
             let memory = FeedMemory { validators, read_at: self.started, ..feed.clone() };
             return Ok(Gated::Unchanged(memory, None));
         }
         let fresh = self.read_feed(body, charset.as_deref(), hash, validators)?;
         if known.is_some_and(|feed| feed.digest == fresh.memory.digest) {
             self.report.feed.gate = Gate::Objects;
-            self.report.unchanged = self.taken(&fresh.memory);
+            self.report.unchanged = self.taken();
             return Ok(Gated::Unchanged(fresh.memory, Some(fresh.feed)));
         }
         Ok(Gated::Changed(fresh))
     }
 
     /// How many objects of an unchanged feed stand in the target.
-    fn taken(&self, feed: &FeedMemory) -> u64 {
-        feed.objects.saturating_sub(self.memory.refused)
+    fn taken(&self) -> u64 {
+        self.memory.objects.unwrap_or(0).saturating_sub(self.memory.refused)
     }
 
     fn read_feed(
@@ -115,13 +115,7 @@ impl Run<'_, '_> {
             log::info!("{}: {complaint}", self.pass.subscription.name);
         }
         self.report.repairs = feed.complaints().len() as u64;
-        let memory = FeedMemory {
-            validators,
-            body: hash,
-            digest: feed.digest(),
-            objects: feed.objects().len() as u64,
-            read_at: self.started,
-        };
+        let memory = FeedMemory { validators, body: hash, digest: feed.digest(), read_at: self.started };
         Ok(Fresh { feed, memory })
     }
 

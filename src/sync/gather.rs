@@ -7,8 +7,8 @@ use super::matched::Matched;
 use crate::collection::Collection;
 use crate::db::state::ForeignObject;
 use crate::ics::{self, Identified};
-use crate::model::{Hash, Href, Key, Objects, Record, Standing, Stored};
-use crate::plan::{Found, Remote, is_judged};
+use crate::model::{Base, EndsAt, Gone, Hash, Href, Key, Objects, Place, Record, Source, Status, Stored, TargetForm};
+use crate::plan::{Found, Remote, Wanted, is_judged};
 use crate::words::digest;
 use crate::words::message::Why;
 
@@ -70,7 +70,8 @@ fn read_as_looked(
     matched: &Matched<'_>,
     what: &Reading<'_>,
 ) -> anyhow::Result<Option<Seen>> {
-    let records: HashMap<&Href, &Record> = known.records.values().map(|record| (&record.href, record)).collect();
+    let records: HashMap<&Href, &Record> =
+        known.records.values().filter_map(|record| Some((record.href()?, record))).collect();
     let others: HashMap<&Href, &Key> = known.others.iter().map(|(href, _, key)| (href, key)).collect();
     let cached: HashMap<&Href, &ForeignObject> = known.foreign.iter().map(|object| (&object.0, object)).collect();
     // What was released to whoever edited it keeps its href, and is remembered as foreign.
@@ -79,7 +80,9 @@ fn read_as_looked(
     };
     let wants = |key: &Key| {
         let wanted = matched.wanted(key);
-        let stands = |record: &Record| record.etag.is_some() && look.present.contains_key(&record.href);
+        let stands = |record: &Record| {
+            record.etag().is_some() && record.href().is_some_and(|href| look.present.contains_key(href))
+        };
         wanted.is_some_and(|wanted| !wanted.record.is_some_and(stands))
     };
     let mut seen = Seen::default();
@@ -87,10 +90,10 @@ fn read_as_looked(
     for (href, etag) in &look.present {
         let record = records.get(href);
         let orphan = record.filter(|record| matched.wanted_of(record).is_none());
-        let is_known = record.is_some_and(|record| record.etag.as_ref() == Some(etag)) && !what.compare_all;
+        let is_known = record.is_some_and(|record| record.etag() == Some(etag)) && !what.compare_all;
         let is_judged = what.had_ended.is_none() || orphan.is_none_or(|record| is_judged(record));
         // What was kept once stays as it is, whoever changes it.
-        if (is_known && is_judged) || orphan.is_some_and(|record| record.standing == Standing::Kept) {
+        if (is_known && is_judged) || orphan.is_some_and(|record| is_kept(record)) {
             continue;
         }
         let ours = is_ours(href);
@@ -114,8 +117,8 @@ fn read_as_looked(
     seen.unrecorded.sort();
     // Unknown is not gone: what is listed without its version is asked for, and what a listing lacks is looked for once
     // more.
-    let missing = known.records.values().filter(|record| look.listed && record.etag.is_some());
-    let missing = missing.map(|record| &record.href).filter(|href| !look.present.contains_key(href));
+    let missing = known.records.values().filter(|record| look.listed && record.etag().is_some());
+    let missing = missing.filter_map(Record::href).filter(|href| !look.present.contains_key(href));
     let mut missing: Vec<Href> = missing.cloned().collect();
     missing.retain(|href| !look.silent.contains(href));
     missing.sort();
@@ -127,7 +130,7 @@ fn read_as_looked(
     let mut is_borne_out = look.canary.is_none();
     seen.remote.present.clone_from(&look.present);
     seen.remote.taken_away =
-        known.intents.iter().filter(|(_, hash)| hash.is_none()).map(|(href, _)| href.clone()).collect();
+        known.journal.iter().filter(|(_, hash)| hash.is_none()).map(|(href, _)| href.clone()).collect();
     let mut unseen = Vec::new();
     let portions = to_read.chunks(PORTION).map(|portion| (portion, false));
     for (portion, again) in portions.chain(missing.chunks(PORTION).map(|portion| (portion, true))) {
@@ -147,7 +150,8 @@ fn read_as_looked(
             let key = seen.take(&stored, record, matched, known, what.had_ended.filter(|_| ours));
             let is_known = |key: &Key| known.records.contains_key(key) || matched.wanted(key).is_some();
             if ours && record.is_none() && !key.as_ref().is_some_and(is_known) {
-                seen.nameless.extend(recorded(&stored, Standing::Mirrored).map(|record| (record.href.clone(), record)));
+                let record = recorded(&stored, Status::Mirrored);
+                seen.nameless.extend(record.map(|record| (stored.href.clone(), record)));
             }
             if !ours {
                 seen.take_foreign(&stored, key, what.prefix);
@@ -184,7 +188,7 @@ impl Seen {
     /// Takes in an object that is there, or may be, but cannot be read. One in a version that nobody knows says nothing; one
     /// of ours of which nothing is told is as it was.
     fn take_unreadable(&mut self, href: &Href, look: &Look, record: Option<&Record>) -> Option<Stored> {
-        match (look.present.get(href), record.and_then(|record| record.etag.as_ref())) {
+        match (look.present.get(href), record.and_then(Record::etag)) {
             (Some(etag), recorded) if recorded != Some(etag) => {
                 Some(Stored { href: href.clone(), etag: etag.clone(), text: Vec::new() })
             }
@@ -211,17 +215,21 @@ impl Seen {
             Some(record) => matched.wanted_of(record),
             None => key.as_ref().and_then(|key| matched.wanted(key)),
         };
-        let hash = hash_of(stored, identified.as_ref());
-        let same =
-            wanted.is_some_and(|wanted| hash == wanted.sent_hash || ics::same(&matched.text(wanted), &stored.text));
+        let hash = hash_of(stored, identified.as_ref(), record);
+        let has_its_key = key.as_ref().is_some_and(|key| wanted.is_some_and(|wanted| is_key_of(wanted, key)));
+        let same = has_its_key
+            && wanted.is_some_and(|wanted| hash == wanted.hash || ics::same(&matched.text(wanted), &stored.text));
         let ended = wanted.is_none() && had_ended.is_some_and(|had_ended| had_ended(&stored.text));
         if ended {
-            let kept = record.cloned().or_else(|| recorded(stored, Standing::Kept));
-            self.kept.extend(kept.map(|record| {
+            let kept = match record {
                 // An edit is still one when the feed has the object again.
-                let etag = record.etag.clone().or_else(|| Some(stored.etag.clone()));
-                (stored.href.clone(), Record { etag, standing: Standing::Kept, ..record })
-            }));
+                Some(record) => record.base().map(|base| {
+                    let etag = base.etag.clone().or_else(|| Some(stored.etag.clone()));
+                    Record { status: Status::Gone(Base { etag, ..base.clone() }, Gone::Kept), ..record.clone() }
+                }),
+                None => recorded(stored, |base| Status::Gone(base, Gone::Kept)),
+            };
+            self.kept.extend(kept.map(|record| (stored.href.clone(), record)));
         }
         let intended = known.intends(&stored.href, hash);
         let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same, ended, intended };
@@ -239,26 +247,32 @@ impl Seen {
     }
 }
 
-/// The stable hash of what was read; of what cannot be read as an object, that of its octets.
-pub(super) fn hash_of(stored: &Stored, identified: Option<&Identified>) -> Hash {
-    identified.map_or_else(|| digest::sha256(&[&stored.text]), |identified| identified.hash)
+/// The stable hash of what was read; of what cannot be read as an object, or has another identity than its record, that of
+/// its octets.
+pub(super) fn hash_of(stored: &Stored, identified: Option<&Identified>, record: Option<&Record>) -> Hash {
+    let is_recorded = |identified: &&Identified| {
+        let Key { component, uid } = &identified.key;
+        record.is_none_or(|record| record.key.component == *component && record.target_uid() == uid)
+    };
+    let hash = identified.filter(is_recorded).map(|identified| identified.hash);
+    hash.unwrap_or_else(|| digest::sha256(&[&stored.text]))
+}
+
+/// Whether an object of the feed stands in the target under this identity.
+fn is_key_of(wanted: &Wanted<'_>, key: &Key) -> bool {
+    wanted.key.component == key.component && wanted.place.uid.as_ref().unwrap_or(&wanted.key.uid) == &key.uid
+}
+
+fn is_kept(record: &Record) -> bool {
+    matches!(record.status, Status::Gone(_, Gone::Kept))
 }
 
 /// The record of an object of ours that had none; `None` when it cannot be read.
-fn recorded(stored: &Stored, standing: Standing) -> Option<Record> {
-    let identified = ics::identify(&stored.text)?;
-    Some(Record {
-        key: identified.key,
-        target_uid: None,
-        href: stored.href.clone(),
-        etag: Some(stored.etag.clone()),
-        source_hash: identified.hash,
-        sent_hash: identified.hash,
-        server_hash: None,
-        content_hash: identified.hash,
-        restored_hash: None,
-        start: identified.start,
-        summary: identified.summary,
-        standing,
-    })
+fn recorded(stored: &Stored, status: impl FnOnce(Base) -> Status) -> Option<Record> {
+    let Identified { key, hash, summary, start } = ics::identify(&stored.text)?;
+    let place = Place { href: stored.href.clone(), uid: None };
+    let base = Base { place, etag: Some(stored.etag.clone()), hash, form: TargetForm::AsSent };
+    // When it ends is found out when it is written the next time.
+    let source = Source { hash, summary, start, ends_at: EndsAt::Unknown };
+    Some(Record { key, source, status: status(base) })
 }

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::collection::Collection;
 use crate::db::state::{ForeignObject, Intent, OthersObject};
-use crate::model::memory::Memory;
-use crate::model::{Changes, Entry, Etag, Hash, Href, Key, Listed, Mark, Record, Standing};
+use crate::model::memory::EndMemory;
+use crate::model::{Changes, Entry, Etag, Gone, Hash, Href, Key, Listed, Mark, Record, Status};
 use crate::plan::Suspicion;
 use crate::words::time::{DAY, Timestamp};
 
@@ -25,7 +25,7 @@ pub(super) struct Known {
     /// Objects that other subscriptions have recorded.
     pub(super) others: Vec<OthersObject>,
     /// What a pass that was cut off was about to do.
-    pub(super) intents: HashSet<Intent>,
+    pub(super) journal: HashSet<Intent>,
     /// Objects whose writes failed for a reason that no pass has found out.
     pub(super) suspects: HashMap<Key, Suspicion>,
 }
@@ -49,19 +49,19 @@ pub(super) struct Look {
 pub(super) fn look(
     collection: &dyn Collection,
     mark: Mark,
-    memory: &Memory,
+    end: &EndMemory,
     known: &Known,
     everything: bool,
     now: Timestamp,
 ) -> anyhow::Result<Look> {
     let everything = everything || known.has_untold() || known.has_freed();
-    if !everything && proves_nothing_changed(&mark, memory, now) {
+    if !everything && proves_nothing_changed(&mark, end, now) {
         return Ok(Look { mark, present: known.present(), ..Look::default() });
     }
     if !everything
-        && was_listed_lately(memory, now)
-        && !memory.mark.contradicts(&mark)
-        && let Some(look) = look_at_changes(collection, &mark, memory, known)?
+        && was_listed_lately(end, now)
+        && !end.mark.contradicts(&mark)
+        && let Some(look) = look_at_changes(collection, &mark, end, known)?
     {
         return Ok(look);
     }
@@ -76,28 +76,28 @@ pub(super) fn look_at_all(collection: &dyn Collection, mark: Mark) -> anyhow::Re
 }
 
 /// Whether the collection's present mark proves that the target is as the records say.
-pub(super) fn proves_nothing_changed(mark: &Mark, memory: &Memory, now: Timestamp) -> bool {
-    was_listed_lately(memory, now) && memory.mark.proves_same(mark)
+pub(super) fn proves_nothing_changed(mark: &Mark, end: &EndMemory, now: Timestamp) -> bool {
+    was_listed_lately(end, now) && end.mark.proves_same(mark)
 }
 
-fn was_listed_lately(memory: &Memory, now: Timestamp) -> bool {
-    memory.listed_at.is_some_and(|at| at <= now && now.since(at) < LIST_EVERY)
+fn was_listed_lately(end: &EndMemory, now: Timestamp) -> bool {
+    end.listed_at.is_some_and(|at| at <= now && now.since(at) < LIST_EVERY)
 }
 
 fn look_at_changes(
     collection: &dyn Collection,
     mark: &Mark,
-    memory: &Memory,
+    end: &EndMemory,
     known: &Known,
 ) -> anyhow::Result<Option<Look>> {
-    let Some(since) = memory.mark.sync_token.as_ref().filter(|_| mark.sync_token.is_some()) else {
+    let Some(since) = end.mark.sync_token.as_ref().filter(|_| mark.sync_token.is_some()) else {
         return Ok(None);
     };
     let Changes::Since { changed, gone, sync_token } = collection.changes(since)? else {
         return Ok(None);
     };
     let told = changed.iter().map(|entry| &entry.href).chain(&gone).collect();
-    let canary = known.canary(memory.last_written.as_ref(), &told);
+    let canary = known.canary(end.last_written.as_ref(), &told);
     let mut present = known.present();
     for href in &gone {
         present.remove(href);
@@ -112,16 +112,14 @@ fn look_at_changes(
 impl Known {
     /// Whether something was written of which nobody told in which version it stands there: only a listing does.
     fn has_untold(&self) -> bool {
-        self.records.values().any(|record| record.etag.is_none() && record.standing == Standing::Mirrored)
+        self.records.values().any(is_untold)
     }
 
     /// Whether a UID was left to its owner and nobody is known to have it any more. When another subscription released
     /// its object to whoever edited it, that still stands there, and only a listing shows it.
     fn has_freed(&self) -> bool {
         let taken = self.taken();
-        let is_freed =
-            |record: &Record| matches!(record.standing, Standing::Foreign { .. }) && !taken.contains(&record.key);
-        self.records.values().any(is_freed)
+        self.records.values().any(|record| is_occupied(record) && !taken.contains(&record.key))
     }
 
     /// The UIDs that others have, as far as the state knows.
@@ -132,7 +130,7 @@ impl Known {
 
     /// What stands in the target according to the state.
     fn present(&self) -> HashMap<Href, Etag> {
-        let ours = self.records.values().filter_map(|record| Some((record.href.clone(), record.etag.clone()?)));
+        let ours = self.records.values().filter_map(|record| Some((record.href()?.clone(), record.etag()?.clone())));
         let foreign = self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
         let others = self.others.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
         others.chain(foreign).chain(ours).collect()
@@ -140,7 +138,7 @@ impl Known {
 
     /// Whether a pass that was cut off was about to leave just this.
     pub(super) fn intends(&self, href: &Href, hash: Hash) -> bool {
-        self.intents.contains(&(href.clone(), Some(hash)))
+        self.journal.contains(&(href.clone(), Some(hash)))
     }
 
     /// An object of ours of which a delta says nothing, so that it must stand as the record says: the one written last,
@@ -149,12 +147,22 @@ impl Known {
     /// sabre answers a token of a calendar that was made anew, or came back from a backup, and has outgrown the old one,
     /// with changes of the new one alone (4.7).
     fn canary(&self, last_written: Option<&Href>, told: &HashSet<&Href>) -> Option<Entry> {
-        let is_silent = |record: &&Record| record.standing != Standing::Kept && !told.contains(&record.href);
-        let silent = self.records.values().filter(is_silent);
-        let standing = silent.filter_map(|record| Some((&record.href, record.etag.as_ref()?)));
+        let stays = |record: &&Record| !matches!(record.status, Status::Gone(_, Gone::Kept));
+        let standing = self.records.values().filter(stays).filter_map(|record| Some((record.href()?, record.etag()?)));
+        let standing = standing.filter(|(href, _)| !told.contains(href));
         let (href, etag) = standing.min_by_key(|(href, _)| (Some(*href) != last_written, *href))?;
         Some(Entry { href: href.clone(), etag: etag.clone() })
     }
+}
+
+/// Whether an object was written and nobody could tell in which version it stands there, if it still does.
+fn is_untold(record: &Record) -> bool {
+    matches!(record.status, Status::Mirrored(_)) && record.etag().is_none()
+}
+
+/// Whether an object is left alone because its UID is taken.
+fn is_occupied(record: &Record) -> bool {
+    matches!(record.status, Status::Occupied(_))
 }
 
 impl Look {
@@ -168,16 +176,15 @@ impl Look {
     /// Whether something that is ours, or looks like ours, is not as the records say, or a foreign object is not as it was
     /// read: it may hold a UID that the feed is going to bring, or have set one free.
     pub(super) fn shows_drift(&self, known: &Known) -> bool {
-        let ours: HashSet<&Href> = known.records.values().map(|record| &record.href).collect();
+        let ours: HashSet<&Href> = known.records.values().filter_map(Record::href).collect();
         let taken = known.taken();
-        let drifted = |record: &Record| match (&record.etag, &record.standing) {
-            (Some(_), _) if self.silent.contains(&record.href) => false,
-            (Some(etag), _) => self.present.get(&record.href) != Some(etag),
-            // Written, but nobody could tell in which version it stands there, if it still does.
-            (None, Standing::Mirrored) => true,
-            // Left alone because its UID was taken.
-            (None, Standing::Foreign { .. }) => !taken.contains(&record.key),
-            (None, _) => false,
+        let drifted = |record: &Record| match (record.href(), record.etag()) {
+            (Some(href), Some(_)) if self.silent.contains(href) => false,
+            (Some(href), Some(etag)) => self.present.get(href) != Some(etag),
+            // Somebody put it back.
+            (Some(href), None) if record.is_removed() => self.present.contains_key(href),
+            (Some(_), None) => is_untold(record),
+            (None, _) => is_occupied(record) && !taken.contains(&record.key),
         };
         known.records.values().any(drifted) || self.shows_strangers(known, &ours)
     }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::apply::Stage;
+use super::carry_over::carry_over;
 use super::gather::{Judge, Reading, Seen, read};
 use super::look::{Known, Look, look};
 use super::matched::Matched;
@@ -13,8 +14,8 @@ use crate::collection::Abilities;
 use crate::db::state::{ForeignObject, Id, Intent};
 use crate::ics::{self, Feed, Form};
 use crate::model::memory::Memory;
-use crate::model::{Etag, Href, Mark, Record};
-use crate::plan::{Deletes, Facts, OnDrift, Op, Plan, Policy, guard_again, plan, refused_for};
+use crate::model::{Etag, Href, Mark, Occupant, Record};
+use crate::plan::{Delete, Deletes, Facts, Note, Op, Plan, Policy, Put, guard_again, plan, refused_for};
 use crate::sync::execute::Executor;
 use crate::words::error::{Kind, fault, kind_of};
 use crate::words::message::Why;
@@ -64,8 +65,8 @@ impl Run<'_, '_> {
     /// The dry run for a target that a real one would make.
     fn show_all(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
         let known = Known::default();
-        let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
-        let matched = Matched::new(feed, &known.records, name, &source, self.form(false));
+        let prefix = self.prefix();
+        let matched = Matched::new(feed, &known.records, &prefix, self.form(false), self.pass.zone);
         let plan = self.plan(&matched, &Seen::default());
         self.show(&plan, &matched, &known)?;
         Ok(Changes::of_dry_run(Mark::default(), false))
@@ -81,36 +82,36 @@ impl Run<'_, '_> {
         self.rounds += 1;
         let collection = self.pass.collection;
         let known = self.known()?;
-        let (name, source) = (&self.pass.subscription.name, self.pass.subscription.source.reveal());
+        let (prefix, zone) = (self.prefix(), self.pass.zone);
         let form = self.form(abilities.needs_schedule_agent);
-        let matched = Matched::new(feed, &known.records, name, &source, form.clone());
+        let matched = Matched::new(feed, &known.records, &prefix, form.clone(), zone);
         let everything = everything || matched.has_doubtful_orphans();
         let look = match seen {
             Some(look) if look.listed || !everything => look,
             _ => {
                 collection.begin(Why::Look);
-                look(collection, collection.mark()?, &self.memory, &known, everything, self.started)?
+                look(collection, collection.mark()?, &self.memory.target, &known, everything, self.started)?
             }
         };
-        let distrusts_hashes = self.memory.form.is_some_and(|form| form != FORM);
+        let is_older = self.memory.form.is_some_and(|form| form != FORM);
         let judge = |text: &[u8]| ics::end_of_last_occurrence(text, self.pass.zone).had_ended(self.started);
         let judges = self.pass.subscription.deletes == Deletes::Future;
-        let what = Reading {
-            prefix: &self.prefix(),
-            compare_all: distrusts_hashes,
-            had_ended: judges.then_some(&judge as &Judge<'_>),
-        };
+        let what =
+            Reading { prefix: &prefix, compare_all: is_older, had_ended: judges.then_some(&judge as &Judge<'_>) };
         let (look, mut seen) = read(collection, look, &known, &matched, &what)?;
         let recognised = matched.recognised(&seen.nameless, &seen.remote.present);
-        if recognised.is_empty() {
+        let mut known = known.clone();
+        if is_older {
+            let on_conflict = self.pass.subscription.on_conflict;
+            known.records = carry_over(&known.records, &matched, &mut seen, on_conflict);
+        } else if recognised.is_empty() {
             return self.act(&look, &seen, &known, &matched);
         }
         // The state was lost, and the feed issued new UIDs meanwhile.
-        let hrefs: HashSet<&Href> = recognised.iter().map(|record| &record.href).collect();
+        let hrefs: HashSet<&Href> = recognised.iter().filter_map(Record::href).collect();
         seen.unrecorded.retain(|href| !hrefs.contains(href));
-        let mut known = known.clone();
         known.records.extend(recognised.iter().map(|record| (record.key.clone(), record.clone())));
-        let matched = Matched::new(feed, &known.records, name, &source, form);
+        let matched = Matched::new(feed, &known.records, &prefix, form, zone);
         self.act(&look, &seen, &known, &matched)
     }
 
@@ -123,7 +124,7 @@ impl Run<'_, '_> {
         self.report.unchanged = untouched(matched, &plan).saturating_sub(before);
         if self.pass.options.dry_run {
             self.show(&plan, matched, known)?;
-            if plan.ops.iter().any(Op::is_write) {
+            if plan.writes() {
                 self.check_rights()?;
             }
             return Ok(Round::Settled(Changes::of_dry_run(look.mark.clone(), look.listed)));
@@ -141,7 +142,7 @@ impl Run<'_, '_> {
     }
 
     fn facts<'a>(&self, matched: &'a Matched<'_>, seen: &'a Seen) -> Facts<'a> {
-        let last_objects = self.memory.feed.as_ref().map(|feed| feed.objects.saturating_sub(self.memory.refused));
+        let last_objects = self.memory.objects.map(|objects| objects.saturating_sub(self.memory.refused));
         Facts {
             wanted: &matched.wanted,
             orphans: &matched.orphans,
@@ -169,50 +170,47 @@ impl Run<'_, '_> {
         known: &Known,
         matched: &Matched<'_>,
     ) -> anyhow::Result<Round> {
-        let id = self.begin(plan, seen, known, matched)?;
+        let intents = intents(plan, matched);
+        let id = self.begin(plan, seen, known, &intents)?;
         // Asked again, without a request: by now the round trip is known, and with it how many connections help.
         let connections = self.open()?.connections;
-        let writes: Vec<&Op> = plan.ops.iter().filter(|op| op.is_write()).collect();
-        let deletes = writes.iter().position(|op| matches!(op, Op::Delete { .. })).unwrap_or(writes.len());
-        let (puts, deletes) = writes.split_at(deletes);
         let stage = Stage {
             executor: Executor { collection: self.pass.collection, connections, stop: self.pass.stop },
             matched,
-            total: writes.len(),
+            total: plan.puts.len() + plan.deletes.len(),
             progress: self.pass.progress,
         };
         let on_drift = self.pass.subscription.on_drift;
         let (facts, policy) = (self.facts(matched, seen), self.policy());
         let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, known, seen, self.report);
         recorder.is_last_round = self.rounds > 1;
-        recorder.intends = on_drift == OnDrift::Keep;
-        plan.ops.iter().filter(|op| !op.is_write()).try_for_each(|op| recorder.note(op))?;
-        stage.put(puts, &mut recorder)?;
-        let mut more = refused_before(&stage, &facts, &policy, deletes, &mut recorder)?;
+        recorder.journal = intents.into_iter().chain(known.journal.iter().cloned()).map(|(href, _)| href).collect();
+        plan.notes.iter().try_for_each(|note| recorder.note(note))?;
+        stage.put(&plan.puts, &mut recorder)?;
+        let mut more = refused_before(&stage, &facts, &policy, &plan.deletes, &mut recorder)?;
         // What waits is no reason to delete anything in a pass that holds deletions back.
         more.retain(|_| plan.hold.is_none());
         if recorder.stale.is_empty() && recorder.uid_taken.is_empty() {
-            let held = guard_again(plan, &facts, &policy, &recorder.refused_creates);
-            let (notes, deletes) = match &held {
-                Some(Plan { ops, hold }) => {
-                    recorder.report.held.clone_from(hold);
-                    ops.iter().partition(|op| !op.is_write())
+            let (notes, deletes) = match guard_again(plan, &facts, &policy, &recorder.refused_creates) {
+                Some(Plan { notes, deletes, hold, .. }) => {
+                    recorder.report.held = hold;
+                    (notes, deletes)
                 }
-                None => (Vec::new(), deletes.iter().copied().chain(&more).collect()),
+                None => (Vec::new(), plan.deletes.iter().cloned().chain(more).collect()),
             };
-            notes.into_iter().try_for_each(|op| recorder.note(op))?;
+            notes.iter().try_for_each(|note| recorder.note(note))?;
             stage.delete(&deletes, on_drift, &mut recorder)?;
             let more = refused_before(&stage, &facts, &policy, &[], &mut recorder)?;
             let is_decided = recorder.stale.is_empty() && recorder.uid_taken.is_empty();
             if recorder.report.held.is_none() && is_decided {
-                stage.delete(&more.iter().collect::<Vec<_>>(), on_drift, &mut recorder)?;
+                stage.delete(&more, on_drift, &mut recorder)?;
             }
         }
         let held = recorder.report.held.is_some();
         let mut mark = settle(self.pass.collection, look, &mut recorder)?;
         let is_known = |record: &&Record| {
-            let standing = seen.remote.present.get(&record.href);
-            standing.is_none() || standing == record.etag.as_ref()
+            let standing = record.href().and_then(|href| seen.remote.present.get(href));
+            standing.is_none() || standing == record.etag()
         };
         if held && !(seen.unrecorded.is_empty() && matched.orphans.iter().all(is_known)) {
             // No record tells what stands there: only a listing shows the next pass what is held.
@@ -227,26 +225,23 @@ impl Run<'_, '_> {
     }
 
     /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
-    /// settled one.
-    fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known, matched: &Matched<'_>) -> anyhow::Result<Id> {
+    /// settled one: what it is about to leave is in the journal, and no feed is remembered until it has settled.
+    fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known, intents: &[Intent]) -> anyhow::Result<Id> {
         let identity = identity(self.pass.subscription);
         // What is held is marked so in its record, which the feed's going back must not pass over either.
-        let writes = plan.ops.iter().any(|op| op.is_write() || matches!(op, Op::Hold { .. }));
+        let writes = plan.writes() || plan.notes.iter().any(|note| matches!(note, Note::Hold { .. }));
         self.began |= writes;
         let released = released(plan, &seen.remote.present, known).chain(left_alone(plan, seen));
         let foreign: Vec<ForeignObject> = seen.foreign.iter().cloned().chain(released).collect();
         let old: HashSet<_> = known.foreign.iter().collect();
         let foreign_changed = old.len() != foreign.len() || foreign.iter().any(|object| !old.contains(object));
         let foreign = foreign_changed.then_some(foreign);
-        let memory = writes.then(|| Memory { pending: true, ..self.memory.clone() });
-        let intents = match self.pass.subscription.on_drift {
-            OnDrift::Keep => intents(plan, matched),
-            OnDrift::Restore => Vec::new(),
-        };
+        let memory = writes.then(|| Memory { feed: None, ..self.memory.clone() });
+        let intents = intents.to_vec();
         let id = self.pass.state.write(move |state| {
             let id = state.subscription(&identity)?;
             memory.map_or(Ok(()), |memory| state.remember(id, &memory))?;
-            state.add_intents(id, &intents)?;
+            state.add_to_journal(id, &intents)?;
             foreign.map_or(Ok(()), |foreign| state.set_foreign_objects(id, &foreign))?;
             Ok(id)
         })?;
@@ -270,40 +265,33 @@ fn refused_before(
     stage: &Stage<'_>,
     facts: &Facts<'_>,
     policy: &Policy,
-    planned: &[&Op],
+    planned: &[Delete],
     recorder: &mut Recorder<'_>,
-) -> anyhow::Result<Vec<Op>> {
+) -> anyhow::Result<Vec<Delete>> {
     let mut deletes = Vec::new();
-    let mut collected: HashSet<Href> = planned.iter().filter_map(|op| op.href().cloned()).collect();
+    let mut collected: HashSet<Href> = planned.iter().map(|delete| delete.href.clone()).collect();
     while !recorder.causes.is_empty() {
         let causes = std::mem::take(&mut recorder.causes);
-        let (puts, more): (Vec<Op>, Vec<Op>) = refused_for(facts, policy, &causes, &recorder.tried)
-            .into_iter()
-            .partition(|op| !matches!(op, Op::Delete { .. }));
-        stage.put(&puts.iter().collect::<Vec<_>>(), recorder)?;
-        deletes.extend(more.into_iter().filter(|op| op.href().is_some_and(|href| collected.insert(href.clone()))));
+        let (puts, more) = refused_for(facts, policy, &causes, &recorder.tried);
+        stage.put(&puts, recorder)?;
+        deletes.extend(more.into_iter().filter(|delete| collected.insert(delete.href.clone())));
     }
     Ok(deletes)
 }
 
-/// What the writes of a plan are to leave behind. An edit that is kept could not be told from a write of ours of which no
-/// answer came.
+/// What the writes of a plan are to leave behind: an edit could not be told from a write of ours of which no answer came.
 fn intents(plan: &Plan, matched: &Matched<'_>) -> Vec<Intent> {
-    let intent = |op: &Op| match op {
-        Op::Create { key, href, .. } | Op::Update { key, href, .. } => {
-            Some((href.clone(), Some(matched.wanted(key)?.sent_hash)))
-        }
-        Op::Delete { href, .. } => Some((href.clone(), None)),
-        _ => None,
-    };
-    plan.ops.iter().filter_map(intent).collect()
+    let hash = |put: &Put| matched.wanted(put.key()).map(|wanted| wanted.hash);
+    let puts = plan.puts.iter().filter_map(|put| Some((put.place().href.clone(), Some(hash(put)?))));
+    puts.chain(plan.deletes.iter().map(|delete| (delete.href.clone(), None))).collect()
 }
 
 /// Objects under our prefix that nothing tells us to touch. They need not be read again.
-fn left_alone<'a>(plan: &'a Plan, seen: &'a Seen) -> impl Iterator<Item = ForeignObject> + 'a {
-    let touched: HashSet<&Href> = plan.ops.iter().filter_map(Op::href).collect();
+fn left_alone<'a>(plan: &Plan, seen: &'a Seen) -> impl Iterator<Item = ForeignObject> + 'a {
+    let touched: HashSet<Href> = plan.ops().iter().filter_map(|op| op.href().cloned()).collect();
     // What a guard holds back is to be found again.
-    let left = seen.unrecorded.iter().filter(move |href| plan.hold.is_none() && !touched.contains(href));
+    let is_held = plan.hold.is_some();
+    let left = seen.unrecorded.iter().filter(move |href| !is_held && !touched.contains(href));
     left.filter_map(|href| {
         let found = seen.remote.found.get(href)?;
         Some((href.clone(), found.etag.clone(), found.key.clone()))
@@ -316,19 +304,20 @@ fn released<'a>(
     present: &'a HashMap<Href, Etag>,
     known: &'a Known,
 ) -> impl Iterator<Item = ForeignObject> + 'a {
-    let forgotten = plan.ops.iter().filter_map(|op| match op {
-        Op::Forget { key } => known.records.get(key),
+    let forgotten = plan.notes.iter().filter_map(|note| match note {
+        Note::Forget { key } => known.records.get(key),
         _ => None,
     });
-    let standing = |record: &'a Record| {
-        let etag = present.get(&record.href)?.clone();
-        Some((record.href.clone(), etag, Some(record.key.clone())))
-    };
-    forgotten.filter_map(standing)
+    forgotten.filter_map(|record| {
+        let href = record.href()?;
+        Some((href.clone(), present.get(href)?.clone(), Some(record.key.clone())))
+    })
 }
 
-/// Objects of the feed that no step is about.
+/// Objects of the feed that no step is about, or only one that leaves them to someone who has the same.
 fn untouched(matched: &Matched<'_>, plan: &Plan) -> u64 {
-    let touched: HashSet<_> = plan.ops.iter().filter_map(Op::key).collect();
+    let is_equal = |op: &&Op| !matches!(op, Op::Note(Note::Leave { occupant: Occupant::Equal, .. }));
+    let ops = plan.ops();
+    let touched: HashSet<_> = ops.iter().filter(is_equal).filter_map(Op::key).collect();
     matched.wanted.iter().filter(|wanted| !touched.contains(wanted.key)).count() as u64
 }

@@ -1,6 +1,7 @@
 //! One pass over one subscription, from the feed to the record: the gates, the look, the plan, the writes, the settling.
 
 mod apply;
+mod carry_over;
 mod dry_run;
 pub mod execute;
 mod gates;
@@ -20,10 +21,10 @@ use crate::config::{Subscription, TargetAddress, Verify};
 use crate::db::state::{Handle, Id, Identity};
 use crate::feed::Source;
 use crate::ics;
-use crate::model::memory::{Failing, Memory};
+use crate::model::memory::{EndMemory, Failing, Memory};
 use crate::model::{End, Hash};
+use crate::plan::Policy;
 use crate::plan::backoff::{self, Turn, Wish};
-use crate::plan::{HeldFor, Policy};
 use crate::report::{Outcome, PassReport, Say};
 use crate::signal::Stop;
 use crate::words::digest;
@@ -166,8 +167,7 @@ impl Pass<'_> {
                 return Ok(());
             }
             Err(error) => {
-                // Should the feed go back to its old form, its validators must not hide what was written of the new one.
-                let mut memory = Memory { pending: before.pending || began, ..before.clone() };
+                let mut memory = Memory { feed: before.feed.clone().filter(|_| !began), ..before.clone() };
                 self.failed(&mut memory, report, &error, started, end);
                 memory
             }
@@ -186,16 +186,16 @@ impl Pass<'_> {
             return Ok(());
         }
         let me = identity(self.subscription);
-        // What is held or rejected is not as its record says, and an intent may say why.
-        let is_done = !memory.pending && memory.failing.is_none() && memory.next_change_at.is_none();
-        let intends_nothing = is_done && (began || before.pending);
+        // What is held or refused is not as its record says, and the journal may say why.
+        let is_done = is_settled && memory.held.is_none() && memory.next_change_at.is_none();
+        let ends_journal = is_done && (began || before.feed.is_none());
         self.state.write(move |state| {
             let id = state.subscription(&me)?;
             state.remember(id, &memory)?;
             if is_settled {
                 state.forget_suspects(id)?;
             }
-            if intends_nothing { state.forget_intents(id) } else { Ok(()) }
+            if ends_journal { state.clear_journal(id) } else { Ok(()) }
         })
     }
 
@@ -320,10 +320,10 @@ impl Run<'_, '_> {
                 let (look, drifted) = self.look_for_drift()?;
                 log::info!("{}: the target has {}changed", self.name(), if drifted { "" } else { "not " });
                 if !drifted {
-                    next.mark = look.mark;
-                    next.looked_at = Some(self.started);
+                    next.target.mark = look.mark;
+                    next.target.looked_at = Some(self.started);
                     if look.listed {
-                        next.listed_at = Some(self.started);
+                        next.target.listed_at = Some(self.started);
                     }
                     return Ok(self.settled(next));
                 }
@@ -334,17 +334,20 @@ impl Run<'_, '_> {
                 }
             }
         };
-        let feed_memory = fresh.memory.clone();
         let changes = self.change(&fresh.feed, seen)?;
+        let before = &self.memory.target;
+        let target = EndMemory {
+            address: before.address.clone(),
+            mark: changes.mark,
+            looked_at: Some(self.started),
+            listed_at: if changes.listed { Some(self.started) } else { before.listed_at },
+            last_written: changes.last_written.or_else(|| before.last_written.clone()),
+        };
         let mut next = Memory {
             settings: Some(settings),
             form: Some(FORM),
             failing: None,
-            mark: changes.mark,
-            looked_at: Some(self.started),
-            listed_at: if changes.listed { Some(self.started) } else { self.memory.listed_at },
-            last_written: changes.last_written.or_else(|| self.memory.last_written.clone()),
-            pending: self.report.held.is_some(),
+            target,
             held: self.report.held.clone(),
             next_change_at: changes.retry_rejected_at,
             refused: changes.refused,
@@ -355,9 +358,11 @@ impl Run<'_, '_> {
         }
         if next.held.is_some() {
             self.report.outcome = Outcome::Held;
+            next.feed = None;
             return Ok(next);
         }
-        next.feed = Some(feed_memory);
+        next.objects = Some(fresh.feed.objects().len() as u64);
+        next.feed = Some(fresh.memory);
         Ok(self.settled(next))
     }
 
@@ -365,7 +370,7 @@ impl Run<'_, '_> {
         next.settled_at = Some(self.started);
         let refused = !self.report.rejected.is_empty() || !self.report.conflicts.is_empty();
         // A calendar that lacks most of its feed is no success, however long that is known.
-        let objects = next.feed.as_ref().map_or(0, |feed| feed.objects);
+        let objects = next.objects.unwrap_or(0);
         let mostly = next.refused * 2 > objects;
         self.report.missing = if mostly { next.refused } else { 0 };
         self.report.outcome = if refused || mostly {
@@ -396,6 +401,7 @@ impl Run<'_, '_> {
             Verify::Never => false,
             Verify::Every(seconds) => self
                 .memory
+                .target
                 .looked_at
                 .is_none_or(|looked| looked > self.started || self.started.since(looked) >= seconds),
         }
@@ -406,11 +412,11 @@ impl Run<'_, '_> {
         self.open()?;
         self.pass.collection.begin(Why::Look);
         let mark = self.pass.collection.mark()?;
-        if proves_nothing_changed(&mark, &self.memory, self.started) {
+        if proves_nothing_changed(&mark, &self.memory.target, self.started) {
             return Ok((Look { mark, ..Look::default() }, false));
         }
         let known = self.known()?;
-        let mut look = look(self.pass.collection, mark, &self.memory, &known, false, self.started)?;
+        let mut look = look(self.pass.collection, mark, &self.memory.target, &known, false, self.started)?;
         if !look.shows_drift(&known) && !look.is_borne_out(self.pass.collection)? {
             look = look_at_all(self.pass.collection, look.mark)?;
         }
@@ -419,16 +425,16 @@ impl Run<'_, '_> {
     }
 
     fn known(&self) -> anyhow::Result<Known> {
-        let (id, address) = (self.id, self.memory.address.clone().unwrap_or_default());
+        let (id, address) = (self.id, self.memory.target.address.clone().unwrap_or_default());
         self.pass.state.read(move |state| {
             let others = state.objects_of_others(id, &address)?;
             let Some(id) = id else {
                 return Ok(Known { others, ..Known::default() });
             };
             let records = state.records(id)?.into_iter().map(|record| (record.key.clone(), record)).collect();
-            let intents = state.intents(id)?.into_iter().collect();
+            let journal = state.journal(id)?.into_iter().collect();
             let suspects = state.suspects(id)?.into_iter().collect();
-            Ok(Known { records, foreign: state.foreign_objects(id)?, others, intents, suspects })
+            Ok(Known { records, foreign: state.foreign_objects(id)?, others, journal, suspects })
         })
     }
 
@@ -446,7 +452,7 @@ impl Run<'_, '_> {
             on_empty: subscription.on_empty,
             max_delete: subscription.max_delete,
             allow_deletes: self.pass.options.allow_deletes,
-            was_held: HeldFor::of(self.memory.held.as_ref()),
+            was_held: self.memory.held.as_ref().map(|held| held.held_for),
             retry_rejected: self.pass.options.full || settings_changed,
         }
     }

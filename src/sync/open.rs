@@ -14,10 +14,10 @@ impl Run<'_, '_> {
         if !dry_run {
             (self.pass.claim)(&address)?;
         }
-        if self.memory.address.is_none() {
+        if self.memory.target.address.is_none() {
             self.recognise(&address)?;
         }
-        self.memory.address = Some(address);
+        self.memory.target.address = Some(address);
         Ok(abilities)
     }
 

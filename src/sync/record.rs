@@ -7,8 +7,10 @@ use super::look::Known;
 use super::matched::Matched;
 use crate::db::state::{Handle, Id};
 use crate::ics;
-use crate::model::{self, Etag, Failure, Hash, Href, Key, Record, Standing, Written};
-use crate::plan::{Op, Outcome, Probe, Suspicion, cause, failures_in_a_row};
+use crate::model::{
+    self, Base, Before, Etag, Failure, Gone, Href, Key, Occupant, Place, Record, Refusal, Status, TargetForm, Written,
+};
+use crate::plan::{Delete, Note, Outcome, Probe, Put, Suspicion, Write, cause, failures_in_a_row};
 use crate::report::{PassReport, Refused};
 use crate::words::time::Timestamp;
 
@@ -37,11 +39,11 @@ pub(super) struct Recorder<'a> {
     /// What this pass left at each href that it wrote to: to recognise our own writes when settling.
     pub(super) written: HashMap<Href, Left>,
     /// Writes for which the target has another version than we thought.
-    pub(super) stale: Vec<Op>,
+    pub(super) stale: Vec<Write>,
     /// Writes whose UID stands elsewhere in the target.
-    pub(super) uid_taken: Vec<Op>,
-    /// Whether the state has intents.
-    pub(super) intends: bool,
+    pub(super) uid_taken: Vec<Write>,
+    /// Where the journal has something.
+    pub(super) journal: HashSet<Href>,
     /// No further round follows in this pass.
     pub(super) is_last_round: bool,
     /// Where the object stands that was written last.
@@ -51,15 +53,15 @@ pub(super) struct Recorder<'a> {
     /// So many writes failed since the last one that got through, and nobody is blamed for them yet.
     pub(super) failures_in_a_row: usize,
     /// The writes that failed, until somebody is blamed.
-    pub(super) failed: Vec<(Op, Failure)>,
+    pub(super) failed: Vec<(Write, Failure)>,
     /// Where this pass found just what it would have written.
     pub(super) equal: HashSet<Href>,
-    /// The forms over which this pass wrote because the target had drifted.
-    pub(super) restored: HashMap<Href, Hash>,
+    /// What stands at the hrefs of this pass instead of what was sent.
+    pub(super) forms: HashMap<Href, TargetForm>,
     /// Why objects had been refused that were taken in this pass.
     pub(super) causes: HashSet<String>,
     /// What this pass has made.
-    pub(super) made: HashMap<Href, Op>,
+    pub(super) made: HashMap<Href, Put>,
     /// The creates of this pass that were refused.
     pub(super) refused_creates: HashSet<Key>,
 }
@@ -85,14 +87,14 @@ impl<'a> Recorder<'a> {
             written: HashMap::new(),
             stale: Vec::new(),
             uid_taken: Vec::new(),
-            intends: false,
+            journal: HashSet::new(),
             is_last_round: false,
             last_written: None,
             tried: HashSet::new(),
             failures_in_a_row: 0,
             failed: Vec::new(),
             equal: HashSet::new(),
-            restored: HashMap::new(),
+            forms: HashMap::new(),
             causes: HashSet::new(),
             made: HashMap::new(),
             refused_creates: HashSet::new(),
@@ -100,63 +102,79 @@ impl<'a> Recorder<'a> {
     }
 
     /// Carries out a step that sends nothing.
-    pub(super) fn note(&mut self, op: &Op) -> anyhow::Result<()> {
-        match op {
-            Op::Rename { from, .. } => {
-                self.report.renamed += u64::from(op.key().is_some_and(|to| to.uid != from.uid));
-                self.rename(op, from)
+    pub(super) fn note(&mut self, note: &Note) -> anyhow::Result<()> {
+        match note {
+            Note::Rename { from, to } => {
+                self.report.renamed += u64::from(to.uid != from.uid);
+                self.rename(from, to)
             }
-            Op::Note { key, href, etag, server_hash, adopted } => {
+            Note::Stands { key, base, adopted } => {
                 self.report.adopted += u64::from(*adopted);
-                self.equal.extend(server_hash.is_none().then(|| href.clone()));
-                self.put(key, href, Some(etag), |record| record.server_hash = *server_hash)
+                self.equal.extend((base.form == TargetForm::AsSent).then(|| base.place.href.clone()));
+                self.stands(key, base.clone())
             }
-            Op::Keep { href, .. } => self.seen.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
-            Op::Hold { key, href } => {
-                let record = self.recorded_or_read(Some(key), href);
-                let is_held = |record: &&Record| matches!(record.standing, Standing::Doomed { .. });
-                let Some(held) = record.filter(|record| !is_held(record)).cloned() else { return Ok(()) };
-                // What was refused is not what stands there, should the feed have it again.
-                let was_refused = matches!(held.standing, Standing::Rejected { .. });
-                let sent_hash = if was_refused { Hash([0; 32]) } else { held.sent_hash };
-                self.write(Record { standing: Standing::Doomed { approved: false }, sent_hash, ..held })
+            Note::Removed { key } => {
+                let wanted = self.matched.wanted(key);
+                let removed =
+                    wanted.and_then(|wanted| Some(Status::Removed(wanted.place.clone(), wanted.record?.sent()?)));
+                removed.map_or(Ok(()), |status| self.mark(key, status))
             }
-            Op::Forget { key } => self.forget(key),
-            Op::Leave { key, reason } => {
-                let refused = self.refused(key, reason, false);
-                self.report.conflicts.push(refused);
-                let standing = Standing::Foreign { reason: reason.clone() };
-                self.put_unwritten(key, standing)
+            Note::Keep { href, .. } => self.seen.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
+            Note::Hold { key, href } => self.hold(key, href),
+            Note::Forget { key } => self.forget(key),
+            Note::Leave { key, occupant } => {
+                if *occupant != Occupant::Equal {
+                    let refused = self.refused(key, occupant.reason(), false);
+                    self.report.conflicts.push(refused);
+                }
+                self.mark(key, Status::Occupied(*occupant))
             }
-            Op::Reject { key, reason } => self.reject(key, reason, 0),
-            Op::Create { .. } | Op::Update { .. } | Op::Delete { .. } => Ok(()),
+            Note::Reject { key, reason } => self.reject(key, reason, 0),
         }
     }
 
+    fn hold(&mut self, key: &Key, href: &Href) -> anyhow::Result<()> {
+        let Some(record) = self.recorded_or_read(Some(key), href) else { return Ok(()) };
+        let held = Gone::Held { since: Some(self.now), approved: false };
+        let status = match &record.status {
+            Status::Gone(_, Gone::Held { .. }) => return Ok(()),
+            // A server stored what it seemed to refuse.
+            Status::Refused { before: Before::Nothing(place), .. } => {
+                let (place, hash) = (place.clone(), record.source.hash);
+                Status::Gone(Base { place, etag: None, hash, form: TargetForm::AsSent }, held)
+            }
+            _ => match record.base() {
+                Some(base) => Status::Gone(base.clone(), held),
+                None => return Ok(()),
+            },
+        };
+        self.write(Record { status, ..record.clone() })
+    }
+
     /// Records how a write ended.
-    pub(super) fn outcome(&mut self, op: &Op, written: Written) -> anyhow::Result<()> {
-        self.tried.extend(op.href().cloned());
+    pub(super) fn outcome(&mut self, write: &Write, written: Written) -> anyhow::Result<()> {
+        self.tried.insert(write.href().clone());
         match written {
             Written::Done { etag } => {
                 self.count(Outcome::Taken);
-                self.done(op, etag.as_ref())?;
+                self.done(write, etag.as_ref())?;
             }
             Written::UidTaken { .. } if self.is_last_round => {
-                self.refuse(op, "the server says that this UID stands in another object of the calendar")?;
+                self.refuse(write, "the server says that this UID stands in another object of the calendar")?;
             }
-            Written::UidTaken { .. } => self.uid_taken.push(op.clone()),
-            Written::Stale => self.stale.push(op.clone()),
-            Written::Failed(failure) => self.fail(op, failure),
+            Written::UidTaken { .. } => self.uid_taken.push(write.clone()),
+            Written::Stale => self.stale.push(write.clone()),
+            Written::Failed(failure) => self.fail(write, failure),
         }
         Ok(())
     }
 
     /// Remembers a failure until somebody is blamed for it.
-    pub(super) fn fail(&mut self, op: &Op, failure: Failure) {
+    pub(super) fn fail(&mut self, write: &Write, failure: Failure) {
         if !failure.is_verdict {
             self.count(if failure.fault.hung { Outcome::Hung } else { Outcome::Failed });
         }
-        self.failed.push((op.clone(), failure));
+        self.failed.push((write.clone(), failure));
     }
 
     /// Counts how a write ended for the question whether the calendar still takes anything.
@@ -165,27 +183,27 @@ impl<'a> Recorder<'a> {
     }
 
     /// Whether a write was answered, or not, for good.
-    pub(super) fn is_tried(&self, op: &Op) -> bool {
-        op.href().is_some_and(|href| self.tried.contains(href))
+    pub(super) fn is_tried(&self, write: &Write) -> bool {
+        self.tried.contains(write.href())
     }
 
     /// These are sent once more.
-    pub(super) fn untry(&mut self, ops: &[&Op]) {
-        for href in ops.iter().filter_map(|op| op.href()) {
-            self.tried.remove(href);
+    pub(super) fn untry(&mut self, writes: &[&Write]) {
+        for write in writes {
+            self.tried.remove(write.href());
         }
     }
 
     /// What earlier passes know of the object of a write.
-    pub(super) fn suspicion(&self, op: &Op) -> Suspicion {
-        op.key().and_then(|key| self.known.suspects.get(key)).copied().unwrap_or_default()
+    pub(super) fn suspicion(&self, write: &Write) -> Suspicion {
+        write.key().and_then(|key| self.known.suspects.get(key)).copied().unwrap_or_default()
     }
 
     /// Whether a write is likely to fail: it did so before.
-    pub(super) fn is_suspect(&self, op: &Op) -> bool {
-        let was_refused = |record: &Record| matches!(record.standing, Standing::Rejected { .. });
-        let record = op.key().and_then(|key| self.matched.wanted(key)).and_then(|wanted| wanted.record);
-        record.is_some_and(was_refused) || self.suspicion(op) != Suspicion::default()
+    pub(super) fn is_suspect(&self, write: &Write) -> bool {
+        let was_refused = |record: &Record| matches!(record.status, Status::Refused { .. });
+        let record = write.key().and_then(|key| self.matched.wanted(key)).and_then(|wanted| wanted.record);
+        record.is_some_and(was_refused) || self.suspicion(write) != Suspicion::default()
     }
 
     /// Refuses the objects that the answers themselves name as the cause.
@@ -193,7 +211,7 @@ impl<'a> Recorder<'a> {
         let (verdicts, doubtful): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.failed).into_iter().partition(|(_, failure)| failure.is_verdict);
         self.failed = doubtful;
-        verdicts.iter().try_for_each(|(op, failure)| self.refuse(op, &failure.reason))
+        verdicts.iter().try_for_each(|(write, failure)| self.refuse(write, &failure.reason))
     }
 
     /// Nothing shows that the failed objects are to blame, or the calendar is in trouble. Each is remembered as a suspect;
@@ -203,9 +221,9 @@ impl<'a> Recorder<'a> {
         let failed = std::mem::take(&mut self.failed);
         self.failures_in_a_row = 0;
         let mut is_explained = !failed.is_empty();
-        for (op, failure) in failed {
-            if self.suspect(&op, failure.fault.hung, probe)? {
-                self.refuse(&op, &failure.reason)?;
+        for (write, failure) in failed {
+            if self.suspect(&write, failure.fault.hung, probe)? {
+                self.refuse(&write, &failure.reason)?;
             } else {
                 is_explained = false;
             }
@@ -215,74 +233,71 @@ impl<'a> Recorder<'a> {
 
     /// Remembers an object as a suspect; whether that is enough to refuse it. A calendar in trouble makes none a suspect,
     /// but for those on which the server hung.
-    fn suspect(&mut self, op: &Op, hung: bool, probe: Probe) -> anyhow::Result<bool> {
+    fn suspect(&mut self, write: &Write, hung: bool, probe: Probe) -> anyhow::Result<bool> {
         // What cannot be named cannot be suspected either.
-        let Some(key) = op.key().cloned() else { return Ok(probe == Probe::Impossible) };
+        let Some(key) = write.key().cloned() else { return Ok(probe == Probe::Impossible) };
         if probe == Probe::Ill && !hung {
             return Ok(false);
         }
-        let suspicion = self.suspicion(op).after(if hung { Outcome::Hung } else { Outcome::Failed });
+        let suspicion = self.suspicion(write).after(if hung { Outcome::Hung } else { Outcome::Failed });
         let id = self.id;
         self.state.write(move |state| state.set_suspect(id, &key, suspicion))?;
         Ok(suspicion.is_enough())
     }
 
     /// The server does not take a write, and the object is to blame.
-    pub(super) fn refuse(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
-        match op {
-            Op::Create { key, .. } | Op::Update { key, .. } => {
-                if matches!(op, Op::Create { .. }) {
-                    self.refused_creates.insert(key.clone());
+    pub(super) fn refuse(&mut self, write: &Write, reason: &str) -> anyhow::Result<()> {
+        match write {
+            Write::Put(put) => {
+                if matches!(put, Put::Create { .. }) {
+                    self.refused_creates.insert(put.key().clone());
                 }
-                let tries = match self.matched.wanted(key).and_then(|wanted| Some((wanted, wanted.record?))) {
-                    Some((wanted, record)) if record.source_hash == wanted.source_hash => tries_of(record),
+                let tries = match self.matched.wanted(put.key()).and_then(|wanted| Some((wanted, wanted.record?))) {
+                    Some((wanted, record)) if record.source.hash == wanted.hash => tries_of(record),
                     _ => 0,
                 };
-                self.reject(key, reason, tries + 1)
+                self.reject(put.key(), reason, tries + 1)
             }
-            _ => self.cannot_delete(op, &format!("the server refuses the deletion: {reason}")),
+            Write::Delete(delete) => self.cannot_delete(delete, &format!("the server refuses the deletion: {reason}")),
         }
     }
 
-    fn done(&mut self, op: &Op, etag: Option<&Etag>) -> anyhow::Result<()> {
-        match op {
-            Op::Create { key, href, restores } => {
-                self.report.created += 1;
-                self.made.insert(href.clone(), op.clone());
-                self.recovered(self.matched.wanted(key).and_then(|wanted| wanted.record));
-                self.report.restored += u64::from(*restores);
+    fn done(&mut self, write: &Write, etag: Option<&Etag>) -> anyhow::Result<()> {
+        match write {
+            Write::Put(put) => {
+                self.recovered(self.matched.wanted(put.key()).and_then(|wanted| wanted.record));
+                let href = &put.place().href;
+                let form = match put {
+                    Put::Create { restores, .. } => {
+                        self.report.created += 1;
+                        self.made.insert(href.clone(), put.clone());
+                        self.report.restored += u64::from(*restores);
+                        TargetForm::AsSent
+                    }
+                    Put::Update { restores, .. } => {
+                        self.report.updated += 1;
+                        self.report.restored += u64::from(restores.is_some());
+                        restores.map_or(TargetForm::AsSent, TargetForm::Overwrote)
+                    }
+                };
                 self.last_written = Some(href.clone());
-                self.put(key, href, etag, |_| {})
+                self.sent(put.key(), put.place(), etag, form)
             }
-            Op::Update { key, href, restores, .. } => {
-                self.report.updated += 1;
-                self.recovered(self.matched.wanted(key).and_then(|wanted| wanted.record));
-                self.report.restored += u64::from(restores.is_some());
-                self.restored.extend(restores.map(|hash| (href.clone(), hash)));
-                self.last_written = Some(href.clone());
-                self.put(key, href, etag, |record| record.restored_hash = *restores)
-            }
-            Op::Delete { key, href, .. } => {
+            Write::Delete(Delete { key, href, .. }) => {
                 self.report.deleted += 1;
                 self.recovered(self.recorded_at(key.as_ref(), href));
                 self.written.insert(href.clone(), Left::Nothing);
-                self.forget_intents(href)?;
+                self.strike(href)?;
                 self.forget_at(key.as_ref(), href)
             }
-            // Steps that send nothing have no outcome.
-            _ => Ok(()),
         }
     }
 
     /// An object was taken; what was refused for the same cause may be taken too.
     fn recovered(&mut self, record: Option<&Record>) {
-        let refusal = record.and_then(|record| match &record.standing {
-            Standing::Rejected { reason, tries: 1.., .. } | Standing::Undeletable { reason, .. } => {
-                Some((reason, record))
-            }
-            _ => None,
-        });
-        self.causes.extend(refusal.map(|(reason, record)| cause(reason, &record.key, &record.href)));
+        let refusal = record.and_then(|record| Some((record, record.refusal()?, record.href()?)));
+        let refusal = refusal.filter(|(_, refusal, _)| refusal.tries > 0);
+        self.causes.extend(refusal.map(|(record, refusal, href)| cause(&refusal.reason, &record.key, href)));
     }
 
     /// Refuses an object: it is remembered with its reason, and sent again when its time has come or when it changes.
@@ -290,23 +305,34 @@ impl<'a> Recorder<'a> {
     fn reject(&mut self, key: &Key, reason: &str, tries: u32) -> anyhow::Result<()> {
         let refused = self.refused(key, reason, tries > 1);
         self.report.rejected.push(refused);
-        self.put_unwritten(key, Standing::Rejected { reason: reason.to_owned(), at: self.now, tries })
+        let Some(wanted) = self.matched.wanted(key) else { return Ok(()) };
+        let place = wanted.place.clone();
+        let before = match wanted.record {
+            Some(record) => record.status.clone().before(place),
+            None => Before::Nothing(place),
+        };
+        let refusal = Refusal { reason: reason.to_owned(), at: self.now, tries };
+        self.mark(key, Status::Refused { before, refusal })
     }
 
     /// The server does not delete an object. It is remembered with the reason; a second object of a key is left for good.
-    fn cannot_delete(&mut self, op: &Op, reason: &str) -> anyhow::Result<()> {
-        let Op::Delete { key, href, etag } = op else { return Ok(()) };
+    fn cannot_delete(&mut self, delete: &Delete, reason: &str) -> anyhow::Result<()> {
+        let Delete { key, href, etag } = delete;
         let record = self.recorded_or_read(key.as_ref(), href);
         let reason = format!("it left the feed, but {reason}");
         let uid = key.as_ref().map_or(href.as_str(), |key| &key.uid).to_owned();
-        let summary = record.map(|record| record.summary.clone()).unwrap_or_default();
-        let is_undeletable = |record: &&Record| matches!(record.standing, Standing::Undeletable { .. });
+        let summary = record.map(|record| record.source.summary.clone()).unwrap_or_default();
+        let is_undeletable = |record: &&Record| matches!(record.status, Status::Gone(_, Gone::Undeletable(_)));
         let tries = record.filter(is_undeletable).map_or(0, tries_of) + 1;
         self.report.rejected.push(Refused { uid, summary, reason: reason.clone(), again: tries > 1 });
         match record {
             Some(record) => {
-                let standing = Standing::Undeletable { reason, at: self.now, tries };
-                self.write(Record { etag: Some(etag.clone()), standing, ..record.clone() })
+                let hash = record.sent().unwrap_or(record.source.hash);
+                let form = record.base().map_or(TargetForm::AsSent, |base| base.form);
+                let place = record.place().cloned().unwrap_or_else(|| Place { href: href.clone(), uid: None });
+                let base = Base { place, etag: Some(etag.clone()), hash, form };
+                let refusal = Refusal { reason, at: self.now, tries };
+                self.write(Record { status: Status::Gone(base, Gone::Undeletable(refusal)), ..record.clone() })
             }
             None => self.leave(href, etag, key.as_ref()),
         }
@@ -314,12 +340,12 @@ impl<'a> Recorder<'a> {
 
     /// What the server said it had made is not there: that is a refusal too.
     pub(super) fn not_made(&mut self, href: &Href) -> anyhow::Result<()> {
-        let Some(op) = self.made.remove(href) else { return Ok(()) };
-        let restores = matches!(op, Op::Create { restores: true, .. });
+        let Some(put) = self.made.remove(href) else { return Ok(()) };
+        let restores = matches!(put, Put::Create { restores: true, .. });
         self.report.created = self.report.created.saturating_sub(1);
         self.report.restored = self.report.restored.saturating_sub(u64::from(restores));
         self.written.remove(href);
-        self.refuse(&op, "the server says that it is stored, and does not have it")
+        self.refuse(&Write::Put(put), "the server says that it is stored, and does not have it")
     }
 
     /// What the server said it had deleted is still there: that is a refusal too.
@@ -327,8 +353,8 @@ impl<'a> Recorder<'a> {
     pub(super) fn not_deleted(&mut self, stored: &model::Stored, key: Option<Key>) -> anyhow::Result<()> {
         self.report.deleted = self.report.deleted.saturating_sub(1);
         self.written.insert(stored.href.clone(), Left::Version(stored.etag.clone()));
-        let op = Op::Delete { key, href: stored.href.clone(), etag: stored.etag.clone() };
-        self.cannot_delete(&op, "the server says that it is deleted, and still has it")
+        let delete = Delete { key, href: stored.href.clone(), etag: stored.etag.clone() };
+        self.cannot_delete(&delete, "the server says that it is deleted, and still has it")
     }
 
     /// Leaves an object to whoever edited it.
@@ -344,7 +370,7 @@ impl<'a> Recorder<'a> {
     }
 
     fn recorded_at(&self, key: Option<&Key>, href: &Href) -> Option<&'a Record> {
-        self.known.records.get(key?).filter(|record| record.href == *href)
+        self.known.records.get(key?).filter(|record| record.href() == Some(href))
     }
 
     /// The record of an object, or that which can be made of what was read where none names it.
@@ -363,33 +389,34 @@ impl<'a> Recorder<'a> {
         Refused { uid: key.uid.clone(), summary, reason: reason.to_owned(), again }
     }
 
-    /// The record of an object that stands on the target as we want it.
-    pub(super) fn put(
+    /// The record of an object that was just sent.
+    pub(super) fn sent(
         &mut self,
         key: &Key,
-        href: &Href,
+        place: &Place,
         etag: Option<&Etag>,
-        adjust: impl FnOnce(&mut Record),
+        form: TargetForm,
     ) -> anyhow::Result<()> {
-        let Some(wanted) = self.matched.wanted(key) else {
-            return Ok(());
-        };
-        let mut record = self.matched.record(wanted, href.clone(), etag.cloned(), Standing::Mirrored);
-        adjust(&mut record);
-        let left = etag.map_or_else(|| Left::Untold(Box::new(record.clone())), |etag| Left::Version(etag.clone()));
-        self.written.insert(href.clone(), left);
-        self.forget_intents(href)?;
+        let Some(hash) = self.matched.wanted(key).map(|wanted| wanted.hash) else { return Ok(()) };
+        self.stands(key, Base { place: place.clone(), etag: etag.cloned(), hash, form })
+    }
+
+    /// The record of an object that stands on the target as we want it.
+    fn stands(&mut self, key: &Key, base: Base) -> anyhow::Result<()> {
+        let Some(wanted) = self.matched.wanted(key) else { return Ok(()) };
+        let (href, etag) = (base.place.href.clone(), base.etag.clone());
+        self.forms.insert(href.clone(), base.form);
+        let record = self.matched.record(wanted, Status::Mirrored(base));
+        let left = etag.map_or_else(|| Left::Untold(Box::new(record.clone())), Left::Version);
+        self.strike(&href)?;
+        self.written.insert(href, left);
         self.write(record)
     }
 
-    /// The record of an object that was not written; what stands on the target, if anything, is as it was.
-    fn put_unwritten(&mut self, key: &Key, standing: Standing) -> anyhow::Result<()> {
-        let Some(wanted) = self.matched.wanted(key) else {
-            return Ok(());
-        };
-        let standing_etag = wanted.record.and_then(|record| record.etag.clone());
-        let etag = standing_etag.filter(|_| !matches!(standing, Standing::Foreign { .. }));
-        let record = self.matched.record(wanted, wanted.href.clone(), etag, standing);
+    /// The record of an object of the feed that was not written.
+    fn mark(&mut self, key: &Key, status: Status) -> anyhow::Result<()> {
+        let Some(wanted) = self.matched.wanted(key) else { return Ok(()) };
+        let record = self.matched.record(wanted, status);
         self.write(record)
     }
 
@@ -398,20 +425,20 @@ impl<'a> Recorder<'a> {
         let Some(Left::Untold(record)) = self.written.get(href) else {
             return Ok(());
         };
-        let record = Record { etag: Some(etag.clone()), ..(**record).clone() };
+        let Some(base) = record.base() else { return Ok(()) };
+        let status = Status::Mirrored(Base { etag: Some(etag.clone()), ..base.clone() });
+        let record = Record { status, ..(**record).clone() };
         self.written.insert(href.clone(), Left::Version(etag.clone()));
         self.write(record)
     }
 
-    fn rename(&mut self, op: &Op, from: &Key) -> anyhow::Result<()> {
-        let wanted = op.key().and_then(|key| self.matched.wanted(key));
+    /// The object on the target keeps its UID, and what is known of what stands there stays.
+    fn rename(&mut self, from: &Key, to: &Key) -> anyhow::Result<()> {
+        let wanted = self.matched.wanted(to);
         let Some((wanted, old)) = wanted.and_then(|wanted| Some((wanted, wanted.record?))) else {
             return Ok(());
         };
-        let mut record = self.matched.record(wanted, old.href.clone(), old.etag.clone(), old.standing.clone());
-        record.server_hash = old.server_hash;
-        // What stands on the target is still what was sent for the old name.
-        record.sent_hash = old.sent_hash;
+        let record = self.matched.record(wanted, old.status.clone().at(wanted.place.clone()));
         self.forget(from)?;
         self.write(record)
     }
@@ -424,16 +451,16 @@ impl<'a> Recorder<'a> {
     /// Whether an object is as we wrote it, though no record says so.
     pub(super) fn is_intended(&self, stored: &model::Stored) -> bool {
         let identified = ics::identify(&stored.text);
-        self.known.intends(&stored.href, hash_of(stored, identified.as_ref()))
+        self.known.intends(&stored.href, hash_of(stored, identified.as_ref(), None))
     }
 
-    /// The record says by now what became of them.
-    fn forget_intents(&mut self, href: &Href) -> anyhow::Result<()> {
-        if !self.intends {
+    /// The record says by now what became of the writes at this href.
+    fn strike(&mut self, href: &Href) -> anyhow::Result<()> {
+        if !self.journal.contains(href) {
             return Ok(());
         }
         let (id, href) = (self.id, href.clone());
-        self.state.write(move |state| state.forget_intents_at(id, &href))
+        self.state.write(move |state| state.strike_from_journal(id, &href))
     }
 
     fn forget(&mut self, key: &Key) -> anyhow::Result<()> {
@@ -444,8 +471,5 @@ impl<'a> Recorder<'a> {
 
 /// How often the server has refused an object, or its deletion.
 fn tries_of(record: &Record) -> u32 {
-    match record.standing {
-        Standing::Rejected { tries, .. } | Standing::Undeletable { tries, .. } => tries,
-        _ => 0,
-    }
+    record.refusal().map_or(0, |refusal| refusal.tries)
 }

@@ -64,8 +64,8 @@ fn still_there(collection: &dyn Collection, doubtful: &[Href], recorder: &mut Re
     if doubtful.is_empty() {
         return Ok(());
     }
-    let keys: HashMap<&Href, &Key> =
-        recorder.known.records.values().map(|record| (&record.href, &record.key)).collect();
+    let records = recorder.known.records.values();
+    let keys: HashMap<&Href, &Key> = records.filter_map(|record| Some((record.href()?, &record.key))).collect();
     let read = collection.read(doubtful)?;
     read.stored
         .iter()

@@ -261,7 +261,7 @@ fn leave_a_hot_journal(path: &Path, length: Option<u64>) {
     let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
     let state = Connection::open(path).unwrap();
     state.execute_batch("PRAGMA cache_size = 1; BEGIN IMMEDIATE").unwrap();
-    let spoil = "UPDATE subscription SET pending = 0, feed_etag = 'wrong', sync_token = 'wrong';
+    let spoil = "UPDATE subscription SET feed_etag = 'wrong'; UPDATE ends SET sync_token = 'wrong';
          UPDATE record SET etag = '\"wrong\"', summary = hex(zeroblob(3000)); DELETE FROM record WHERE uid = 'b';";
     state.execute_batch(spoil).unwrap();
     std::fs::copy(path, beside("-hot")).unwrap();

@@ -74,10 +74,8 @@ impl Env {
 
     /// Lets time pass: moves every moment that the state knows back by so many seconds.
     pub(crate) fn later(&self, seconds: i64) {
-        const MOMENTS: [&str; 12] = [
+        const MOMENTS: [&str; 10] = [
             "feed_read_at",
-            "looked_at",
-            "listed_at",
             "started_at",
             "settled_at",
             "next_change_at",
@@ -89,7 +87,11 @@ impl Env {
             "failure_until",
         ];
         let moved: Vec<String> = MOMENTS.iter().map(|column| format!("{column} = {column} - {seconds}")).collect();
-        let sql = format!("UPDATE subscription SET {}; UPDATE record SET since = since - {seconds};", moved.join(", "));
+        let sql = format!(
+            "UPDATE subscription SET {}; UPDATE record SET since = since - {seconds};
+             UPDATE ends SET looked_at = looked_at - {seconds}, listed_at = listed_at - {seconds};",
+            moved.join(", ")
+        );
         self.change_state(&sql);
         // A run that was killed has left the moment of its beginning in its lock.
         for lock in std::fs::read_dir(self.state().with_extension("locks")).into_iter().flatten().flatten() {

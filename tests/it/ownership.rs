@@ -102,7 +102,8 @@ fn a_foreign_object_with_the_same_uid_is_taken_over_when_the_subscription_says_s
 
 #[test]
 fn a_foreign_object_with_the_same_uid_is_skipped_when_the_subscription_says_so() {
-    check_conflict("on_conflict = \"skip\"", "Event a", 3, "Event a");
+    check_conflict("on_conflict = \"skip\"", "Mine", 3, "Mine");
+    check_conflict("on_conflict = \"skip\"", "Event a", 0, "Event a");
 }
 
 #[test]

@@ -10,7 +10,7 @@ impl State {
     /// later is judged anew, and what comes back is not deleted.
     pub fn approve(&self, id: Id, now: Timestamp) -> anyhow::Result<u64> {
         self.begin()?;
-        self.run("UPDATE record SET standing = 'approved' WHERE subscription = ?1 AND standing = 'doomed'", [id])?;
+        self.run("UPDATE record SET approved = 1 WHERE subscription = ?1 AND status = 'held' AND NOT approved", [id])?;
         let approved = self.connection.changes();
         self.ask(id, now)?;
         self.commit()?;
@@ -21,9 +21,9 @@ impl State {
     /// unless a server asked for a later moment.
     pub fn retry(&self, id: Id, now: Timestamp) -> anyhow::Result<()> {
         self.begin()?;
-        self.run("UPDATE record SET since = 0 WHERE subscription = ?1 AND since IS NOT NULL AND tries > 0", [id])?;
+        self.run("UPDATE record SET since = 0 WHERE subscription = ?1 AND tries > 0", [id])?;
         let due = "UPDATE subscription SET next_change_at = 0 WHERE id = ?1 AND EXISTS
-            (SELECT 1 FROM record WHERE subscription = ?1 AND since IS NOT NULL AND tries > 0)";
+            (SELECT 1 FROM record WHERE subscription = ?1 AND tries > 0)";
         self.run(due, [id])?;
         self.ask(id, now)?;
         self.commit()

@@ -83,7 +83,7 @@ impl State {
         for Summary { id, .. } in self.subscriptions()? {
             self.records(id)?;
             self.foreign_objects(id)?;
-            self.intents(id)?;
+            self.journal(id)?;
             self.suspects(id)?;
         }
         let targets = self

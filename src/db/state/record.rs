@@ -3,7 +3,10 @@
 use rusqlite::{Row, params};
 
 use super::{Id, State, Tally, reading};
-use crate::model::{ComponentType, Etag, Hash, Href, Key, Record, Standing};
+use crate::model::{
+    Base, Before, ComponentType, EndsAt, Etag, Gone, Hash, Href, Key, Occupant, Place, Record, Refusal, Source, Status,
+    TargetForm,
+};
 use crate::plan::{Suspicion, wait};
 use crate::words::error::{Kind, OrFault};
 use crate::words::time::Timestamp;
@@ -17,51 +20,74 @@ pub type Intent = (Href, Option<Hash>);
 /// An object of another subscription: where, in the version that it left, and the identity that stands there.
 pub type OthersObject = (Href, Etag, Key);
 
+const COLUMNS: &str = "component, uid, source_hash, summary, start, ends_at, status, href, target_uid, sent_hash, etag,
+    form, form_hash, reason, since, tries, approved";
+
+/// The moment that stands for an end that never comes: the last second of the year 9999.
+const NEVER: i64 = 253_402_300_799;
+
 impl State {
     /// Every record of a subscription.
     pub fn records(&self, id: Id) -> anyhow::Result<Vec<Record>> {
-        let mut statement = self.statement(
-            "SELECT component, uid, target_uid, href, etag, source_hash, sent_hash, server_hash, content_hash,
-                restored_hash, start, summary, standing, reason, since, tries
-             FROM record WHERE subscription = ?1 ORDER BY component, uid",
-        )?;
+        let sql = format!("SELECT {COLUMNS} FROM record WHERE subscription = ?1 ORDER BY component, uid");
+        let mut statement = self.statement(&sql)?;
         let rows = statement.query_map([id], record_of).or_fault(Kind::State, reading)?;
         rows.collect::<Result<_, _>>().or_fault(Kind::State, reading)
     }
 
     /// Writes a record, over an older one of the same key.
     pub fn put_record(&self, id: Id, record: &Record) -> anyhow::Result<()> {
-        let (standing, reason, since, tries) = match &record.standing {
-            Standing::Mirrored => ("mirrored", None, None, 0),
-            Standing::Rejected { reason, at, tries } => ("rejected", Some(reason), Some(at.0), *tries),
-            Standing::Kept => ("kept", None, None, 0),
-            Standing::Doomed { approved: false } => ("doomed", None, None, 0),
-            Standing::Doomed { approved: true } => ("approved", None, None, 0),
-            Standing::Undeletable { reason, at, tries } => ("undeletable", Some(reason), Some(at.0), *tries),
-            Standing::Foreign { reason } => ("foreign", Some(reason), None, 0),
+        let Record { key, source, status } = record;
+        let word = match status {
+            Status::Mirrored(_) => "mirrored",
+            Status::Removed(..) => "removed",
+            Status::Refused { .. } => "refused",
+            Status::Occupied(_) => "occupied",
+            Status::Gone(_, Gone::Kept) => "kept",
+            Status::Gone(_, Gone::Held { .. }) => "held",
+            Status::Gone(_, Gone::Undeletable(_)) => "undeletable",
         };
+        let ends_at = match source.ends_at {
+            EndsAt::At(moment) => Some(moment.0),
+            EndsAt::Never => Some(NEVER),
+            EndsAt::Unknown => None,
+        };
+        let (form, form_hash) = match record.base().map(|base| base.form) {
+            None => (None, None),
+            Some(TargetForm::AsSent) => (Some("as sent"), None),
+            Some(TargetForm::Rewritten(hash)) => (Some("rewritten"), Some(hash.0)),
+            Some(TargetForm::Overwrote(hash)) => (Some("overwrote"), Some(hash.0)),
+        };
+        let (reason, since) = match status {
+            Status::Occupied(occupant) => (Some(occupant.as_str()), None),
+            Status::Gone(_, Gone::Held { since, .. }) => (None, since.map(|since| since.0)),
+            _ => record.refusal().map(|refusal| (refusal.reason.as_str(), refusal.at.0)).unzip(),
+        };
+        let sql = format!(
+            "INSERT OR REPLACE INTO record (subscription, {COLUMNS})
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+        );
         self.run(
-            "INSERT OR REPLACE INTO record (subscription, component, uid, target_uid, href, etag, source_hash,
-                sent_hash, server_hash, content_hash, restored_hash, start, summary, standing, reason, since, tries)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+            &sql,
             params![
                 id,
-                record.key.component.as_str(),
-                record.key.uid,
-                record.target_uid,
-                record.href.as_str(),
-                record.etag.as_ref().map(Etag::written),
-                record.source_hash.0,
-                record.sent_hash.0,
-                record.server_hash.map(|hash| hash.0),
-                record.content_hash.0,
-                record.restored_hash.map(|hash| hash.0),
-                record.start,
-                record.summary,
-                standing,
+                key.component.as_str(),
+                key.uid,
+                source.hash.0,
+                source.summary,
+                source.start,
+                ends_at,
+                word,
+                record.href().map(Href::as_str),
+                record.place().and_then(|place| place.uid.as_ref()),
+                record.sent().map(|hash| hash.0),
+                record.etag().map(Etag::written),
+                form,
+                form_hash,
                 reason,
                 since,
-                tries
+                record.refusal().map(|refusal| refusal.tries),
+                matches!(status, Status::Gone(_, Gone::Held { approved: true, .. })),
             ],
         )
     }
@@ -78,8 +104,8 @@ impl State {
     pub fn objects_of_others(&self, id: Option<Id>, address: &str) -> anyhow::Result<Vec<OthersObject>> {
         let mut statement = self.statement(
             "SELECT href, etag, component, ifnull(target_uid, uid)
-             FROM record JOIN subscription ON subscription.id = record.subscription
-             WHERE address = ?1 AND subscription.id IS NOT ?2 AND record.etag IS NOT NULL",
+             FROM record JOIN ends ON ends.subscription = record.subscription AND which = 'target'
+             WHERE address = ?1 AND record.subscription IS NOT ?2 AND record.etag IS NOT NULL",
         )?;
         let rows = statement.query_map(params![address, id], |row| {
             let component = component_of(&row.get::<_, String>(2)?)?;
@@ -118,9 +144,9 @@ impl State {
         )
     }
 
-    /// What the passes since the last settled one were about to do.
-    pub fn intents(&self, id: Id) -> anyhow::Result<Vec<Intent>> {
-        let mut statement = self.statement("SELECT href, hash FROM intent WHERE subscription = ?1")?;
+    /// The journal: what passes were about to do, as far as no record knows the outcome.
+    pub fn journal(&self, id: Id) -> anyhow::Result<Vec<Intent>> {
+        let mut statement = self.statement("SELECT href, hash FROM journal WHERE subscription = ?1")?;
         let rows = statement.query_map([id], |row| {
             let hash = row.get::<_, Vec<u8>>(1)?.try_into().ok().map(Hash);
             Ok((Href::new(row.get::<_, String>(0)?), hash))
@@ -128,33 +154,33 @@ impl State {
         rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
     }
 
-    /// Remembers what a pass is about to do, until it is forgotten.
-    pub fn add_intents(&self, id: Id, intents: &[Intent]) -> anyhow::Result<()> {
+    /// Writes into the journal what a pass is about to do.
+    pub fn add_to_journal(&self, id: Id, intents: &[Intent]) -> anyhow::Result<()> {
         intents.iter().try_for_each(|(href, hash)| {
             let hash: &[u8] = hash.as_ref().map_or(&[], |hash| &hash.0);
             self.run(
-                "INSERT OR IGNORE INTO intent (subscription, href, hash) VALUES (?1, ?2, ?3)",
+                "INSERT OR IGNORE INTO journal (subscription, href, hash) VALUES (?1, ?2, ?3)",
                 params![id, href.as_str(), hash],
             )
         })
     }
 
-    /// Forgets what was intended at an href.
-    pub fn forget_intents_at(&self, id: Id, href: &Href) -> anyhow::Result<()> {
-        self.run("DELETE FROM intent WHERE subscription = ?1 AND href = ?2", params![id, href.as_str()])
+    /// The record knows what became of the writes at an href.
+    pub fn strike_from_journal(&self, id: Id, href: &Href) -> anyhow::Result<()> {
+        self.run("DELETE FROM journal WHERE subscription = ?1 AND href = ?2", params![id, href.as_str()])
     }
 
-    /// Forgets all that was intended.
-    pub fn forget_intents(&self, id: Id) -> anyhow::Result<()> {
-        self.run("DELETE FROM intent WHERE subscription = ?1", [id])
+    /// Empties the journal.
+    pub fn clear_journal(&self, id: Id) -> anyhow::Result<()> {
+        self.run("DELETE FROM journal WHERE subscription = ?1", [id])
     }
 
     /// When the next of the objects that the server refused is tried again, and how many objects of the feed are refused and
     /// in the target in no form.
     pub fn refusals(&self, id: Id) -> anyhow::Result<(Option<Timestamp>, u64)> {
         let mut statement = self.statement(
-            "SELECT since, tries, standing = 'rejected' AND etag IS NULL FROM record
-             WHERE subscription = ?1 AND since IS NOT NULL",
+            "SELECT since, tries, status = 'refused' AND etag IS NULL FROM record
+             WHERE subscription = ?1 AND tries IS NOT NULL",
         )?;
         let rows = statement.query_map([id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get(2)?)));
         let rows =
@@ -189,65 +215,100 @@ impl State {
 
     pub(super) fn tally(&self, id: Id) -> anyhow::Result<Tally> {
         let mut tally = Tally::default();
-        let mut counting =
-            self.statement("SELECT count(*) FROM record WHERE subscription = ?1 AND etag IS NOT NULL")?;
-        let mirrored: i64 = counting.query_row([id], |row| row.get(0)).or_fault(Kind::State, reading)?;
+        let sql = "SELECT count(*) FROM record WHERE subscription = ?1 AND etag IS NOT NULL";
+        let mirrored: i64 = self.statement(sql)?.query_row([id], |row| row.get(0)).or_fault(Kind::State, reading)?;
         tally.mirrored = mirrored.cast_unsigned();
-        let mut statement = self.statement(
-            "SELECT standing, uid, summary, ifnull(reason, start) FROM record
-             WHERE subscription = ?1 AND standing NOT IN ('mirrored', 'kept') ORDER BY start, uid",
-        )?;
-        let mut rows = statement.query([id]).or_fault(Kind::State, reading)?;
-        while let Some(row) = rows.next().or_fault(Kind::State, reading)? {
-            let entry = three_texts(row).or_fault(Kind::State, reading)?;
-            let standing: String = row.get(0).or_fault(Kind::State, reading)?;
-            tally.approved += u64::from(standing == "approved");
-            match standing.as_str() {
-                "foreign" => tally.foreign.push(entry),
-                "doomed" | "approved" => tally.held.push(entry),
-                _ => tally.rejected.push(entry),
+        let sql = format!(
+            "SELECT {COLUMNS} FROM record WHERE subscription = ?1 AND status NOT IN ('mirrored', 'removed', 'kept')
+             ORDER BY start, uid"
+        );
+        let mut statement = self.statement(&sql)?;
+        for record in statement.query_map([id], record_of).or_fault(Kind::State, reading)? {
+            let record = record.or_fault(Kind::State, reading)?;
+            let Record { key, source, status } = record;
+            let told = |list: &mut Vec<_>, why: String| list.push((key.uid.clone(), source.summary.clone(), why));
+            match status {
+                Status::Occupied(occupant) if occupant == Occupant::Equal => tally.equal += 1,
+                Status::Occupied(occupant) => told(&mut tally.occupied, occupant.reason().to_owned()),
+                Status::Gone(_, Gone::Held { approved, .. }) => {
+                    tally.approved += u64::from(approved);
+                    told(&mut tally.held, source.start.clone());
+                }
+                Status::Refused { refusal, .. } | Status::Gone(_, Gone::Undeletable(refusal)) => {
+                    told(&mut tally.rejected, refusal.reason);
+                }
+                Status::Mirrored(_) | Status::Removed(..) | Status::Gone(_, Gone::Kept) => {}
             }
         }
         Ok(tally)
     }
 }
 
-fn three_texts(row: &Row<'_>) -> rusqlite::Result<(String, String, String)> {
-    Ok((row.get(1)?, row.get(2)?, row.get::<_, Option<String>>(3)?.unwrap_or_default()))
-}
-
 fn component_of(name: &str) -> rusqlite::Result<ComponentType> {
     ComponentType::from_name(name.as_bytes()).ok_or(rusqlite::Error::InvalidQuery)
 }
 
+/// A record, or an error where its columns are none that we write.
 fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
-    let hash = |index: usize| row.get::<_, [u8; 32]>(index).map(Hash);
-    let maybe_hash = |index: usize| row.get::<_, Option<[u8; 32]>>(index).map(|bytes| bytes.map(Hash));
+    let hash = |index: usize| row.get::<_, Option<[u8; 32]>>(index).map(|bytes| bytes.map(Hash));
     let component = component_of(&row.get::<_, String>(0)?)?;
-    let reason = row.get::<_, Option<String>>(13)?.unwrap_or_default();
-    let at = Timestamp(row.get::<_, Option<i64>>(14)?.unwrap_or(0));
-    let tries = row.get(15)?;
-    let standing = match row.get::<_, String>(12)?.as_str() {
-        "rejected" => Standing::Rejected { reason, at, tries },
-        "undeletable" => Standing::Undeletable { reason, at, tries },
-        "doomed" => Standing::Doomed { approved: false },
-        "approved" => Standing::Doomed { approved: true },
-        "kept" => Standing::Kept,
-        "foreign" => Standing::Foreign { reason },
-        _ => Standing::Mirrored,
+    let source = Source {
+        hash: hash(2)?.ok_or(UNREADABLE)?,
+        summary: row.get(3)?,
+        start: row.get(4)?,
+        ends_at: match row.get::<_, Option<i64>>(5)? {
+            None => EndsAt::Unknown,
+            Some(NEVER) => EndsAt::Never,
+            Some(moment) => EndsAt::At(Timestamp(moment)),
+        },
     };
-    Ok(Record {
-        key: Key { component, uid: row.get(1)? },
-        target_uid: row.get(2)?,
-        href: Href::new(row.get::<_, String>(3)?),
-        etag: row.get::<_, Option<String>>(4)?.and_then(|etag| Etag::parse(&etag)),
-        source_hash: hash(5)?,
-        sent_hash: hash(6)?,
-        server_hash: maybe_hash(7)?,
-        content_hash: hash(8)?,
-        restored_hash: maybe_hash(9)?,
-        start: row.get(10)?,
-        summary: row.get(11)?,
-        standing,
-    })
+    Ok(Record { key: Key { component, uid: row.get(1)? }, source, status: status_of(row, hash(9)?, hash(12)?)? })
+}
+
+/// What an error of ours in the state is told as; the file is set aside then.
+const UNREADABLE: rusqlite::Error = rusqlite::Error::InvalidQuery;
+
+fn status_of(row: &Row<'_>, sent: Option<Hash>, form_hash: Option<Hash>) -> rusqlite::Result<Status> {
+    let uid: Option<String> = row.get(8)?;
+    let place = row.get::<_, Option<String>>(7)?.map(|href| Place { href: Href::new(href), uid });
+    let etag = row.get::<_, Option<String>>(10)?.map(|etag| Etag::parse(&etag).ok_or(UNREADABLE)).transpose()?;
+    let form = match (row.get::<_, Option<String>>(11)?.as_deref(), form_hash) {
+        (None, None) => None,
+        (Some("as sent"), None) => Some(TargetForm::AsSent),
+        (Some("rewritten"), Some(hash)) => Some(TargetForm::Rewritten(hash)),
+        (Some("overwrote"), Some(hash)) => Some(TargetForm::Overwrote(hash)),
+        _ => return Err(UNREADABLE),
+    };
+    let reason: Option<String> = row.get(13)?;
+    let since = row.get::<_, Option<i64>>(14)?.map(Timestamp);
+    let refusal = row.get::<_, Option<u32>>(15)?.zip(since).map(|(tries, at)| Refusal {
+        reason: reason.clone().unwrap_or_default(),
+        at,
+        tries,
+    });
+    let status: String = row.get(6)?;
+    let before = match (place, sent, form, etag) {
+        (Some(place), Some(hash), Some(form), etag) => Some(Before::Standing(Base { place, etag, hash, form })),
+        (Some(place), Some(hash), None, None) => Some(Before::Removed(place, hash)),
+        (Some(place), None, None, None) => Some(Before::Nothing(place)),
+        (None, None, None, None) => None,
+        _ => return Err(UNREADABLE),
+    };
+    match (status.as_str(), before, refusal) {
+        ("mirrored", Some(Before::Standing(base)), None) => Ok(Status::Mirrored(base)),
+        ("removed", Some(Before::Removed(place, hash)), None) => Ok(Status::Removed(place, hash)),
+        ("refused", Some(before), Some(refusal)) => Ok(Status::Refused { before, refusal }),
+        ("occupied", None, None) => {
+            let occupant = reason.as_deref().and_then(Occupant::from_word);
+            occupant.map(Status::Occupied).ok_or(UNREADABLE)
+        }
+        ("kept", Some(Before::Standing(base)), None) => Ok(Status::Gone(base, Gone::Kept)),
+        ("held", Some(Before::Standing(base)), None) => {
+            Ok(Status::Gone(base, Gone::Held { since, approved: row.get(16)? }))
+        }
+        ("undeletable", Some(Before::Standing(base)), Some(refusal)) => {
+            Ok(Status::Gone(base, Gone::Undeletable(refusal)))
+        }
+        _ => Err(UNREADABLE),
+    }
 }

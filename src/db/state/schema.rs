@@ -5,8 +5,12 @@ use rusqlite::Connection;
 use crate::words::error::{Kind, fault};
 
 /// In order; the number of a migration is its place, counted from one.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("migrations/001.sql"), include_str!("migrations/002.sql"), include_str!("migrations/003.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("migrations/001.sql"),
+    include_str!("migrations/002.sql"),
+    include_str!("migrations/003.sql"),
+    include_str!("migrations/004.sql"),
+];
 
 /// The migration that marks a file as ours.
 pub(super) const FIRST_MARKED: u32 = 3;
@@ -73,7 +77,9 @@ mod tests {
         let rows = "INSERT INTO subscription (name, target) VALUES ('a', 'http://h/ c'), ('b', 'dir:/d');
              INSERT INTO calendar VALUES ('http://h/ c', 'http://h/c/', 'sabre', 1, 0, '')";
         let connection = migrated(&format!("{old} {rows}"));
-        let mut statement = connection.prepare("SELECT address FROM subscription ORDER BY name").unwrap();
+        let mut statement = connection
+            .prepare("SELECT address FROM ends JOIN subscription ON id = subscription ORDER BY name")
+            .unwrap();
         let addresses = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<Vec<String>, _>>().unwrap();
         assert_eq!(addresses, ["http://h/c/", "dir:/d"]);
     }

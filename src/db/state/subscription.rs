@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Id, State, reading};
 use crate::dav::discover::{Remembered, Server};
-use crate::model::memory::{Failing, FeedMemory, Hold, Memory};
+use crate::model::memory::{EndMemory, Failing, FeedMemory, HeldFor, Hold, Memory};
 use crate::model::{ComponentType, End, Hash, Href, Mark, Validators};
 use crate::words::error::{Kind, OrFault};
 use crate::words::time::Timestamp;
@@ -56,41 +56,38 @@ pub struct Tally {
     pub mirrored: u64,
     /// Refused objects: UID, title, reason.
     pub rejected: Vec<(String, String, String)>,
-    /// Objects whose UID someone else has: UID, title, reason.
-    pub foreign: Vec<(String, String, String)>,
+    /// Objects whose UID someone else has, and that say something else: UID, title, reason.
+    pub occupied: Vec<(String, String, String)>,
+    /// How many objects someone else has, and that say the same.
+    pub equal: u64,
     /// Objects whose deletion is held: UID, title, start.
     pub held: Vec<(String, String, String)>,
     /// How many of them a person has given up since.
     pub approved: u64,
 }
 
-const COLUMNS: &str = "settings, feed_etag, feed_modified, feed_body, feed_digest, feed_objects, feed_read_at,
-    ctag, sync_token, looked_at, listed_at, started_at, settled_at, pending, next_change_at,
-    failures, failing_since, retry_at, failure_kind, failure_message, failure_said_at,
-    held_deletes, held_reason, held_said_at, form, last_written, address,
-    asked_at, failure_end, failure_until, failure_inputs, missing";
-/// The places of the columns that follow them.
-const ID: usize = 32;
-const NAME: usize = 33;
-const TARGET: usize = 34;
+/// A subscription with its end. The columns are named, so that a file which lacks one is noticed.
+const ROWS: &str = "SELECT id, name, target, settings, form, feed_etag, feed_modified, feed_body, feed_digest, feed_objects,
+        feed_read_at, started_at, settled_at, asked_at, next_change_at, failures, failing_since, retry_at, failure_kind,
+        failure_message, failure_said_at, failure_end, failure_until, failure_inputs, held_deletes, held_for, held_reason,
+        held_said_at, missing, address, ctag, sync_token, last_written, looked_at, listed_at
+    FROM subscription LEFT JOIN ends ON ends.subscription = id AND which = 'target'";
 
 impl State {
     /// The memory of a subscription; one that never ran has none yet and no id. One that was renamed has that of its
     /// old name: the configuration has no two subscriptions of one source and one target.
     pub fn memory(&self, identity: &Identity) -> anyhow::Result<Option<(Id, Memory)>> {
-        let sql = format!("SELECT {COLUMNS}, id FROM subscription {IDENTIFIED}");
-        let mut statement = self.statement(&sql)?;
-        let found = statement.query_row(identity.parameters(), |row| Ok((row.get(ID)?, memory_of(row)?)));
+        let mut statement = self.statement(&format!("{ROWS} {IDENTIFIED}"))?;
+        let found = statement.query_row(identity.parameters(), |row| Ok((row.get("id")?, memory_of(row)?)));
         found.optional().or_fault(Kind::State, reading)
     }
 
     /// The memory of a subscription whose target was found at this address when the configuration wrote it in another
     /// way.
     pub fn memory_at(&self, identity: &Identity, address: &str) -> anyhow::Result<Option<(Id, Memory)>> {
-        let sql = format!("SELECT {COLUMNS}, id FROM subscription {IDENTIFIED_AT}");
-        let mut statement = self.statement(&sql)?;
+        let mut statement = self.statement(&format!("{ROWS} {IDENTIFIED_AT}"))?;
         let parameters = params![identity.name, address, identity.source.0];
-        let found = statement.query_row(parameters, |row| Ok((row.get(ID)?, memory_of(row)?)));
+        let found = statement.query_row(parameters, |row| Ok((row.get("id")?, memory_of(row)?)));
         found.optional().or_fault(Kind::State, reading)
     }
 
@@ -130,30 +127,25 @@ impl State {
         let held = memory.held.as_ref();
         let time = |moment: Option<Timestamp>| moment.map(|moment| moment.0);
         self.run(
-            "UPDATE subscription SET settings = ?2, feed_etag = ?3, feed_modified = ?4, feed_body = ?5,
-                feed_digest = ?6, feed_objects = ?7, feed_read_at = ?8, ctag = ?9, sync_token = ?10, looked_at = ?11,
-                listed_at = ?12, started_at = ?13, settled_at = ?14, pending = ?15, next_change_at = ?16,
-                failures = ?17, failing_since = ?18, retry_at = ?19, failure_kind = ?20, failure_message = ?21,
-                failure_said_at = ?22, held_deletes = ?23, held_reason = ?24, held_said_at = ?25,
-                form = ?26, last_written = ?27, address = ?28,
-                failure_end = ?29, failure_until = ?30, failure_inputs = ?31, missing = ?32
+            "UPDATE subscription SET settings = ?2, form = ?3, feed_etag = ?4, feed_modified = ?5, feed_body = ?6,
+                feed_digest = ?7, feed_read_at = ?8, feed_objects = ?9, started_at = ?10, settled_at = ?11,
+                next_change_at = ?12, failures = ?13, failing_since = ?14, retry_at = ?15, failure_kind = ?16,
+                failure_message = ?17, failure_said_at = ?18, failure_end = ?19, failure_until = ?20,
+                failure_inputs = ?21, held_deletes = ?22, held_for = ?23, held_reason = ?24, held_said_at = ?25,
+                missing = ?26
              WHERE id = ?1",
             params![
                 id,
                 memory.settings.map(|hash| hash.0),
+                memory.form,
                 feed.and_then(|feed| feed.validators.etag.as_ref()),
                 feed.and_then(|feed| feed.validators.last_modified.as_ref()),
                 feed.map(|feed| feed.body.0),
                 feed.map(|feed| feed.digest.0),
-                feed.map(|feed| feed.objects.cast_signed()),
                 feed.map(|feed| feed.read_at.0),
-                memory.mark.ctag,
-                memory.mark.sync_token,
-                time(memory.looked_at),
-                time(memory.listed_at),
+                memory.objects.map(u64::cast_signed),
                 time(memory.started_at),
                 time(memory.settled_at),
-                memory.pending,
                 time(memory.next_change_at),
                 failing.map_or(0, |failing| failing.failures),
                 failing.map(|failing| failing.since.0),
@@ -161,26 +153,38 @@ impl State {
                 failing.map(|failing| failing.kind.as_str()),
                 failing.map(|failing| &failing.message),
                 time(failing.and_then(|failing| failing.said_at)),
-                held.map(|held| held.deletes.cast_signed()),
-                held.map(|held| &held.reason),
-                time(held.and_then(|held| held.said_at)),
-                memory.form,
-                memory.last_written.as_ref().map(Href::as_str),
-                memory.address,
                 failing.map(|failing| failing.end.as_str()),
                 time(failing.and_then(|failing| failing.until)),
                 failing.and_then(|failing| failing.inputs).map(|hash| hash.0),
+                held.map(|held| held.deletes.cast_signed()),
+                held.map(|held| held.held_for.as_str()),
+                held.map(|held| &held.reason),
+                time(held.and_then(|held| held.said_at)),
                 memory.refused.cast_signed(),
+            ],
+        )?;
+        let EndMemory { address, mark, last_written, looked_at, listed_at } = &memory.target;
+        self.run(
+            "INSERT OR REPLACE INTO ends
+                (subscription, which, address, ctag, sync_token, last_written, looked_at, listed_at)
+             VALUES (?1, 'target', ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                id,
+                address,
+                mark.ctag,
+                mark.sync_token,
+                last_written.as_ref().map(Href::as_str),
+                time(*looked_at),
+                time(*listed_at)
             ],
         )
     }
 
     /// Every subscription that ever ran, by name.
     pub fn subscriptions(&self) -> anyhow::Result<Vec<Summary>> {
-        let sql = format!("SELECT {COLUMNS}, id, name, target FROM subscription ORDER BY name, target");
-        let mut statement = self.statement(&sql)?;
+        let mut statement = self.statement(&format!("{ROWS} ORDER BY name, target"))?;
         let rows = statement
-            .query_map([], |row| Ok((row.get::<_, Id>(ID)?, row.get(NAME)?, row.get(TARGET)?, memory_of(row)?)));
+            .query_map([], |row| Ok((row.get::<_, Id>("id")?, row.get("name")?, row.get("target")?, memory_of(row)?)));
         let rows: Result<Vec<_>, _> = rows.or_fault(Kind::State, reading)?.collect();
         let rows = rows.or_fault(Kind::State, reading)?;
         rows.into_iter()
@@ -231,55 +235,64 @@ impl State {
 }
 
 fn memory_of(row: &Row<'_>) -> rusqlite::Result<Memory> {
-    let time = |index: usize| row.get::<_, Option<i64>>(index).map(|moment| moment.map(Timestamp));
-    let hash = |index: usize| row.get::<_, Option<[u8; 32]>>(index).map(|bytes| bytes.map(Hash));
-    let feed = match (hash(3)?, hash(4)?, row.get::<_, Option<i64>>(5)?, time(6)?) {
-        (Some(body), Some(digest), Some(objects), Some(read_at)) => Some(FeedMemory {
-            validators: Validators { etag: row.get(1)?, last_modified: row.get(2)? },
+    let text = |column: &str| row.get::<_, Option<String>>(column);
+    let time = |column: &str| row.get::<_, Option<i64>>(column).map(|moment| moment.map(Timestamp));
+    let hash = |column: &str| row.get::<_, Option<[u8; 32]>>(column).map(|bytes| bytes.map(Hash));
+    let feed = match (hash("feed_body")?, hash("feed_digest")?, time("feed_read_at")?) {
+        (Some(body), Some(digest), Some(read_at)) => Some(FeedMemory {
+            validators: Validators { etag: text("feed_etag")?, last_modified: text("feed_modified")? },
             body,
             digest,
-            objects: objects.cast_unsigned(),
             read_at,
         }),
         _ => None,
     };
-    let failing = match (row.get::<_, u32>(15)?, time(16)?) {
+    let failing = match (row.get::<_, u32>("failures")?, time("failing_since")?) {
         (0, _) | (_, None) => None,
         (failures, Some(since)) => Some(Failing {
             failures,
             since,
-            retry_at: time(17)?,
-            until: time(29)?,
-            end: match row.get::<_, Option<String>>(28)?.as_deref() {
+            retry_at: time("retry_at")?,
+            until: time("failure_until")?,
+            end: match text("failure_end")?.as_deref() {
                 Some("source") => End::Source,
                 _ => End::Target,
             },
-            inputs: hash(30)?,
-            kind: row.get::<_, Option<String>>(18)?.and_then(|word| Kind::from_word(&word)).unwrap_or(Kind::Internal),
-            message: row.get::<_, Option<String>>(19)?.unwrap_or_default(),
-            said_at: time(20)?,
+            inputs: hash("failure_inputs")?,
+            kind: text("failure_kind")?.and_then(|word| Kind::from_word(&word)).unwrap_or(Kind::Internal),
+            message: text("failure_message")?.unwrap_or_default(),
+            said_at: time("failure_said_at")?,
         }),
     };
-    let held = match (row.get::<_, Option<i64>>(21)?, row.get::<_, Option<String>>(22)?) {
-        (Some(deletes), Some(reason)) => Some(Hold { deletes: deletes.cast_unsigned(), reason, said_at: time(23)? }),
+    let held_for =
+        |word: String| [HeldFor::Empty, HeldFor::Unstored, HeldFor::Many].into_iter().find(|one| one.as_str() == word);
+    let held = match (row.get::<_, Option<i64>>("held_deletes")?, text("held_for")?.and_then(held_for)) {
+        (Some(deletes), Some(held_for)) => Some(Hold {
+            deletes: deletes.cast_unsigned(),
+            held_for,
+            reason: text("held_reason")?.unwrap_or_default(),
+            said_at: time("held_said_at")?,
+        }),
         _ => None,
     };
     Ok(Memory {
-        settings: hash(0)?,
-        form: row.get(24)?,
+        settings: hash("settings")?,
+        form: row.get("form")?,
         feed,
-        mark: Mark { ctag: row.get(7)?, sync_token: row.get(8)? },
-        looked_at: time(9)?,
-        listed_at: time(10)?,
-        started_at: time(11)?,
-        settled_at: time(12)?,
-        pending: row.get(13)?,
-        next_change_at: time(14)?,
+        objects: row.get::<_, Option<i64>>("feed_objects")?.map(i64::cast_unsigned),
+        target: EndMemory {
+            address: text("address")?,
+            mark: Mark { ctag: text("ctag")?, sync_token: text("sync_token")? },
+            last_written: text("last_written")?.map(Href::new),
+            looked_at: time("looked_at")?,
+            listed_at: time("listed_at")?,
+        },
+        started_at: time("started_at")?,
+        settled_at: time("settled_at")?,
+        asked_at: time("asked_at")?,
+        next_change_at: time("next_change_at")?,
         failing,
         held,
-        last_written: row.get::<_, Option<String>>(25)?.map(Href::new),
-        address: row.get(26)?,
-        asked_at: time(27)?,
-        refused: row.get::<_, i64>(31)?.cast_unsigned(),
+        refused: row.get::<_, i64>("missing")?.cast_unsigned(),
     })
 }

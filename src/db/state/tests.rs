@@ -4,8 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::dav::discover::{Remembered, Server};
-use crate::model::memory::{Failing, FeedMemory, Hold, Memory};
-use crate::model::{ComponentType, End, Etag, Hash, Href, Key, Mark, Record, Standing, Validators};
+use crate::model::memory::{EndMemory, Failing, FeedMemory, HeldFor, Hold, Memory};
+use crate::model::{
+    Base, Before, ComponentType, End, EndsAt, Etag, Gone, Hash, Href, Key, Mark, Occupant, Place, Record, Refusal,
+    Source, Status, TargetForm, Validators,
+};
 use crate::words::time::Timestamp;
 
 fn memory() -> Memory {
@@ -18,17 +21,20 @@ fn memory() -> Memory {
             validators: Validators { etag: text("W/\"e\""), last_modified: text("Fri") },
             body: Hash([2; 32]),
             digest: Hash([3; 32]),
-            objects: 7,
             read_at: Timestamp(1),
         }),
-        mark: Mark { ctag: text("c"), sync_token: text("t") },
-        looked_at: moment(2),
-        listed_at: moment(3),
+        objects: Some(7),
+        target: EndMemory {
+            address: text("http://h/c/"),
+            mark: Mark { ctag: text("c"), sync_token: text("t") },
+            last_written: Some(Href::new("a%40b.ics")),
+            looked_at: moment(2),
+            listed_at: moment(3),
+        },
         started_at: moment(4),
         settled_at: moment(5),
         asked_at: None,
         refused: 3,
-        pending: true,
         next_change_at: moment(6),
         failing: Some(Failing {
             failures: 2,
@@ -41,9 +47,7 @@ fn memory() -> Memory {
             message: "m".to_owned(),
             said_at: moment(9),
         }),
-        held: Some(Hold { deletes: 4, reason: "r".to_owned(), said_at: moment(10) }),
-        last_written: Some(Href::new("a%40b.ics")),
-        address: text("http://h/c/"),
+        held: Some(Hold { deletes: 4, held_for: HeldFor::Unstored, reason: "r".to_owned(), said_at: moment(10) }),
     }
 }
 
@@ -53,21 +57,50 @@ fn identity(name: &str, target: &str) -> Identity {
     Identity { name: name.to_owned(), target: target.to_owned(), source }
 }
 
-fn record(uid: &str, standing: Standing) -> Record {
-    Record {
-        key: Key { component: ComponentType::Todo, uid: uid.to_owned() },
-        target_uid: Some("other".to_owned()),
-        href: Href::new("a%40b.ics"),
-        etag: Etag::parse("\"1\""),
-        source_hash: Hash([1; 32]),
-        sent_hash: Hash([2; 32]),
-        server_hash: Some(Hash([3; 32])),
-        content_hash: Hash([4; 32]),
-        restored_hash: Some(Hash([5; 32])),
-        start: "2026-11-20".to_owned(),
-        summary: "Titel ü".to_owned(),
-        standing,
-    }
+fn key(uid: &str) -> Key {
+    Key { component: ComponentType::Todo, uid: uid.to_owned() }
+}
+
+fn record(uid: &str, status: Status) -> Record {
+    let (summary, start) = ("Titel ü".to_owned(), "2026-11-20".to_owned());
+    let source = Source { hash: Hash([1; 32]), summary, start, ends_at: EndsAt::At(Timestamp(77)) };
+    Record { key: key(uid), source, status }
+}
+
+fn place() -> Place {
+    Place { href: Href::new("a%40b.ics"), uid: Some("other".to_owned()) }
+}
+
+fn base() -> Base {
+    Base { place: place(), etag: Etag::parse("\"1\""), hash: Hash([2; 32]), form: TargetForm::AsSent }
+}
+
+fn mirrored(uid: &str) -> Record {
+    record(uid, Status::Mirrored(base()))
+}
+
+fn refusal(at: i64, tries: u32) -> Refusal {
+    Refusal { reason: "415".to_owned(), at: Timestamp(at), tries }
+}
+
+/// Every state that a record can be in.
+fn statuses() -> Vec<Status> {
+    let forms = [TargetForm::AsSent, TargetForm::Rewritten(Hash([3; 32])), TargetForm::Overwrote(Hash([4; 32]))];
+    let told = forms.map(|form| Base { form, ..base() });
+    let untold = forms.map(|form| Base { form, etag: None, ..base() });
+    let bases: Vec<Base> = told.into_iter().chain(untold).collect();
+    let nothing = [Before::Nothing(place()), Before::Removed(place(), Hash([5; 32]))];
+    let befores = nothing.into_iter().chain(bases.iter().cloned().map(Before::Standing));
+    let held = [(None, false), (Some(Timestamp(8)), false), (Some(Timestamp(8)), true)];
+    let held = held.map(|(since, approved)| Gone::Held { since, approved });
+    let gone: Vec<Gone> = held.into_iter().chain([Gone::Kept, Gone::Undeletable(refusal(10, 1))]).collect();
+    let of_bases = bases.iter().flat_map(|base| {
+        let gone = gone.iter().map(|gone| Status::Gone(base.clone(), gone.clone()));
+        gone.chain([Status::Mirrored(base.clone())])
+    });
+    let refused = befores.map(|before| Status::Refused { before, refusal: refusal(900, 2) });
+    let occupied = [Occupant::Equal, Occupant::Different, Occupant::Subscription].map(Status::Occupied);
+    of_bases.chain(refused).chain(occupied).chain([Status::Removed(place(), Hash([6; 32]))]).collect()
 }
 
 #[test]
@@ -112,7 +145,7 @@ fn a_subscription_whose_target_is_written_in_another_way_goes_on() {
 }
 
 #[test]
-fn intents_come_back_until_they_are_forgotten() {
+fn the_journal_comes_back_until_its_rows_are_struck() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
     let intents = [
@@ -120,51 +153,83 @@ fn intents_come_back_until_they_are_forgotten() {
         (Href::new("a.ics"), Some(Hash([1; 32]))),
         (Href::new("b.ics"), Some(Hash([2; 32]))),
     ];
-    state.add_intents(id, &intents).unwrap();
-    state.add_intents(id, &intents[1..]).unwrap();
-    assert_eq!(state.intents(id).unwrap(), intents);
-    state.forget_intents_at(id, &intents[0].0).unwrap();
-    assert_eq!(state.intents(id).unwrap(), intents[2..]);
-    state.forget_intents(id).unwrap();
-    assert_eq!(state.intents(id).unwrap(), []);
+    state.add_to_journal(id, &intents).unwrap();
+    state.add_to_journal(id, &intents[1..]).unwrap();
+    assert_eq!(state.journal(id).unwrap(), intents);
+    state.strike_from_journal(id, &intents[0].0).unwrap();
+    assert_eq!(state.journal(id).unwrap(), intents[2..]);
+    state.clear_journal(id).unwrap();
+    assert_eq!(state.journal(id).unwrap(), []);
 }
 
 #[test]
 fn records_come_back_as_they_were_until_they_are_forgotten() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
-    let rejected = Standing::Rejected { reason: "415".to_owned(), at: Timestamp(9), tries: 2 };
-    let foreign = Standing::Foreign { reason: "theirs".to_owned() };
-    let undeletable = Standing::Undeletable { reason: "403".to_owned(), at: Timestamp(10), tries: 1 };
-    let [doomed, approved] = [false, true].map(|approved| Standing::Doomed { approved });
-    let standings = [Standing::Mirrored, rejected, foreign, Standing::Kept, doomed, approved, undeletable];
-    let records: Vec<Record> = ["a", "b", "c", "d", "e", "f", "g"]
-        .into_iter()
-        .zip(standings)
-        .map(|(uid, standing)| record(uid, standing))
-        .collect();
-    for record in &records {
-        state.put_record(id, record).unwrap();
-    }
+    let records: Vec<Record> =
+        statuses().into_iter().enumerate().map(|(number, status)| record(&format!("{number:02}"), status)).collect();
+    records.iter().for_each(|record| state.put_record(id, record).unwrap());
     assert_eq!(state.records(id).unwrap(), records);
-    assert_eq!(state.refusals(id).unwrap(), (Some(Timestamp(10 + 3600)), 0));
     state.forget_record(id, &records[0].key).unwrap();
     assert_eq!(state.records(id).unwrap(), records[1..]);
+}
+
+/// Every combination of columns that the table takes is one that we write; the others are an error when they are read.
+#[test]
+fn no_other_shape_of_a_record_comes_out_of_the_state() {
+    let state = State::in_memory().unwrap();
+    let id = state.subscription(&identity("work", "t")).unwrap();
+    let choices: [&[&str]; 9] = [
+        &["'mirrored'", "'removed'", "'refused'", "'occupied'", "'kept'", "'held'", "'undeletable'", "'other'"],
+        &["NULL", "'a.ics'"],
+        &["NULL", "x'22'", "zeroblob(32)"],
+        &["NULL", "'1'", "''"],
+        &["NULL", "'as sent'", "'rewritten'", "'overwrote'", "'other'"],
+        &["NULL", "zeroblob(32)"],
+        &["NULL", "'equal'", "'why'"],
+        &["NULL", "7"],
+        &["NULL", "2"],
+    ];
+    let mut read = std::collections::BTreeSet::new();
+    let all: usize = choices.iter().map(|choice| choice.len()).product();
+    for number in 0..all {
+        let mut rest = number;
+        let columns = choices.map(|choice| {
+            let value = choice[rest % choice.len()];
+            rest /= choice.len();
+            value
+        });
+        let insert = format!(
+            "DELETE FROM record; INSERT INTO record (subscription, component, uid, source_hash, summary, start, status,
+                href, sent_hash, etag, form, form_hash, reason, since, tries)
+             VALUES ({id}, 'VEVENT', 'u', zeroblob(32), '', '', {})",
+            columns.join(", ")
+        );
+        if state.connection.execute_batch(&insert).is_ok()
+            && let Ok(records) = state.records(id)
+        {
+            state.put_record(id, &records[0]).unwrap();
+            assert_eq!(state.records(id).unwrap(), records, "{columns:?}");
+            read.insert(format!("{:?}", records[0].status));
+        }
+    }
+    // Six forms of what stands there: mirrored, kept, held with and without a moment, undeletable for three reasons; refused
+    // for three reasons with those six, with nothing, with something removed; one removed; one occupied.
+    assert_eq!(read.len(), 6 * (1 + 1 + 2 + 3) + 3 * (6 + 2) + 1 + 1, "{read:#?}");
 }
 
 #[test]
 fn an_approval_marks_what_is_held_at_that_moment_and_asks_for_a_pass() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
-    let doomed = Standing::Doomed { approved: false };
-    for one in [record("a", doomed.clone()), record("b", Standing::Mirrored)] {
+    let held = |approved| Status::Gone(base(), Gone::Held { since: Some(Timestamp(1)), approved });
+    for one in [record("a", held(false)), mirrored("b")] {
         state.put_record(id, &one).unwrap();
     }
     assert_eq!(state.approve(id, Timestamp(5)).unwrap(), 1);
-    state.put_record(id, &record("c", doomed)).unwrap();
-    let standings: Vec<Standing> = state.records(id).unwrap().into_iter().map(|record| record.standing).collect();
-    let [later, approved] = [false, true].map(|approved| Standing::Doomed { approved });
-    assert_eq!(standings, [approved, Standing::Mirrored, later]);
+    state.put_record(id, &record("c", held(false))).unwrap();
+    let statuses: Vec<Status> = state.records(id).unwrap().into_iter().map(|record| record.status).collect();
+    assert_eq!(statuses, [held(true), Status::Mirrored(base()), held(false)]);
     state.remember(id, &Memory::default()).unwrap();
     let memory = state.memory(&identity("work", "t")).unwrap().unwrap().1;
     assert_eq!(memory.asked_at, Some(Timestamp(5)), "what a pass remembers does not take the wish back");
@@ -174,10 +239,11 @@ fn an_approval_marks_what_is_held_at_that_moment_and_asks_for_a_pass() {
 fn a_retry_lets_every_refusal_of_the_server_be_due() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
-    let rejected = |tries| Standing::Rejected { reason: "415".to_owned(), at: Timestamp(900), tries };
-    for one in [record("a", rejected(3)), record("b", rejected(0))] {
+    let refused = |tries| Status::Refused { before: Before::Nothing(place()), refusal: refusal(900, tries) };
+    for one in [record("a", refused(3)), record("b", refused(0))] {
         state.put_record(id, &one).unwrap();
     }
+    assert_eq!(state.refusals(id).unwrap(), (Some(Timestamp(900 + 86_400)), 2));
     state.retry(id, Timestamp(1000)).unwrap();
     assert_eq!(state.refusals(id).unwrap().0, Some(Timestamp(86_400)));
     let memory = state.memory(&identity("work", "t")).unwrap().unwrap().1;
@@ -190,12 +256,12 @@ fn what_other_subscriptions_have_in_the_same_target_is_told_with_the_uid_that_st
     let [mine, same, elsewhere] =
         ["a", "b", "c"].map(|name| state.subscription(&identity(name, &format!("{name}'s spelling"))).unwrap());
     for (id, address) in [(mine, "t"), (same, "t"), (elsewhere, "u")] {
-        state.remember(id, &Memory { address: Some(address.to_owned()), ..Memory::default() }).unwrap();
-        state.put_record(id, &record("a", Standing::Mirrored)).unwrap();
+        let target = EndMemory { address: Some(address.to_owned()), ..EndMemory::default() };
+        state.remember(id, &Memory { target, ..Memory::default() }).unwrap();
+        state.put_record(id, &mirrored("a")).unwrap();
     }
-    let key = Key { component: ComponentType::Todo, uid: "other".to_owned() };
-    let etag = record("a", Standing::Mirrored).etag.unwrap();
-    assert_eq!(state.objects_of_others(Some(mine), "t").unwrap(), [(Href::new("a%40b.ics"), etag, key)]);
+    let others = state.objects_of_others(Some(mine), "t").unwrap();
+    assert_eq!(others, [(Href::new("a%40b.ics"), base().etag.unwrap(), key("other"))]);
 }
 
 #[test]
@@ -203,10 +269,7 @@ fn foreign_objects_and_discoveries_come_back() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
     let etag = Etag::parse("\"1\"").unwrap();
-    let objects = [
-        (Href::new("x.ics"), etag.clone(), None),
-        (Href::new("y.ics"), etag, Some(record("k", Standing::Mirrored).key)),
-    ];
+    let objects = [(Href::new("x.ics"), etag.clone(), None), (Href::new("y.ics"), etag, Some(key("k")))];
     state.set_foreign_objects(id, &objects).unwrap();
     assert_eq!(state.foreign_objects(id).unwrap(), objects);
     state.set_foreign_objects(id, &objects[..1]).unwrap();
@@ -295,7 +358,7 @@ fn a_state_that_turns_out_to_be_damaged_is_set_aside_and_a_sound_one_stays() {
     let path = folder.path().join("state.db");
     let state = State::open(&path).unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
-    (0..500).for_each(|number| state.put_record(id, &record(&format!("u{number}"), Standing::Mirrored)).unwrap());
+    (0..500).for_each(|number| state.put_record(id, &mirrored(&format!("u{number}"))).unwrap());
     drop(state);
     assert!(!State::set_aside_if_damaged(&path).unwrap());
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(20_000).unwrap();

@@ -1,20 +1,20 @@
 //! When deletions are held, and when they are let through.
 
 use super::*;
+use crate::model::memory::HeldFor;
 
 /// So many objects in the last feed, so many of them gone, so many left.
 fn deletions(last: impl Into<Option<u64>>, gone: usize, left: usize, change: impl FnOnce(&mut Policy)) -> Plan {
     let uids: Vec<String> = (0..gone + left).map(|number| format!("u{number}")).collect();
     let records: Vec<Record> = uids.iter().map(|uid| record(uid)).collect();
-    let present = records.iter().map(|record| (record.href.clone(), etag("1"))).collect();
+    let present = records.iter().map(|record| (record.href().unwrap().clone(), etag("1"))).collect();
     let (orphans, kept) = records.split_at(gone);
     let wanted: Vec<Wanted<'_>> = kept
         .iter()
         .map(|record| Wanted {
             key: &record.key,
-            source_hash: hash(1),
-            sent_hash: hash(1),
-            href: record.href.clone(),
+            hash: hash(1),
+            place: record.place().unwrap().clone(),
             rejected: None,
             record: Some(record),
         })
@@ -36,16 +36,16 @@ fn deletions(last: impl Into<Option<u64>>, gone: usize, left: usize, change: imp
 
 #[test]
 fn ten_deletions_are_always_allowed_and_beyond_that_half_of_the_last_feed() {
-    assert_eq!(deletions(12, 10, 2, |_| {}).ops.len(), 10);
-    assert_eq!(deletions(30, 15, 15, |_| {}).ops.len(), 15);
+    assert_eq!(deletions(12, 10, 2, |_| {}).deletes.len(), 10);
+    assert_eq!(deletions(30, 15, 15, |_| {}).deletes.len(), 15);
     let held = deletions(30, 16, 14, |_| {});
-    assert!(held.ops.iter().all(|op| matches!(op, Op::Hold { .. })), "what is held is remembered");
-    assert_eq!((held.ops.len(), held.hold.map(|hold| hold.deletes)), (16, Some(16)));
+    assert!(held.notes.iter().all(|note| matches!(note, Note::Hold { .. })), "what is held is remembered");
+    assert_eq!((held.notes.len(), held.hold.map(|hold| hold.deletes)), (16, Some(16)));
 }
 
 #[test]
 fn without_a_memory_of_the_feed_what_stands_of_it_is_the_measure() {
-    assert_eq!(deletions(None, 15, 15, |_| {}).ops.len(), 15);
+    assert_eq!(deletions(None, 15, 15, |_| {}).deletes.len(), 15);
     assert!(deletions(None, 16, 14, |_| {}).hold.is_some());
 }
 
@@ -68,14 +68,14 @@ fn a_number_in_max_delete_counts_objects() {
 #[test]
 fn an_empty_feed_deletes_nothing_unless_that_is_accepted_or_released() {
     let held = deletions(3, 3, 0, |_| {});
-    assert!(!held.ops.iter().any(Op::is_write) && held.hold.unwrap().reason.contains("empty"));
-    assert_eq!(deletions(30, 30, 0, |policy| policy.on_empty = OnEmpty::Accept).ops.len(), 30);
+    assert!(!held.writes() && held.hold.unwrap().reason.contains("empty"));
+    assert_eq!(deletions(30, 30, 0, |policy| policy.on_empty = OnEmpty::Accept).deletes.len(), 30);
     let released = |was_held| {
         let plan = deletions(30, 30, 0, |policy| (policy.allow_deletes, policy.was_held) = (true, was_held));
         plan.hold.is_none()
     };
     assert_eq!(
-        [HeldFor::Empty, HeldFor::Nothing, HeldFor::Many].map(released),
+        [Some(HeldFor::Empty), None, Some(HeldFor::Many)].map(released),
         [true, false, false],
         "nobody can have meant what nobody was told"
     );
@@ -83,7 +83,7 @@ fn an_empty_feed_deletes_nothing_unless_that_is_accepted_or_released() {
 
 #[test]
 fn what_a_person_approved_is_deleted_whatever_else_is_held() {
-    let approved = mirrored().without_feed().recorded(|record| record.standing = Standing::Doomed { approved: true });
+    let approved = mirrored().without_feed().gone_as(held(true));
     let facts = Facts {
         wanted: &[],
         orphans: &[approved.record.as_ref().unwrap()],
@@ -93,7 +93,7 @@ fn what_a_person_approved_is_deleted_whatever_else_is_held() {
         now: NOW,
     };
     let plan = plan(&facts, &policy());
-    assert_eq!((plan.ops, plan.hold), (vec![delete("1")], None));
+    assert_eq!((plan.ops(), plan.hold), (vec![delete("1")], None));
 }
 
 #[test]
@@ -103,15 +103,14 @@ fn deletions_are_held_when_too_many_of_the_new_events_were_refused() {
         .iter()
         .map(|key| Wanted {
             key,
-            source_hash: hash(1),
-            sent_hash: hash(1),
-            href: href(&key.uid),
+            hash: hash(1),
+            place: Place { href: href(&key.uid), uid: None },
             rejected: None,
             record: None,
         })
         .collect();
     let left = record("left");
-    let remote = Remote { present: [(left.href.clone(), etag("1"))].into(), ..Remote::default() };
+    let remote = Remote { present: [(left.href().unwrap().clone(), etag("1"))].into(), ..Remote::default() };
     let orphans = [&left];
     let facts =
         Facts { wanted: &wanted, orphans: &orphans, unrecorded: &[], remote: &remote, last_objects: Some(1), now: NOW };
@@ -127,9 +126,9 @@ fn deletions_are_held_when_too_many_of_the_new_events_were_refused() {
 
 #[test]
 fn what_is_held_under_future_is_judged_once() {
-    let held = |standing: Standing| {
+    let case = |status: Status| {
         let future = |policy: &mut Policy| (policy.deletes, policy.max_delete) = (Deletes::Future, MaxDelete::Count(0));
-        let mut case = mirrored().recorded(|record| record.standing = standing).policy(future).judged("1", false);
+        let mut case = mirrored().status(status).policy(future).judged("1", false);
         (case.feed, case.policy.on_empty) = (None, OnEmpty::Hold);
         case
     };
@@ -145,11 +144,12 @@ fn what_is_held_under_future_is_judged_once() {
         };
         plan(&facts, &case.policy)
     };
-    let first = suspicious(&held(Standing::Mirrored));
-    assert_eq!((first.ops, first.hold.is_some()), (vec![Op::Hold { key: key("u"), href: href("u") }], true));
+    let hold = || vec![Op::Note(Note::Hold { key: key("u"), href: href("u") })];
+    let first = suspicious(&case(Status::Mirrored(base("u"))));
+    assert_eq!((first.ops(), first.hold.is_some()), (hold(), true));
     // By the next pass it may have ended.
-    let mut again = held(Standing::Doomed { approved: false });
+    let mut again = case(Status::Gone(base("u"), held(false)));
     again.remote.found.get_mut(&href("u")).unwrap().ended = true;
     let again = suspicious(&again);
-    assert_eq!((again.ops, again.hold.is_some()), (vec![Op::Hold { key: key("u"), href: href("u") }], true));
+    assert_eq!((again.ops(), again.hold.is_some()), (hold(), true));
 }

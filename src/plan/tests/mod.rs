@@ -3,7 +3,7 @@
 mod guards;
 
 use super::*;
-use crate::model::ComponentType;
+use crate::model::{Before, ComponentType, EndsAt, Gone, Refusal, Source, Status, TargetForm};
 use crate::words::time::DAY;
 
 const NOW: Timestamp = Timestamp(10_000_000);
@@ -24,22 +24,38 @@ fn href(uid: &str) -> Href {
     Href::new(format!("ours-{uid}.ics"))
 }
 
+fn place(name: &str) -> Place {
+    Place { href: Href::new(name), uid: None }
+}
+
+/// What was sent with content 1 and stands there in version "1".
+fn base(uid: &str) -> Base {
+    let place = Place { href: href(uid), uid: None };
+    Base { place, etag: Some(etag("1")), hash: hash(1), form: TargetForm::AsSent }
+}
+
+/// A record of an object whose present content is 1.
+fn record_of(uid: &str, status: Status) -> Record {
+    let source = Source { hash: hash(1), summary: String::new(), start: String::new(), ends_at: EndsAt::Unknown };
+    Record { key: key(uid), source, status }
+}
+
 /// A record of an object that was sent with content 1 and stands there in version "1".
 fn record(uid: &str) -> Record {
-    Record {
-        key: key(uid),
-        target_uid: None,
-        href: href(uid),
-        etag: Some(etag("1")),
-        source_hash: hash(1),
-        sent_hash: hash(1),
-        server_hash: None,
-        content_hash: hash(1),
-        restored_hash: None,
-        start: String::new(),
-        summary: String::new(),
-        standing: Standing::Mirrored,
-    }
+    record_of(uid, Status::Mirrored(base(uid)))
+}
+
+fn refusal(reason: &str, at: Timestamp, tries: u32) -> Refusal {
+    Refusal { reason: reason.to_owned(), at, tries }
+}
+
+/// A record of an object that was never taken.
+fn refused(refusal: Refusal) -> Record {
+    record_of("u", Status::Refused { before: Before::Nothing(place("ours-u.ics")), refusal })
+}
+
+fn held(approved: bool) -> Gone {
+    Gone::Held { since: Some(NOW), approved }
 }
 
 fn policy() -> Policy {
@@ -50,7 +66,7 @@ fn policy() -> Policy {
         on_empty: OnEmpty::Hold,
         max_delete: MaxDelete::default(),
         allow_deletes: false,
-        was_held: HeldFor::Nothing,
+        was_held: None,
         retry_rejected: false,
     }
 }
@@ -91,9 +107,17 @@ impl Case {
         Case { feed: None, ..self }
     }
 
-    fn recorded(mut self, change: impl FnOnce(&mut Record)) -> Case {
-        self.record.as_mut().map(change);
-        self
+    fn status(self, status: Status) -> Case {
+        Case { record: Some(record_of("u", status)), ..self }
+    }
+
+    /// What stands there is another form than was sent.
+    fn form(self, form: TargetForm) -> Case {
+        self.status(Status::Mirrored(Base { form, ..base("u") }))
+    }
+
+    fn gone_as(self, gone: Gone) -> Case {
+        self.status(Status::Gone(base("u"), gone))
     }
 
     fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Case {
@@ -145,16 +169,16 @@ impl Case {
         let (uid, other) = (key("u"), key("other"));
         let wanted = |key, content, record| Wanted {
             key,
-            source_hash: hash(content),
-            sent_hash: hash(content),
-            href: self.record.as_ref().map_or_else(|| href("u"), |record| record.href.clone()),
+            hash: hash(content),
+            place: self.record.as_ref().and_then(Record::place).cloned().unwrap_or_else(|| place("ours-u.ics")),
             rejected: self.rejected,
             record,
         };
         let known = [record("other")];
         let mut remote = self.remote.clone();
         remote.present.insert(href("other"), etag("1"));
-        let mut feed = vec![Wanted { href: href("other"), rejected: None, ..wanted(&other, 1, known.first()) }];
+        let mut feed =
+            vec![Wanted { place: place("ours-other.ics"), rejected: None, ..wanted(&other, 1, known.first()) }];
         feed.extend(self.feed.map(|content| wanted(&uid, content, self.record.as_ref())));
         let orphans: Vec<&Record> = self.record.iter().filter(|_| self.feed.is_none()).collect();
         let facts = Facts {
@@ -165,7 +189,7 @@ impl Case {
             last_objects: Some(2),
             now: NOW,
         };
-        plan(&facts, &self.policy).ops
+        plan(&facts, &self.policy).ops()
     }
 }
 
@@ -175,20 +199,39 @@ fn check(case: &Case, expected: &[Op]) {
 }
 
 fn create(restores: bool) -> Op {
-    Op::Create { key: key("u"), href: href("u"), restores }
+    Op::Write(Write::Put(Put::Create { key: key("u"), place: place("ours-u.ics"), restores }))
 }
 
 fn update(name: &str, version: &str, restores: Option<u8>) -> Op {
-    Op::Update { key: key("u"), href: Href::new(name), etag: etag(version), restores: restores.map(hash) }
+    let (key, place, etag, restores) = (key("u"), place(name), etag(version), restores.map(hash));
+    Op::Write(Write::Put(Put::Update { key, place, etag, restores }))
 }
 
+/// `server`: what stands there instead of content 1.
 fn note(name: &str, version: &str, server: Option<u8>, adopted: bool) -> Op {
-    let server_hash = server.map(hash);
-    Op::Note { key: key("u"), href: Href::new(name), etag: etag(version), server_hash, adopted }
+    let form = server.map_or(TargetForm::AsSent, |content| TargetForm::Rewritten(hash(content)));
+    stands(1, name, version, form, adopted)
+}
+
+fn stands(content: u8, name: &str, version: &str, form: TargetForm, adopted: bool) -> Op {
+    let base = Base { place: place(name), etag: Some(etag(version)), hash: hash(content), form };
+    Op::Note(Note::Stands { key: key("u"), base, adopted })
 }
 
 fn delete(version: &str) -> Op {
-    Op::Delete { key: Some(key("u")), href: href("u"), etag: etag(version) }
+    deletion(Some("u"), version)
+}
+
+fn deletion(uid: Option<&str>, version: &str) -> Op {
+    Op::Write(Write::Delete(Delete { key: uid.map(key), href: href("u"), etag: etag(version) }))
+}
+
+fn forget() -> Op {
+    Op::Note(Note::Forget { key: key("u") })
+}
+
+fn leave(occupant: Occupant) -> Op {
+    Op::Note(Note::Leave { key: key("u"), occupant })
 }
 
 #[test]
@@ -203,15 +246,37 @@ fn a_changed_object_is_updated_in_the_version_that_stands_there() {
 }
 
 #[test]
-fn a_source_that_changed_without_changing_what_is_sent_is_noted_only() {
-    check(&mirrored().recorded(|record| record.source_hash = hash(7)), &[note("ours-u.ics", "1", None, false)]);
+fn an_object_that_someone_deleted_is_restored_or_kept_away() {
+    check(&mirrored().gone(), &[create(true)]);
+    let kept = |case: Case| case.gone().policy(|policy| policy.on_drift = OnDrift::Keep);
+    check(&kept(mirrored()), &[Op::Note(Note::Removed { key: key("u") })]);
+    check(&mirrored().gone().feed(2).policy(|policy| policy.on_drift = OnDrift::Keep), &[create(true)]);
 }
 
 #[test]
-fn an_object_that_someone_deleted_is_restored_or_kept_away() {
-    check(&mirrored().gone(), &[create(true)]);
-    check(&mirrored().gone().policy(|policy| policy.on_drift = OnDrift::Keep), &[]);
-    check(&mirrored().gone().feed(2).policy(|policy| policy.on_drift = OnDrift::Keep), &[create(true)]);
+fn a_deletion_that_was_accepted_stays_so_until_the_feed_changes_or_somebody_puts_the_object_back() {
+    let removed = || new_object().status(Status::Removed(place("ours-u.ics"), hash(1)));
+    let keep = |case: Case| case.policy(|policy| policy.on_drift = OnDrift::Keep);
+    check(&keep(removed()), &[]);
+    check(&keep(removed().feed(2)), &[create(true)]);
+    check(&removed(), &[create(true)]);
+    check(&removed().found("ours-u.ics", "3", 1, true), &[note("ours-u.ics", "3", None, false)]);
+    check(&keep(removed().found("ours-u.ics", "3", 5, false)), &[note("ours-u.ics", "3", Some(5), false)]);
+    check(&removed().without_feed(), &[forget()]);
+}
+
+#[test]
+fn a_feed_that_goes_back_to_the_form_that_stands_there_costs_no_write() {
+    let refused = |seconds: i64| {
+        let refusal = refusal("415", Timestamp(NOW.0 - seconds), 1);
+        let mut case = mirrored().status(Status::Refused { before: Before::Standing(base("u")), refusal });
+        case.record.as_mut().unwrap().source.hash = hash(2);
+        case
+    };
+    check(&refused(60).feed(2), &[]);
+    check(&refused(7200).feed(2), &[update("ours-u.ics", "1", None)]);
+    check(&refused(60).feed(3), &[update("ours-u.ics", "1", None)]);
+    check(&refused(60), &[note("ours-u.ics", "1", None, false)]);
 }
 
 #[test]
@@ -224,26 +289,26 @@ fn an_object_that_someone_edited_is_restored_or_kept() {
 
 #[test]
 fn a_new_version_that_says_the_same_is_noted_only() {
-    check(&mirrored().found("ours-u.ics", "2", 1, false), &[note("ours-u.ics", "2", None, false)]);
+    check(&mirrored().found("ours-u.ics", "2", 1, true), &[note("ours-u.ics", "2", None, false)]);
     check(&mirrored().found("ours-u.ics", "2", 5, true), &[note("ours-u.ics", "2", Some(5), false)]);
 }
 
 #[test]
 fn a_form_that_comes_back_after_one_restore_is_the_servers_own() {
-    let again = mirrored().recorded(|record| record.restored_hash = Some(hash(5))).found("ours-u.ics", "2", 5, false);
+    let again = mirrored().form(TargetForm::Overwrote(hash(5))).found("ours-u.ics", "2", 5, false);
     check(&again, &[note("ours-u.ics", "2", Some(5), false)]);
 }
 
 #[test]
 fn what_the_server_made_of_our_object_is_no_drift() {
-    let rewritten = || mirrored().recorded(|record| record.server_hash = Some(hash(5)));
+    let rewritten = || mirrored().form(TargetForm::Rewritten(hash(5)));
     check(&rewritten().found("ours-u.ics", "2", 5, false), &[note("ours-u.ics", "2", Some(5), false)]);
     check(&rewritten().found("ours-u.ics", "2", 5, false).feed(2), &[update("ours-u.ics", "2", None)]);
 }
 
 #[test]
 fn an_object_at_our_href_that_nothing_recorded_is_adopted_or_brought_up_to_date() {
-    check(&new_object().found("ours-u.ics", "3", 1, false), &[note("ours-u.ics", "3", None, true)]);
+    check(&new_object().found("ours-u.ics", "3", 1, true), &[note("ours-u.ics", "3", None, true)]);
     check(&new_object().found("ours-u.ics", "3", 4, false), &[update("ours-u.ics", "3", None)]);
 }
 
@@ -252,26 +317,23 @@ fn a_uid_under_a_foreign_href_is_adopted_only_as_on_conflict_says() {
     let under = |content, same, on_conflict| {
         new_object().foreign(content, same).policy(|policy| policy.on_conflict = on_conflict).ops()
     };
-    let left = |ops: Vec<Op>| matches!(ops.as_slice(), [Op::Leave { .. }]);
     assert_eq!(under(1, true, OnConflict::Equal), [note("theirs.ics", "9", None, true)]);
     assert_eq!(under(4, false, OnConflict::Adopt), [update("theirs.ics", "9", None)]);
-    assert!(left(under(4, false, OnConflict::Equal)) && left(under(1, true, OnConflict::Skip)));
+    assert_eq!(under(4, false, OnConflict::Equal), [leave(Occupant::Different)]);
+    assert_eq!(under(4, false, OnConflict::Skip), [leave(Occupant::Different)]);
+    assert_eq!(under(1, true, OnConflict::Skip), [leave(Occupant::Equal)]);
 }
 
 #[test]
 fn an_object_of_another_subscription_is_never_adopted() {
     let mut case = new_object().foreign(1, true).policy(|policy| policy.on_conflict = OnConflict::Adopt);
     case.remote.others.insert(Href::new("theirs.ics"));
-    assert!(matches!(case.ops().as_slice(), [Op::Leave { reason, .. }] if reason.contains("another subscription")));
+    check(&case, &[leave(Occupant::Subscription)]);
 }
 
 #[test]
 fn a_conflict_is_told_once_and_ends_when_the_foreign_object_is_gone() {
-    let Some(Op::Leave { reason, .. }) = new_object().foreign(4, false).ops().pop() else { panic!("not left alone") };
-    let known = || {
-        let left = Record { etag: None, standing: Standing::Foreign { reason: reason.clone() }, ..record("u") };
-        Case { record: Some(left), ..new_object() }
-    };
+    let known = || new_object().status(Status::Occupied(Occupant::Different));
     check(&known().foreign(4, false), &[]);
     check(&known(), &[create(false)]);
 }
@@ -280,20 +342,19 @@ fn a_conflict_is_told_once_and_ends_when_the_foreign_object_is_gone() {
 fn what_left_the_feed_is_deleted_in_the_version_that_stands_there() {
     check(&mirrored().without_feed(), &[delete("1")]);
     check(&mirrored().without_feed().policy(|policy| policy.deletes = Deletes::None), &[]);
-    check(&mirrored().without_feed().gone(), &[Op::Forget { key: key("u") }]);
+    check(&mirrored().without_feed().gone(), &[forget()]);
 }
 
 #[test]
 fn what_left_the_feed_before_its_version_was_told_is_deleted_too() {
-    let untold = mirrored().without_feed().recorded(|record| record.etag = None);
+    let untold = mirrored().without_feed().status(Status::Mirrored(Base { etag: None, ..base("u") }));
     check(&untold, &[delete("1")]);
 }
 
 #[test]
 fn what_a_server_refused_and_stored_all_the_same_goes_with_its_event() {
-    let standing = Standing::Rejected { reason: "500".to_owned(), at: NOW, tries: 1 };
-    let stored = mirrored().without_feed().recorded(|record| (record.etag, record.standing) = (None, standing));
-    check(&stored, &[delete("1")]);
+    let stored = Case { record: Some(refused(refusal("500", NOW, 1))), ..mirrored() };
+    check(&stored.without_feed(), &[delete("1")]);
 }
 
 #[test]
@@ -305,7 +366,9 @@ fn what_a_pass_that_was_cut_off_was_about_to_write_is_no_edit() {
     };
     check(&intended(mirrored(), true), &[update("ours-u.ics", "2", None)]);
     check(&intended(mirrored().feed(2), true), &[update("ours-u.ics", "2", None)]);
-    check(&intended(mirrored().feed(5), true), &[note("ours-u.ics", "2", None, false)]);
+    let mut taken = intended(mirrored().feed(5), true);
+    taken.remote.found.get_mut(&href("u")).unwrap().same = true;
+    check(&taken, &[stands(5, "ours-u.ics", "2", TargetForm::AsSent, false)]);
     check(&intended(mirrored().without_feed(), true), &[delete("2")]);
     check(&intended(new_object().unrecorded(), true), &[delete("2")]);
     check(&intended(new_object().unrecorded(), false), &[]);
@@ -322,8 +385,7 @@ fn what_a_pass_that_was_cut_off_was_about_to_delete_was_deleted_by_us() {
 fn what_the_server_does_not_delete_rests_until_its_time() {
     let refused = |seconds_ago: u64| {
         let at = Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap());
-        let standing = Standing::Undeletable { reason: "403".to_owned(), at, tries: 3 };
-        mirrored().recorded(|record| record.standing = standing)
+        mirrored().gone_as(Gone::Undeletable(refusal("403", at, 3)))
     };
     let orphan = |seconds_ago| refused(seconds_ago).without_feed();
     check(&orphan(60), &[]);
@@ -331,7 +393,7 @@ fn what_the_server_does_not_delete_rests_until_its_time() {
     check(&orphan(DAY), &[delete("1")]);
     check(&orphan(60).policy(|policy| policy.retry_rejected = true), &[delete("1")]);
     check(&orphan(60).found("ours-u.ics", "2", 5, false), &[]);
-    check(&orphan(60).gone(), &[Op::Forget { key: key("u") }]);
+    check(&orphan(60).gone(), &[forget()]);
     check(&refused(60), &[note("ours-u.ics", "1", None, false)]);
 }
 
@@ -339,40 +401,39 @@ fn what_the_server_does_not_delete_rests_until_its_time() {
 fn what_left_the_feed_after_someone_edited_it_is_deleted_or_released() {
     let edited = || mirrored().without_feed().found("ours-u.ics", "2", 5, false);
     check(&edited(), &[delete("2")]);
-    check(&edited().policy(|policy| policy.on_drift = OnDrift::Keep), &[Op::Forget { key: key("u") }]);
+    check(&edited().policy(|policy| policy.on_drift = OnDrift::Keep), &[forget()]);
 }
 
 #[test]
 fn what_had_ended_before_it_left_the_feed_stays() {
-    let keep = || Op::Keep { key: key("u"), href: href("u") };
+    let keep = || Op::Note(Note::Keep { key: key("u"), href: href("u") });
     check(&mirrored().without_feed().judged("1", true), &[keep()]);
     check(&mirrored().without_feed().judged("1", false), &[delete("1")]);
     check(&mirrored().without_feed().judged("2", false), &[delete("2")]);
-    check(&mirrored().without_feed().judged("1", true).gone(), &[Op::Forget { key: key("u") }]);
+    check(&mirrored().without_feed().judged("1", true).gone(), &[forget()]);
     check(&new_object().judged("1", true).unrecorded(), &[keep()]);
     check(&new_object().judged("1", false).unrecorded(), &[delete("1")]);
 }
 
 #[test]
 fn what_stays_though_it_left_the_feed_is_released_to_whoever_edits_it() {
-    let forget = [Op::Forget { key: key("u") }];
     let edited = || mirrored().without_feed().standing("ours-u.ics", "2");
-    check(&edited().policy(|policy| policy.deletes = Deletes::None), &forget);
-    check(&mirrored().without_feed().judged("2", true), &forget);
-    let kept = edited().recorded(|record| record.standing = Standing::Kept);
-    check(&kept.policy(|policy| policy.deletes = Deletes::Future), &forget);
+    check(&edited().policy(|policy| policy.deletes = Deletes::None), &[forget()]);
+    check(&mirrored().without_feed().judged("2", true), &[forget()]);
+    let kept = edited().gone_as(Gone::Kept);
+    check(&kept.policy(|policy| policy.deletes = Deletes::Future), &[forget()]);
 }
 
 #[test]
 fn what_left_the_feed_and_was_not_read_is_not_deleted() {
     let unread = mirrored().without_feed().policy(|policy| policy.deletes = Deletes::Future);
-    check(&unread, &[Op::Keep { key: key("u"), href: href("u") }]);
+    check(&unread, &[Op::Note(Note::Keep { key: key("u"), href: href("u") })]);
 }
 
 #[test]
 fn what_no_record_names_is_deleted_unless_edits_are_kept_or_nothing_is_deleted() {
     let left = || new_object().standing("ours-u.ics", "1").unrecorded();
-    check(&left(), &[Op::Delete { key: None, href: href("u"), etag: etag("1") }]);
+    check(&left(), &[deletion(None, "1")]);
     check(&left().policy(|policy| policy.on_drift = OnDrift::Keep), &[]);
     check(&left().policy(|policy| policy.deletes = Deletes::None), &[]);
 }
@@ -381,15 +442,15 @@ fn what_no_record_names_is_deleted_unless_edits_are_kept_or_nothing_is_deleted()
 fn a_second_object_of_a_uid_of_the_feed_did_not_leave_it() {
     let mut case = new_object().judged("1", true).unrecorded();
     case.remote.found.get_mut(&href("u")).unwrap().key = Some(key("other"));
-    check(&case, &[Op::Delete { key: Some(key("other")), href: href("u"), etag: etag("1") }]);
+    check(&case, &[deletion(Some("other"), "1")]);
 }
 
 #[test]
 fn what_was_kept_stays_until_it_is_back_or_everything_is_deleted() {
-    let kept = || mirrored().recorded(|record| record.standing = Standing::Kept);
+    let kept = || mirrored().gone_as(Gone::Kept);
     let orphan = |deletes| kept().without_feed().policy(|policy| policy.deletes = deletes);
     check(&orphan(Deletes::Future), &[]);
-    check(&orphan(Deletes::Future).gone(), &[Op::Forget { key: key("u") }]);
+    check(&orphan(Deletes::Future).gone(), &[forget()]);
     check(&orphan(Deletes::None), &[]);
     check(&orphan(Deletes::All), &[delete("1")]);
     check(&kept(), &[note("ours-u.ics", "1", None, false)]);
@@ -400,8 +461,7 @@ fn what_was_kept_stays_until_it_is_back_or_everything_is_deleted() {
 fn a_rejected_object_rests_until_it_changes_or_its_time_has_come() {
     let rejected = |seconds_ago: u64| {
         let at = Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap());
-        let standing = Standing::Rejected { reason: "415".to_owned(), at, tries: 3 };
-        Case { record: Some(Record { etag: None, standing, ..record("u") }), ..new_object() }
+        Case { record: Some(refused(refusal("415", at, 3))), ..new_object() }
     };
     check(&rejected(60), &[]);
     check(&rejected(60).feed(2), &[create(false)]);
@@ -412,36 +472,25 @@ fn a_rejected_object_rests_until_it_changes_or_its_time_has_come() {
 #[test]
 fn an_object_that_must_not_be_sent_is_rejected_once() {
     let hanging = Case { rejected: Some("BYHOUR=24"), ..new_object() };
-    check(&hanging, &[Op::Reject { key: key("u"), reason: "BYHOUR=24".to_owned() }]);
-    let standing = Standing::Rejected { reason: "BYHOUR=24".to_owned(), at: NOW, tries: 0 };
-    let known = Case { record: Some(Record { etag: None, standing, ..record("u") }), ..hanging };
+    check(&hanging, &[Op::Note(Note::Reject { key: key("u"), reason: "BYHOUR=24".to_owned() })]);
+    let known = Case { record: Some(refused(refusal("BYHOUR=24", NOW, 0))), ..hanging };
     check(&known, &[]);
 }
 
 #[test]
 fn a_renamed_object_moves_its_record_and_is_not_written() {
-    let renamed = Record { key: key("old"), source_hash: hash(8), ..record("u") };
+    let renamed = Record { key: key("old"), ..record("u") };
     let case = Case { record: Some(renamed), ..new_object() }.standing("ours-u.ics", "1");
-    check(&case, &[Op::Rename { from: key("old"), to: key("u") }, note("ours-u.ics", "1", None, false)]);
+    check(&case, &[Op::Note(Note::Rename { from: key("old"), to: key("u") })]);
 }
 
 #[test]
 fn what_waits_for_one_cause_is_tried_with_what_was_taken() {
-    let waiting = |reason: &str| {
-        let standing = Standing::Rejected { reason: reason.to_owned(), at: NOW, tries: 1 };
-        Record { etag: None, standing, ..record("u") }
-    };
     let retried = |reason: &str| {
-        let case = Case { record: Some(waiting(reason)), ..new_object() };
+        let case = Case { record: Some(refused(refusal(reason, NOW, 1))), ..new_object() };
         let u = key("u");
-        let wanted = Wanted {
-            key: &u,
-            source_hash: hash(1),
-            sent_hash: hash(1),
-            href: href("u"),
-            rejected: None,
-            record: case.record.as_ref(),
-        };
+        let wanted =
+            Wanted { key: &u, hash: hash(1), place: place("ours-u.ics"), rejected: None, record: case.record.as_ref() };
         let facts = Facts {
             wanted: &[wanted],
             orphans: &[],
@@ -451,38 +500,16 @@ fn what_waits_for_one_cause_is_tried_with_what_was_taken() {
             now: NOW,
         };
         let causes = [cause("the limit is 1000", &key("other"), &href("other"))].into();
-        refused_for(&facts, &policy(), &causes, &HashSet::new())
+        refused_for(&facts, &policy(), &causes, &HashSet::new()).0
     };
-    assert_eq!((retried("the limit is 2000"), retried("no")), (vec![create(false)], vec![]));
+    let created = Put::Create { key: key("u"), place: place("ours-u.ics"), restores: false };
+    assert_eq!((retried("the limit is 2000"), retried("no")), (vec![created], vec![]));
 }
 
 #[test]
 fn what_a_server_seemed_to_refuse_and_stored_all_the_same_is_mirrored() {
-    let standing = Standing::Rejected { reason: "no answer".to_owned(), at: NOW, tries: 1 };
-    let refused = Case { record: Some(Record { etag: None, standing, ..record("u") }), ..new_object() };
+    let refused = Case { record: Some(refused(refusal("no answer", NOW, 1))), ..new_object() };
     check(&refused.found("ours-u.ics", "1", 1, true), &[note("ours-u.ics", "1", None, false)]);
-}
-
-#[test]
-fn deletes_come_last_and_bookkeeping_first() {
-    let (a, b, c) = (key("a"), key("b"), key("c"));
-    let (mirrored, left, noted) = (record("a"), record("b"), Record { source_hash: hash(9), ..record("c") });
-    let wanted = |key, content, record| Wanted {
-        key,
-        source_hash: hash(content),
-        sent_hash: hash(content),
-        href: href(&Key::clone(key).uid),
-        rejected: None,
-        record,
-    };
-    let feed = [wanted(&a, 2, Some(&mirrored)), wanted(&c, 1, Some(&noted))];
-    let present = [&a, &b, &c].map(|key| (href(&key.uid), etag("1"))).into();
-    let remote = Remote { present, ..Remote::default() };
-    let orphans = [&left];
-    let facts =
-        Facts { wanted: &feed, orphans: &orphans, unrecorded: &[], remote: &remote, last_objects: None, now: NOW };
-    let keys: Vec<Option<Key>> = plan(&facts, &policy()).ops.iter().map(|op| op.key().cloned()).collect();
-    assert_eq!(keys, [Some(c.clone()), Some(a.clone()), Some(b.clone())]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use baikal_sync::config::{
     Attendees, Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
 };
 use baikal_sync::db::state::{Owner, State};
-use baikal_sync::model::{Hash, Standing};
+use baikal_sync::model::Hash;
 use baikal_sync::report::{Outcome, PassReport};
 use baikal_sync::signal::Stop;
 use baikal_sync::sync::{self, Options, Pass};
@@ -180,7 +180,7 @@ impl World {
         let state = self.take_state();
         let memory = state.memory(&sync::identity(&self.mirrors[which].subscription)).unwrap();
         self.state.replace(Some(state));
-        memory.is_some_and(|(_, memory)| memory.pending)
+        memory.is_some_and(|(_, memory)| memory.objects.is_some() && memory.feed.is_none())
     }
 
     /// What the state remembers of a subscription: UID -> whether it is mirrored.
@@ -189,7 +189,7 @@ impl World {
         let id = state.subscription(&sync::identity(&self.mirrors[which].subscription)).unwrap();
         let records = state.records(id).unwrap().into_iter();
         self.state.replace(Some(state));
-        records.map(|record| (record.key.uid, record.etag.is_some())).collect()
+        records.map(|record| (record.key.uid.clone(), record.etag().is_some())).collect()
     }
 
     /// The places of the events that the server does not take, or does not delete, as the state says.
@@ -198,8 +198,7 @@ impl World {
         let ids = self.mirrors.iter().map(|mirror| state.subscription(&sync::identity(&mirror.subscription)).unwrap());
         let records = ids.flat_map(|id| state.records(id).unwrap()).collect::<Vec<_>>();
         self.state.replace(Some(state));
-        let is_refused = |standing| matches!(standing, Standing::Rejected { .. } | Standing::Undeletable { .. });
-        let refused = records.into_iter().filter(|record| is_refused(record.standing.clone()));
+        let refused = records.into_iter().filter(|record| record.refusal().is_some());
         refused.map(|record| record.key.uid.split('-').next().unwrap().to_owned()).collect()
     }
 

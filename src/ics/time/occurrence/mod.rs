@@ -10,35 +10,13 @@ use super::recurrence::Rule;
 use super::span::Span;
 use super::timezone::{Clock, Zones};
 use crate::model::ComponentType;
+pub use crate::model::EndsAt as End;
 use crate::words::time::{DAY, Timestamp, Wall, Zone};
 
 #[cfg(test)]
 mod tests;
 
 const DAYS: i64 = DAY.cast_signed();
-
-/// When an object is over. Of several components the greatest counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
-    /// At this moment.
-    At(Timestamp),
-    /// Nobody can tell: its dates or its rule cannot be understood.
-    Unknown,
-    /// A series without end, or so long a one that it was not followed to its end; a task that waits to be done.
-    Never,
-}
-
-impl End {
-    /// Whether the object had ended by this moment. Where nobody can tell, it had: to delete is the dangerous act, so
-    /// what cannot be understood is kept.
-    pub fn had_ended(self, by: Timestamp) -> bool {
-        match self {
-            End::At(moment) => moment <= by,
-            End::Unknown => true,
-            End::Never => false,
-        }
-    }
-}
 
 /// When the last occurrence of what stands in a resource ends: of the series by RRULE, RDATE and EXDATE, and of every
 /// override, wherever it was moved to. `machine` is the time zone of floating times and of whole days. A time zone that
@@ -49,7 +27,8 @@ pub fn end_of_last_occurrence(text: &[u8], machine: &Zone) -> End {
     ends.max().unwrap_or(End::Unknown)
 }
 
-fn end_of(feed: &Feed, object: &Object, machine: &Zone) -> End {
+/// The same for an object of a feed.
+pub fn end_of(feed: &Feed, object: &Object, machine: &Zone) -> End {
     let definitions = identity::zones_of(&feed.split, feed.parts(object)).into_iter();
     let definitions = definitions.filter_map(|zone| feed.split.zones.get(zone));
     let zones = Zones::new(definitions.map(|zone| entries(feed.split.text(&zone.place)).collect()), machine);

@@ -1,0 +1,305 @@
+//! The plan of a mirror: feed x records x target -> notes, puts, deletes.
+
+use std::collections::HashSet;
+
+use super::{
+    Delete, Deletes, Facts, Found, Note, OnConflict, OnDrift, Plan, Policy, Put, Remote, Wanted, cause, guard, wait,
+};
+use crate::model::{Base, Etag, Gone, Hash, Href, Key, Occupant, Place, Record, Refusal, Status, TargetForm};
+
+/// What is decided about one object.
+enum Step {
+    Note(Note),
+    Put(Put),
+    Delete(Delete),
+}
+
+/// Makes the plan.
+pub fn plan(facts: &Facts<'_>, policy: &Policy) -> Plan {
+    let mut plan = Plan::default();
+    let renames = facts.wanted.iter().filter_map(|wanted| {
+        let record = wanted.record.filter(|record| record.key != *wanted.key)?;
+        Some(Note::Rename { from: record.key.clone(), to: wanted.key.clone() })
+    });
+    plan.notes.extend(renames);
+    let of_feed = facts.wanted.iter().filter_map(|wanted| decide(wanted, facts, policy));
+    let left = facts.orphans.iter().filter_map(|record| decide_orphan(record, facts, policy));
+    let claimed: HashSet<&Href> = facts.wanted.iter().map(|wanted| &wanted.place.href).collect();
+    let known: HashSet<&Key> = known_keys(facts).collect();
+    let unrecorded = facts.unrecorded.iter().filter(|href| !claimed.contains(href));
+    let unrecorded = unrecorded.filter_map(|href| decide_unrecorded(href, facts.remote, &known, policy));
+    for step in of_feed.chain(left).chain(unrecorded) {
+        match step {
+            Step::Note(note) => plan.notes.push(note),
+            Step::Put(put) => plan.puts.push(put),
+            Step::Delete(delete) => plan.deletes.push(delete),
+        }
+    }
+    guard(plan, facts, policy)
+}
+
+/// The writes of objects that wait because they were refused for one of these causes, which are tried with the one that was
+/// just taken. `tried`: what this pass has written already.
+#[expect(clippy::implicit_hasher, reason = "the sets are made here and nowhere else")]
+pub fn refused_for(
+    facts: &Facts<'_>,
+    policy: &Policy,
+    causes: &HashSet<String>,
+    tried: &HashSet<Href>,
+) -> (Vec<Put>, Vec<Delete>) {
+    let policy = Policy { retry_rejected: true, ..policy.clone() };
+    let is_of_them = |record: &Record| match (record.refusal(), record.href()) {
+        (Some(Refusal { reason, tries: 1.., .. }), Some(href)) => {
+            causes.contains(&cause(reason, &record.key, href)) && !tried.contains(href)
+        }
+        _ => false,
+    };
+    let waiting = facts.wanted.iter().filter(|wanted| wanted.record.is_some_and(is_of_them));
+    let puts = waiting.filter_map(|wanted| match decide(wanted, facts, &policy)? {
+        Step::Put(put) => Some(put),
+        Step::Note(_) | Step::Delete(_) => None,
+    });
+    let orphans = facts.orphans.iter().filter(|record| is_of_them(record));
+    let deletes = orphans.filter_map(|record| match decide_orphan(record, facts, &policy)? {
+        Step::Delete(delete) => Some(delete),
+        Step::Note(_) | Step::Put(_) => None,
+    });
+    (puts.collect(), deletes.collect())
+}
+
+fn decide(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Option<Step> {
+    if let Some(reason) = wanted.rejected {
+        let known = wanted.record.is_some_and(|record| is_known_to_be_unfit(record, wanted, policy));
+        return (!known).then(|| note(Note::Reject { key: wanted.key.clone(), reason: reason.to_owned() }));
+    }
+    let Some(record) = wanted.record else {
+        return decide_new(wanted, facts.remote, policy);
+    };
+    if is_still_refused(record, wanted, facts, policy) {
+        return decide_refused(wanted, record, facts.remote);
+    }
+    if record.is_removed() {
+        return decide_removed(wanted, record, facts.remote, policy);
+    }
+    let Some((base, recorded)) = record.base().and_then(|base| Some((base, base.etag.as_ref()?))) else {
+        return decide_new(wanted, facts.remote, policy);
+    };
+    let changed = wanted.hash != base.hash;
+    let Some(etag) = facts.remote.present.get(&base.place.href) else {
+        return decide_gone(wanted, changed, facts.remote, policy);
+    };
+    if let Some(found) = facts.remote.found.get(&base.place.href) {
+        return Some(decide_drifted(wanted, base, found, changed, policy));
+    }
+    if etag != recorded {
+        return decide_gone(wanted, changed, facts.remote, policy);
+    }
+    if changed {
+        return Some(update(wanted, &base.place, etag, None));
+    }
+    let is_back = !matches!(record.status, Status::Mirrored(_));
+    is_back.then(|| stands(wanted, &base.place, etag, base.form, false))
+}
+
+/// A refusal of the server holds until the object or the settings change, or its time has come.
+fn is_still_refused(record: &Record, wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> bool {
+    let Status::Refused { refusal, .. } = &record.status else {
+        return false;
+    };
+    rests(refusal, facts, policy) && is_unchanged(record, wanted)
+}
+
+/// What we refuse ourselves is told once.
+fn is_known_to_be_unfit(record: &Record, wanted: &Wanted<'_>, policy: &Policy) -> bool {
+    let is_ours = matches!(&record.status, Status::Refused { refusal, .. } if refusal.tries == 0);
+    is_ours && is_unchanged(record, wanted) && !policy.retry_rejected
+}
+
+/// Whether the time of a refusal has not come yet.
+fn rests(refusal: &Refusal, facts: &Facts<'_>, policy: &Policy) -> bool {
+    !policy.retry_rejected && wait(refusal.tries).is_some_and(|wait| facts.now.since(refusal.at) < wait)
+}
+
+/// What came under another UID was recognised by its content.
+fn is_unchanged(record: &Record, wanted: &Wanted<'_>) -> bool {
+    record.key != *wanted.key || record.source.hash == wanted.hash
+}
+
+/// A server may store what it seemed to refuse: the answer was lost, or came too late.
+fn decide_refused(wanted: &Wanted<'_>, record: &Record, remote: &Remote) -> Option<Step> {
+    let place = record.place().filter(|_| record.etag().is_none())?;
+    let found = remote.found.get(&place.href).filter(|found| found.same)?;
+    Some(stands(wanted, place, &found.etag, form(wanted, found), false))
+}
+
+/// A person had deleted our object, and that was accepted.
+fn decide_removed(wanted: &Wanted<'_>, record: &Record, remote: &Remote, policy: &Policy) -> Option<Step> {
+    match remote.found.get(&wanted.place.href).filter(|_| remote.present.contains_key(&wanted.place.href)) {
+        Some(found) if found.same => Some(stands(wanted, &wanted.place, &found.etag, form(wanted, found), false)),
+        Some(found) if policy.on_drift == OnDrift::Keep && record.sent() == Some(wanted.hash) => {
+            Some(stands(wanted, &wanted.place, &found.etag, TargetForm::Rewritten(found.hash), false))
+        }
+        Some(found) => Some(update(wanted, &wanted.place, &found.etag, Some(found.hash))),
+        None => decide_gone(wanted, record.sent() != Some(wanted.hash), remote, policy),
+    }
+}
+
+/// Someone deleted our object from the target, or put the event into it again under an href of their own.
+fn decide_gone(wanted: &Wanted<'_>, changed: bool, remote: &Remote, policy: &Policy) -> Option<Step> {
+    let is_our_doing = remote.taken_away.contains(&wanted.place.href);
+    if !changed && policy.on_drift == OnDrift::Keep && !is_our_doing {
+        let is_known = wanted.record.is_some_and(|record| matches!(record.status, Status::Removed(..)));
+        return (!is_known).then(|| note(Note::Removed { key: wanted.key.clone() }));
+    }
+    match decide_new(wanted, remote, policy) {
+        Some(Step::Put(Put::Create { key, place, .. })) => Some(Step::Put(Put::Create { key, place, restores: true })),
+        other => other,
+    }
+}
+
+/// Our object stands there in another version than the record says, or was read for another reason.
+fn decide_drifted(wanted: &Wanted<'_>, base: &Base, found: &Found, changed: bool, policy: &Policy) -> Step {
+    let place = &base.place;
+    if found.same {
+        return stands(wanted, place, &found.etag, form(wanted, found), false);
+    }
+    let is_recorded_form = found.hash == base.hash || base.form == TargetForm::Rewritten(found.hash);
+    let as_we_left_it = found.intended || is_recorded_form;
+    if changed || found.intended {
+        return update(wanted, place, &found.etag, (!as_we_left_it).then_some(found.hash));
+    }
+    // A form that comes back after it was overwritten once is the server's own.
+    let is_the_servers = base.form == TargetForm::Overwrote(found.hash);
+    if as_we_left_it || is_the_servers || policy.on_drift == OnDrift::Keep {
+        return stands(wanted, place, &found.etag, TargetForm::Rewritten(found.hash), false);
+    }
+    update(wanted, place, &found.etag, Some(found.hash))
+}
+
+/// Nothing in the record stands on the target for this object.
+fn decide_new(wanted: &Wanted<'_>, remote: &Remote, policy: &Policy) -> Option<Step> {
+    let place = &wanted.place;
+    if let Some(found) = remote.found.get(&place.href).filter(|_| remote.present.contains_key(&place.href)) {
+        return Some(adopt(wanted, place, found));
+    }
+    let uid_taken = remote.foreign.get(wanted.key).filter(|href| remote.present.contains_key(href));
+    let Some(href) = uid_taken else {
+        return Some(Step::Put(Put::Create { key: wanted.key.clone(), place: place.clone(), restores: false }));
+    };
+    let there = Place { href: href.clone(), uid: None };
+    let occupant = match remote.found.get(href) {
+        _ if remote.others.contains(href) => Occupant::Subscription,
+        Some(found) if policy.on_conflict == OnConflict::Adopt => return Some(adopt(wanted, &there, found)),
+        Some(found) if found.same && policy.on_conflict == OnConflict::Equal => {
+            return Some(adopt(wanted, &there, found));
+        }
+        Some(found) if found.same => Occupant::Equal,
+        _ => Occupant::Different,
+    };
+    let is_known = wanted.record.is_some_and(|record| record.status == Status::Occupied(occupant));
+    (!is_known).then(|| note(Note::Leave { key: wanted.key.clone(), occupant }))
+}
+
+/// An object that stands there already becomes ours; it is written only when it says something else.
+fn adopt(wanted: &Wanted<'_>, place: &Place, found: &Found) -> Step {
+    if found.same {
+        return stands(wanted, place, &found.etag, form(wanted, found), true);
+    }
+    update(wanted, place, &found.etag, None)
+}
+
+/// A record whose object left the feed.
+fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<Step> {
+    let (key, remote) = (record.key.clone(), facts.remote);
+    // It is gone, or someone made it their own: it is released.
+    let forget = || Some(note(Note::Forget { key: key.clone() }));
+    let Some((href, recorded, now)) = versions(record, remote) else { return forget() };
+    let is_kept = matches!(record.status, Status::Gone(_, Gone::Kept));
+    let had_ended = is_kept || (!is_judged(record) && had_ended(href, remote));
+    let stays = policy.deletes == Deletes::None || (policy.deletes == Deletes::Future && had_ended);
+    // An edit of what stays makes it someone's own: should the feed have it again, it is read and compared.
+    if stays && recorded != now {
+        return forget();
+    }
+    if policy.deletes == Deletes::None || (stays && is_kept) {
+        return None;
+    }
+    if stays {
+        return Some(note(Note::Keep { key, href: href.clone() }));
+    }
+    if let Status::Gone(_, Gone::Undeletable(refusal)) = &record.status
+        && rests(refusal, facts, policy)
+    {
+        return None;
+    }
+    let may_go = recorded == now || policy.on_drift == OnDrift::Restore || is_intended(href, remote);
+    if !may_go {
+        return forget();
+    }
+    Some(Step::Delete(Delete { key: Some(key), href: href.clone(), etag: now.clone() }))
+}
+
+/// Where an object of ours stands, its recorded version and the present one. Of an object that was written in an untold
+/// version, or that a server refused and stored all the same, what stands there now is taken for it.
+fn versions<'a>(record: &'a Record, remote: &'a Remote) -> Option<(&'a Href, &'a Etag, &'a Etag)> {
+    let href = record.href().filter(|_| !record.is_removed())?;
+    let now = remote.present.get(href)?;
+    Some((href, record.etag().unwrap_or(now), now))
+}
+
+/// Whether it is known of what left the feed that it had not ended by then.
+pub fn is_judged(record: &Record) -> bool {
+    matches!(record.status, Status::Gone(_, Gone::Held { .. } | Gone::Undeletable(_)))
+}
+
+/// Whether an object that left the feed was over by then. What was not read is left alone.
+fn had_ended(href: &Href, remote: &Remote) -> bool {
+    remote.found.get(href).is_none_or(|found| found.ended)
+}
+
+/// Whether a pass that was cut off was about to write just what stands there.
+fn is_intended(href: &Href, remote: &Remote) -> bool {
+    remote.found.get(href).is_some_and(|found| found.intended)
+}
+
+/// An object under our prefix that neither record nor feed knows: the state was lost and the object left the feed.
+fn decide_unrecorded(href: &Href, remote: &Remote, known: &HashSet<&Key>, policy: &Policy) -> Option<Step> {
+    let etag = remote.present.get(href)?.clone();
+    let key = remote.found.get(href).and_then(|found| found.key.clone());
+    // A second object of a key did not leave the feed.
+    let is_left = key.as_ref().is_none_or(|key| !known.contains(key));
+    match policy.deletes {
+        Deletes::None => None,
+        Deletes::Future if is_left && had_ended(href, remote) => {
+            key.map(|key| note(Note::Keep { key, href: href.clone() }))
+        }
+        // Someone may have edited it, and it was released to them.
+        Deletes::All | Deletes::Future if policy.on_drift == OnDrift::Keep && !is_intended(href, remote) => None,
+        Deletes::All | Deletes::Future => Some(Step::Delete(Delete { key, href: href.clone(), etag })),
+    }
+}
+
+/// The keys that the feed or a record has.
+fn known_keys<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a Key> {
+    let wanted = facts.wanted.iter().flat_map(|wanted| [Some(wanted.key), wanted.record.map(|record| &record.key)]);
+    wanted.flatten().chain(facts.orphans.iter().map(|record| &record.key))
+}
+
+fn note(note: Note) -> Step {
+    Step::Note(note)
+}
+
+fn update(wanted: &Wanted<'_>, place: &Place, etag: &Etag, restores: Option<Hash>) -> Step {
+    Step::Put(Put::Update { key: wanted.key.clone(), place: place.clone(), etag: etag.clone(), restores })
+}
+
+/// Only the record learns that the object stands there as it should.
+fn stands(wanted: &Wanted<'_>, place: &Place, etag: &Etag, form: TargetForm, adopted: bool) -> Step {
+    let base = Base { place: place.clone(), etag: Some(etag.clone()), hash: wanted.hash, form };
+    note(Note::Stands { key: wanted.key.clone(), base, adopted })
+}
+
+/// The form of something that says the same as the feed.
+fn form(wanted: &Wanted<'_>, found: &Found) -> TargetForm {
+    if found.hash == wanted.hash { TargetForm::AsSent } else { TargetForm::Rewritten(found.hash) }
+}

@@ -1,0 +1,70 @@
+//! Carries the records of an older version of the program over: the first pass after an upgrade reads the target, and what
+//! is as the records say is not written.
+
+use std::collections::HashMap;
+
+use super::gather::Seen;
+use super::matched::Matched;
+use crate::ics;
+use crate::model::{Base, Before, Key, Occupant, Record, Source, Status, TargetForm};
+use crate::plan::OnConflict;
+
+/// The same records in the terms of this version. What had been taken over from someone else, because it said the same as the
+/// feed, goes back to them where nobody asked for that (`on_conflict`).
+pub(super) fn carry_over(
+    records: &HashMap<Key, Record>,
+    matched: &Matched<'_>,
+    seen: &mut Seen,
+    on_conflict: OnConflict,
+) -> HashMap<Key, Record> {
+    let carried = records.values().filter_map(|record| {
+        if on_conflict == OnConflict::Skip && record.href().is_some_and(|href| !ics::is_made_by_us(href)) {
+            return given_back(record, matched, seen);
+        }
+        Some(carried(record, matched, seen))
+    });
+    carried.map(|record| (record.key.clone(), record)).collect()
+}
+
+fn carried(record: &Record, matched: &Matched<'_>, seen: &Seen) -> Record {
+    let wanted = matched.wanted_of(record);
+    // An older hash is that of the form in the feed, whatever was made of it.
+    let is_unchanged = wanted.is_some_and(|wanted| matched.hash_in_feed(wanted.key) == Some(record.source.hash));
+    let hash = wanted.filter(|_| is_unchanged).map(|wanted| wanted.hash);
+    let source = Source { hash: hash.unwrap_or(record.source.hash), ..record.source.clone() };
+    let sent = |base: &Base| Base { hash: hash.unwrap_or(base.hash), form: form(base, seen), ..base.clone() };
+    let status = match &record.status {
+        Status::Mirrored(base) => Status::Mirrored(sent(base)),
+        Status::Gone(base, gone) => Status::Gone(sent(base), gone.clone()),
+        // Of what was refused, the form that stands there is not known.
+        Status::Refused { before: Before::Standing(base), refusal } => {
+            let base = Base { form: form(base, seen), ..base.clone() };
+            Status::Refused { before: Before::Standing(base), refusal: refusal.clone() }
+        }
+        other => other.clone(),
+    };
+    Record { key: record.key.clone(), source, status }
+}
+
+/// What stands there in the recorded version is as we left it; a form that came back after it was overwritten is the server's.
+fn form(base: &Base, seen: &Seen) -> TargetForm {
+    let found = seen.remote.found.get(&base.place.href);
+    match (found, base.form) {
+        (Some(found), _) if base.etag.as_ref() == Some(&found.etag) => TargetForm::Rewritten(found.hash),
+        (Some(found), TargetForm::Overwrote(_)) => TargetForm::Overwrote(found.hash),
+        (_, form) => form,
+    }
+}
+
+/// An object that was someone else's is remembered as such; one that left the feed is not remembered by us at all.
+fn given_back(record: &Record, matched: &Matched<'_>, seen: &mut Seen) -> Option<Record> {
+    let href = record.href()?;
+    let found = seen.remote.found.get(href)?;
+    let key = found.key.clone();
+    seen.foreign.push((href.clone(), found.etag.clone(), key.clone()));
+    let occupant = if found.same { Occupant::Equal } else { Occupant::Different };
+    seen.remote.foreign.extend(key.map(|key| (key, href.clone())));
+    let wanted = matched.wanted_of(record)?;
+    let source = Source { hash: wanted.hash, ..record.source.clone() };
+    Some(Record { key: wanted.key.clone(), source, status: Status::Occupied(occupant) })
+}
