@@ -165,7 +165,7 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes sure that a folder is there and stays there.
+/// Makes sure that a folder is there, and that a power loss does not take a new one away with all that it will hold.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     std::fs::create_dir_all(path)?;

@@ -167,8 +167,10 @@ fn what_is_made_replaced_or_deleted_is_on_the_disk_before_it_is_recorded() {
         env.file("feed.ics", feed);
         let Some(trace) = traced(&env) else { return };
         let calls: Vec<&str> = trace.lines().collect();
-        let is_change = |call: &&str| call.contains(what) && call.contains("/events/") && call.contains(".ics\"");
-        let change = calls.iter().position(|call| is_change(&call)).unwrap_or_else(|| panic!("no {what}\n{trace}"));
+        let change = calls.iter().position(|call| {
+            call.contains(what) && call.contains("/events/") && call.contains(".ics\"") && call.ends_with(" = 0")
+        });
+        let change = change.unwrap_or_else(|| panic!("no {what}\n{trace}"));
         let after = |is_meant: fn(&str) -> bool| calls[change..].iter().position(|call| is_meant(call));
         let synced = after(|call| call.contains("fsync(") && call.contains("/events>"));
         let recorded = after(|call| call.contains("pwrite64(") && call.contains("/state.db"));
