@@ -155,8 +155,21 @@ fn give_folder(path: &Path) {
     }
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
+/// Waits until the folder of this file is on the disk: until then a power loss may undo what was made, renamed or removed
+/// there.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    match File::open(folder_of(path))?.sync_all() {
+        // Some file systems (9p, the shared folders of VirtualBox) have nothing of the kind.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
+/// Makes sure that a folder is there, and that a power loss does not take a new one away with all that it will hold.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    std::fs::create_dir_all(path)?;
+    missing.into_iter().try_for_each(sync_folder)
 }
 
 /// An advisory lock, held until it is dropped or the process ends in any way. Its file can hold a word, which stays when
@@ -298,6 +311,24 @@ mod tests {
         std::fs::create_dir(folder.path().join("taken")).unwrap();
         assert!(write_atomically(&folder.path().join("taken"), b"x", 0o644).is_err());
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_made_with_those_above_it_and_may_be_there_already() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("calendars/work");
+        make_folder(&folder).unwrap();
+        make_folder(&folder).unwrap();
+        assert!(folder.is_dir());
+        std::fs::write(folder.join("file"), "x").unwrap();
+        assert!(make_folder(&folder.join("file")).is_err());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_cannot_be_on_the_disk() {
+        let root = tempfile::tempdir().unwrap();
+        sync_folder(&root.path().join("file")).unwrap();
+        assert!(sync_folder(&root.path().join("gone/file")).is_err());
     }
 
     #[test]

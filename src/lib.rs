@@ -6,13 +6,13 @@
 //! ## Words
 //!
 //! A **feed** is the ICS document at a URL, in a file or on standard input. A **collection** is a calendar that can be
-//! listed, read and written. A **subscription** mirrors a **source** into a **target** under one name and one set of
-//! rules; a **pass** is one run over it. An **object** is everything that shares one UID: master, overrides and the
-//! VTIMEZONEs they use. A **record** is what the state remembers of an object. A **plan** is what a pass is going to do, a
-//! list of **ops**. A **guard** stops deletions; a pass that it stopped is a **hold**, and an **approval** lets through what is
-//! held at that moment. **Drift** is a target that differs from the records though we did not write it. A write that failed
-//! is a **failure** until **blame** is laid: on the object, which is then **refused**, or on the whole **end**, and then the
-//! pass failed.
+//! listed, read and written; a **home** is all that one user has of them on a server. A **subscription** mirrors a
+//! **source** into a **target** under one name and one set of rules; a **pass** is one run over it. An **object** is
+//! everything that shares one UID: master, overrides and the VTIMEZONEs they use. A **record** is what the state
+//! remembers of an object. A **plan** is what a pass is going to do, a list of **ops**. A **guard** stops deletions; a
+//! pass that it stopped is a **hold**, and an **approval** lets through what is held at that moment. **Drift** is a
+//! target that differs from the records though we did not write it. A write that failed is a **failure** until
+//! **blame** is laid: on the object, which is then **refused**, or on the whole **end**, and then the pass failed.
 //!
 //! ## Layers
 //!

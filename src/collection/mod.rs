@@ -1,6 +1,10 @@
 //! What can be listed, read and written: the trait that CalDAV calendars and folders of .ics files fulfil.
 
 pub mod caldav;
+mod exchange;
+pub mod home;
+#[cfg(test)]
+mod script;
 pub mod vdir;
 
 use crate::model::{Changes, ComponentType, Etag, Href, Listed, Mark, Objects, Precondition, Rights, Written};

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::Access;
 
-use crate::files::write_and_sync;
+use crate::files::{make_folder, sync_folder, write_and_sync};
 use crate::model::{Changes, Entry, Etag, Failure, Href, Listed, Mark, Objects, Precondition, Rights, Stored, Written};
 use crate::words::error::{Fault, Kind, fault};
 
@@ -81,7 +81,7 @@ impl Collection for Vdir {
                 let text = format!("the folder {} is not there; is a disk missing?", self.path.display());
                 return Err(fault(Kind::Missing, text));
             }
-            _ => told(fs::create_dir_all(&self.path), || self.failed())?,
+            _ => told(make_folder(&self.path), || self.failed())?,
         }
         Ok(Abilities { connections: 1, needs_schedule_agent: false, components: Vec::new() })
     }
@@ -135,14 +135,23 @@ impl Collection for Vdir {
     fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
         let file = self.file(href)?;
         self.sweep();
-        let written = replace(&file, &self.temporary, text, precondition);
+        let written = replace(&file, &self.temporary, text, precondition).and_then(|written| kept(&file, written));
         written.or_else(|error| failed(&error, &format!("cannot write {}", file.display())))
     }
 
     fn delete(&self, href: &Href, etag: &Etag) -> anyhow::Result<Written> {
         let file = self.file(href)?;
-        remove(&file, etag).or_else(|error| failed(&error, &format!("cannot delete {}", file.display())))
+        let deleted = remove(&file, etag).and_then(|written| kept(&file, written));
+        deleted.or_else(|error| failed(&error, &format!("cannot delete {}", file.display())))
     }
+}
+
+/// A write is done when a power loss cannot undo it: what is done is recorded, and the records outlive the loss.
+fn kept(file: &Path, written: Written) -> io::Result<Written> {
+    if matches!(written, Written::Done { .. }) {
+        sync_folder(file)?;
+    }
+    Ok(written)
 }
 
 /// A write of one file that failed. A disk that is full or read-only concerns all of them.

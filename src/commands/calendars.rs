@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::connect::Ends;
 use super::output::Output;
-use crate::collection::caldav::Discovery;
+use crate::collection::home::Discovery;
 use crate::config::Config;
 use crate::dav::discover::Calendar;
 use crate::db::state::{Owner, State};
@@ -28,7 +28,7 @@ pub(super) fn calendars(config: &Config, name: Option<&str>, as_json: bool, outp
     let (owner, handle) = Owner::new(State::in_memory()?);
     let ends = Ends::new(Stop::on_signals()?, handle);
     let asking = std::thread::spawn(|| owner.serve());
-    let discovery = ends.calendar(server, "", None, &mut Vec::new()).and_then(|calendar| calendar.calendars());
+    let discovery = ends.home(server, &mut Vec::new()).and_then(|home| home.discover());
     drop(ends);
     let _ = asking.join();
     let discovery = discovery?;

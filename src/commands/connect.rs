@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::auth::Authenticator;
 use crate::collection::Collection;
-use crate::collection::caldav::{Address, Caldav};
+use crate::collection::caldav::Caldav;
+use crate::collection::home::Home;
 use crate::collection::vdir::Vdir;
 use crate::config::{
     SecretSource, Server, SourceAddress, SourceCredentials, Subscription, TargetAddress, Timeouts, Tls,
@@ -63,30 +64,24 @@ impl Ends {
         let source = self.source(&subscription.name, &subscription.source, &mut clients)?;
         let target = match &subscription.target {
             TargetAddress::Folder(path) => Target::Folder(Vdir::new(path.clone())),
-            TargetAddress::Calendar { server, target } => {
+            TargetAddress::Calendar { server, calendar } => {
                 let canonical = subscription.target.canonical();
                 let asked = canonical.clone();
                 let remembered = self.state.read(move |state| state.remembered(&asked))?;
-                let calendar = Box::new(self.calendar(server, target, remembered.clone(), &mut clients)?);
+                let home = Arc::new(self.home(server, &mut clients)?);
+                let calendar = Box::new(Caldav::new(home, calendar.clone(), remembered.clone()));
                 Target::Calendar { calendar, canonical, remembered }
             }
         };
         Ok(Pair { source, target, clients })
     }
 
-    /// A calendar of a server, or with an empty `target` the server itself, to list its calendars.
-    pub(super) fn calendar(
-        &self,
-        server: &Arc<Server>,
-        target: &str,
-        remembered: Option<Remembered>,
-        clients: &mut Vec<Client>,
-    ) -> anyhow::Result<Caldav> {
-        let shared = self.shared(server)?;
-        let client = shared.client.counting_apart();
+    /// What the user has on a server, over a client of its own that counts what is sent.
+    pub(super) fn home(&self, server: &Arc<Server>, clients: &mut Vec<Client>) -> anyhow::Result<Home> {
+        let Shared { client, authenticator } = self.shared(server)?;
+        let client = client.counting_apart();
         clients.push(client.clone());
-        let address = Address { server: server.url.clone(), target: target.to_owned() };
-        Ok(Caldav::new(address, client, shared.authenticator, remembered))
+        Ok(Home::new(server.url.clone(), client, authenticator))
     }
 
     fn source(

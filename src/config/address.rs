@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::{SecretSource, Server};
-use crate::words::url::{PrivateUrl, Url};
+use crate::dav::discover::CalendarAddress;
+use crate::words::url::PrivateUrl;
 
 /// How long a request may take, in seconds, each at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,50 +114,33 @@ pub enum TargetAddress {
     Calendar {
         /// Whose credentials are used.
         server: Arc<Server>,
-        /// As written: an absolute address on that server, a path under its address, or (without any slash) the id or
-        /// display name of a calendar, which discovery has to find.
-        target: String,
+        /// Which one.
+        calendar: CalendarAddress,
     },
 }
 
 impl TargetAddress {
-    /// The address of the calendar, ending with a slash; `None` for a folder and for a calendar that is named.
-    pub fn url(&self) -> Option<Url> {
-        match self {
-            TargetAddress::Calendar { server, target } if target.contains('/') => {
-                Some(server.url.as_collection().join(target).ok()?.as_collection())
-            }
-            _ => None,
-        }
-    }
-
-    /// The name of the calendar that discovery has to find; `None` when its address is known.
-    pub fn calendar_name(&self) -> Option<&str> {
-        match self {
-            TargetAddress::Calendar { target, .. } if !target.contains('/') => Some(target),
-            _ => None,
-        }
-    }
-
     /// What the state keys ownership by: the resolved address, the server's address and the calendar's name, or the
     /// absolute path of the folder.
     pub fn canonical(&self) -> String {
-        match (self, self.url()) {
-            (_, Some(url)) => url.canonical(),
-            (TargetAddress::Calendar { server, target }, None) => {
-                format!("{} {target}", server.url.as_collection().canonical())
-            }
-            (TargetAddress::Folder(path), None) => format!("dir:{}", path.display()),
+        match self {
+            TargetAddress::Calendar { server, calendar } => match calendar.url() {
+                Some(url) => url.canonical(),
+                None => format!("{} {}", server.url.as_collection().canonical(), calendar.words()),
+            },
+            TargetAddress::Folder(path) => format!("dir:{}", path.display()),
         }
     }
 }
 
 impl fmt::Display for TargetAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self, self.url()) {
-            (_, Some(url)) => write!(formatter, "{url}"),
-            (TargetAddress::Calendar { server, target }, None) => write!(formatter, "{target} on {}", server.url),
-            (TargetAddress::Folder(path), None) => write!(formatter, "dir:{}", path.display()),
+        match self {
+            TargetAddress::Calendar { server, calendar } => match calendar.url() {
+                Some(url) => write!(formatter, "{url}"),
+                None => write!(formatter, "{} on {}", calendar.words(), server.url),
+            },
+            TargetAddress::Folder(path) => write!(formatter, "dir:{}", path.display()),
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::config::file::{self, Found};
 use crate::config::reader::{Expected, Reader};
 use crate::config::server::{self, Servers, has_default};
 use crate::config::tree::{Origin, Place, Table, Value};
-use crate::config::{AdHoc, Config, Environment, Problem, Subscription, Where, subscription, target};
+use crate::config::{AdHoc, Config, Environment, Problem, Subscription, Where, subscription};
+use crate::dav::discover::absolute;
 use crate::words::digest::sha256;
 use crate::words::url::Url;
 
@@ -91,7 +92,7 @@ fn put_ad_hoc(ad_hoc: &AdHoc, root: &mut Table, environment: &Environment, overl
     table.set("target", place("--target"), Value::Text(ad_hoc.target.clone()));
     root.set("subscription", place(""), Value::List(vec![Value::Table(table).at(place(""))]));
 
-    let Some(target) = target::own_address(&ad_hoc.target) else { return };
+    let Some(Ok(target)) = absolute(ad_hoc.target.trim()) else { return };
     let mut servers = match root.get("server").map(|node| &node.value) {
         Some(Value::Table(table)) => table.clone(),
         _ => Table::empty(place("")),

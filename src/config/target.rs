@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::reader::{Reader, nearest};
 use crate::config::server::{DEFAULT, Known, Servers};
 use crate::config::{Server, TargetAddress};
+use crate::dav::discover::{CalendarAddress, absolute};
 use crate::words::error::sentence;
 use crate::words::url::Url;
 
@@ -24,20 +25,17 @@ pub(super) fn read(reader: &mut Reader<'_>, servers: &Servers) -> Option<TargetA
         reader.problems.extend(problem);
         return folder;
     }
-    let found = if is_address(text) { at_address(text, chosen, servers) } else { below(text, chosen, servers) };
-    match found {
-        Ok(server) => server.map(|server| TargetAddress::Calendar { server, target: text.to_owned() }),
+    let server = match absolute(text) {
+        Some(url) => at_address(url, chosen, servers),
+        None => without_address(chosen, servers),
+    };
+    match server.and_then(|server| server.map(|server| on(server, text)).transpose()) {
+        Ok(target) => target,
         Err(message) => {
             reader.problems.push(node.problem(message));
             None
         }
     }
-}
-
-/// Whether a target brings its own origin.
-fn is_address(text: &str) -> bool {
-    let (scheme, rest) = text.split_once(':').unwrap_or_default();
-    rest.starts_with("//") && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// What the key `server` says.
@@ -75,8 +73,8 @@ fn no_such_server(name: &str, servers: &Servers) -> String {
 }
 
 /// The server of an absolute address: credentials go to their own origin only.
-fn at_address(text: &str, chosen: Chosen, servers: &Servers) -> Sought {
-    let url = Url::parse(text).map_err(|error| format!("{}; allowed: {ALLOWED}", sentence(&error)))?;
+fn at_address(url: anyhow::Result<Url>, chosen: Chosen, servers: &Servers) -> Sought {
+    let url = url.map_err(|error| format!("{}; allowed: {ALLOWED}", sentence(&error)))?;
     match chosen {
         Chosen::Unsound => Ok(None),
         Chosen::One(server) if server.url.origin() == url.origin() => Ok(Some(server)),
@@ -91,23 +89,25 @@ fn at_address(text: &str, chosen: Chosen, servers: &Servers) -> Sought {
 }
 
 /// The server of a path or of a calendar's name.
-fn below(text: &str, chosen: Chosen, servers: &Servers) -> Sought {
-    let server = match chosen {
-        Chosen::Unsound => return Ok(None),
-        Chosen::One(server) => server,
+fn without_address(chosen: Chosen, servers: &Servers) -> Sought {
+    match chosen {
+        Chosen::Unsound => Ok(None),
+        Chosen::One(server) => Ok(Some(server)),
         Chosen::Any => match servers.get(DEFAULT) {
-            Known::Sound(server) => server,
-            Known::Unsound => return Ok(None),
-            Known::No => return Err(no_default(servers)),
+            Known::Sound(server) => Ok(Some(server)),
+            Known::Unsound => Ok(None),
+            Known::No => Err(no_default(servers)),
         },
-    };
-    if text.contains('/') {
-        let joined = server.url.as_collection().join(text).map_err(|error| sentence(&error))?;
-        if joined.origin() != server.url.origin() {
-            return Err(format!("leads away from the server {}; allowed: {ALLOWED}", server.url));
-        }
     }
-    Ok(Some(server))
+}
+
+/// The calendar that a target means on its server; a path must not lead away from there.
+fn on(server: Arc<Server>, text: &str) -> Result<TargetAddress, String> {
+    let calendar = CalendarAddress::read(text, &server.url).map_err(|error| sentence(&error))?;
+    if calendar.url().is_some_and(|url| url.origin() != server.url.origin()) {
+        return Err(format!("leads away from the server {}; allowed: {ALLOWED}", server.url));
+    }
+    Ok(TargetAddress::Calendar { server, calendar })
 }
 
 fn no_default(servers: &Servers) -> String {
@@ -117,9 +117,4 @@ fn no_default(servers: &Servers) -> String {
     } else {
         format!("needs a server and there is no [server]; add the key server, allowed: {}", names.join(", "))
     }
-}
-
-/// The address of a target that brings its own origin.
-pub(super) fn own_address(text: &str) -> Option<Url> {
-    Url::parse(Some(text.trim()).filter(|text| is_address(text))?).ok()
 }

@@ -116,7 +116,7 @@ impl Env {
     }
 
     /// Any program in this home and its environment.
-    fn here(&self, program: &str) -> Command {
+    pub(crate) fn here(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_none_or(is_ours) {

@@ -143,3 +143,37 @@ fn a_folder_that_is_written_in_another_way_goes_on_where_it_was() {
     let told = report(&env);
     assert_eq!((&told["deleted"], &told["adopted"]), (&1.into(), &0.into()), "{told:#}");
 }
+
+/// The writing system calls of a run, one a line, with the paths of their files; `None` where nothing can be traced.
+fn traced(env: &Env) -> Option<String> {
+    const CALLS: &str = "trace=/^(link|rename|unlink).*,fsync,pwrite64";
+    let trace = env.path("trace");
+    let mut strace = env.here("strace");
+    strace.args(["-f", "-y", "-s", "0", "-e", CALLS, "-o"]).arg(&trace);
+    let is_done = |output: std::process::Output| output.status.success();
+    if !strace.args([env!("CARGO_BIN_EXE_baikal-sync"), "run"]).output().is_ok_and(is_done) {
+        eprintln!("nothing can be traced here, so nothing is known of what a power loss would undo");
+        return None;
+    }
+    Some(std::fs::read_to_string(trace).expect("a trace"))
+}
+
+#[test]
+fn what_is_made_replaced_or_deleted_is_on_the_disk_before_it_is_recorded() {
+    let env = mirrored(&["a", "b"], "");
+    let created = feed(&["a", "b", "c"]);
+    let updated = calendar(&(event("a", "Event a") + &event("b", "Event b") + &event("c", "New")));
+    for (what, feed) in [("link", created), ("rename", updated), ("unlink", feed(&["a", "b"]))] {
+        env.file("feed.ics", feed);
+        let Some(trace) = traced(&env) else { return };
+        let calls: Vec<&str> = trace.lines().collect();
+        let change = calls.iter().position(|call| {
+            call.contains(what) && call.contains("/events/") && call.contains(".ics\"") && call.ends_with(" = 0")
+        });
+        let change = change.unwrap_or_else(|| panic!("no {what}\n{trace}"));
+        let after = |is_meant: fn(&str) -> bool| calls[change..].iter().position(|call| is_meant(call));
+        let synced = after(|call| call.contains("fsync(") && call.contains("/events>"));
+        let recorded = after(|call| call.contains("pwrite64(") && call.contains("/state.db"));
+        assert!(synced.is_some() && synced < recorded, "{what}\n{trace}");
+    }
+}

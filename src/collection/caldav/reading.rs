@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::collection::caldav::{Exchange, is_of_one_exchange};
+use crate::collection::exchange::{Exchange, is_of_one_exchange};
 use crate::dav::list::Look;
 use crate::dav::multiget::{Answer, Get, Got, Multiget};
 use crate::model::{Href, Objects};

@@ -3,7 +3,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Caldav, Opened, is_of_one_exchange, lock};
+use super::{Caldav, Opened, lock};
+use crate::collection::exchange::is_of_one_exchange;
 use crate::dav::write::{in_own_spelling, outcome};
 use crate::model::{Etag, Failure, Href, Written};
 use crate::words::error::{Fault, Kind, fault_of};
@@ -16,7 +17,7 @@ impl Caldav {
         request: &Request,
         read: impl Fn(&Response) -> anyhow::Result<Written>,
     ) -> anyhow::Result<Written> {
-        match self.exchange.send(request) {
+        match self.exchange().send(request) {
             Ok(response) => read(&response),
             Err(error) if is_of_one_exchange(&error) => Ok(Written::Failed(Failure::of(fault_of(&error)))),
             Err(error) => Err(error),

@@ -81,7 +81,7 @@ fn the_environment_of_the_daemon_makes_one_subscription() {
 fn the_daemons_other_variables_are_read() {
     assert_eq!(daemon().with("SYNC_FREQUENCY", "30").only().every, 1800);
     let named = daemon().with("CALENDAR_ID", "Work").only();
-    assert_eq!(named.target.calendar_name(), Some("Work"));
+    assert_eq!(named.target.canonical(), "https://dav.example.org/dav.php/calendars/alice/work/ Work");
     let file = daemon().with("BAIKAL_PASS", "").with("BAIKAL_PASS_FILE", "secret");
     let expected = SecretSource::File { path: "/work/secret".into(), credentials: None };
     assert_eq!(default_server(&file).secret, Some(expected));

@@ -7,6 +7,11 @@ use crate::words::error::{Kind, fault};
 use crate::words::message::{Headers, Request, Response};
 use crate::words::url::Url;
 
+mod address;
+pub mod choose;
+
+pub use address::{CalendarAddress, absolute};
+
 /// Everything that discovery wants to know of a resource. One list for every step: whatever stands at an address, one
 /// request tells what it is and where to go from there.
 const PROPERTIES: [xml::Name; 10] = [

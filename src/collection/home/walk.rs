@@ -1,10 +1,9 @@
-//! From the address in the configuration to a calendar: asks, follows redirects, and chooses. What it sends goes
-//! through [`Exchange`].
+//! From an address to what stands there and on its server: asks, and follows what leads on. What it sends goes through
+//! [`Exchange`].
 
-use crate::collection::caldav::Exchange;
+use crate::collection::exchange::Exchange;
 use crate::dav::discover::{Calendar, Depth, Options, Resource, Software, Survey};
-use crate::dav::href::{same_segment, segments};
-use crate::words::error::{Kind, fault, kind_of};
+use crate::words::error::{Kind, fault};
 use crate::words::message::{Request, Response};
 use crate::words::url::Url;
 
@@ -171,71 +170,4 @@ pub(super) fn redirect(asked: &Url, response: &Response) -> anyhow::Result<Optio
         return Err(fault(Kind::Configuration, message));
     }
     Ok(Some(kept))
-}
-
-/// The calendar that the target means: one whose path ends with it, else one with that display name. An empty target
-/// means the only one.
-pub(super) fn choose<'a>(calendars: &'a [Calendar], target: &str) -> anyhow::Result<Option<&'a Calendar>> {
-    let path = Url::parse(target).map_or_else(|_| target.to_owned(), |url| url.path().to_owned());
-    let by_path = |calendar: &&Calendar| ends_with(calendar.url.path(), &path);
-    let by_name = |calendar: &&Calendar| calendar.display_name.as_deref().is_some_and(|name| name == target);
-    let mut matching: Vec<&Calendar> = calendars.iter().filter(by_path).collect();
-    if matching.is_empty() {
-        matching = calendars.iter().filter(by_name).collect();
-    }
-    match matching.as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some(one)),
-        several => {
-            let message = format!(
-                "the target {path:?} may be any of {}; name one by its path",
-                described(several.iter().copied())
-            );
-            Err(fault(Kind::Configuration, message))
-        }
-    }
-}
-
-fn ends_with(path: &str, end: &str) -> bool {
-    let path: Vec<&str> = segments(path).collect();
-    let end: Vec<&str> = segments(end).collect();
-    path.len() >= end.len() && path.iter().rev().zip(end.iter().rev()).all(|(one, other)| same_segment(one, other))
-}
-
-/// The calendars for people: path and display name.
-pub(super) fn described<'a>(calendars: impl IntoIterator<Item = &'a Calendar>) -> String {
-    let one = |calendar: &'a Calendar| match &calendar.display_name {
-        Some(name) => format!("{} ({})", calendar.url.path(), name.replace(char::is_control, " ")),
-        None => calendar.url.path().to_owned(),
-    };
-    let described: Vec<String> = calendars.into_iter().map(one).collect();
-    if described.is_empty() { "none".to_owned() } else { described.join(", ") }
-}
-
-/// Where to make a calendar that is not there: at the target's own address when that is inside a home or there is no
-/// home, else inside the home.
-pub(super) fn place_for_new(homes: &[Url], direct: Option<&Url>, target: &str) -> anyhow::Result<Url> {
-    let inside =
-        |url: &Url, home: &Url| url.origin() == home.origin() && url.path().starts_with(home.as_collection().path());
-    let name = match (direct, homes.first()) {
-        (Some(direct), None) => return Ok(direct.clone()),
-        (Some(direct), Some(_)) if homes.iter().any(|home| inside(direct, home)) => return Ok(direct.clone()),
-        (Some(direct), _) => segments(direct.path()).next_back().unwrap_or("calendar").to_owned(),
-        (None, _) => slug(target),
-    };
-    let home = homes.first().ok_or_else(|| fault(Kind::Missing, "the server tells no place for a new calendar"))?;
-    home.as_collection().join(&format!("./{name}/"))
-}
-
-/// A name for people as a segment of a path.
-fn slug(name: &str) -> String {
-    let lower = name.to_lowercase();
-    let words = lower.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let slug = words.collect::<Vec<_>>().join("-");
-    if slug.is_empty() { "calendar".to_owned() } else { slug }
-}
-
-/// Whether an error leaves room for making the calendar.
-pub(super) fn may_be_made(error: &anyhow::Error) -> bool {
-    matches!(kind_of(error), Kind::Missing | Kind::NotCaldav)
 }
