@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
+use crate::plan;
 
 /// Mirror ICS feeds into CalDAV calendars.
 ///
@@ -164,6 +165,10 @@ pub struct Run {
     /// Carry out every deletion of this run, held or not (see also `approve`)
     #[arg(long)]
     pub allow_deletes: bool,
+    /// Take over events that stand in the calendar already: those that say the same or have a name as this program gives
+    /// them; with `=all` whatever has a UID of the feed
+    #[arg(long, value_name = "WHAT", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "ours")]
+    pub take_over: Option<TakeOver>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -173,6 +178,27 @@ pub struct Run {
     /// Where to: an address, a path or calendar name on the configured server, or dir:PATH
     #[arg(long, requires = "source", value_parser = NonEmptyStringValueParser::new())]
     pub target: Option<String>,
+}
+
+/// What `--take-over` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TakeOver {
+    /// What says the same, and what has a name of our shape.
+    #[value(help = "What says the same as the feed, and what has a name as this program gives them")]
+    Ours,
+    /// Whatever has a UID of the feed.
+    #[value(help = "Whatever has a UID of the feed")]
+    All,
+}
+
+impl TakeOver {
+    /// The same for the plan.
+    pub fn meant(self) -> plan::TakeOver {
+        match self {
+            TakeOver::Ours => plan::TakeOver::Ours,
+            TakeOver::All => plan::TakeOver::All,
+        }
+    }
 }
 
 /// Why there is no [`Cli`]: help or version were asked for, or the command line is wrong.

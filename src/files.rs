@@ -277,6 +277,14 @@ fn check_privacy(path: &Path, mode: u32, owner: u32, us: u32) -> anyhow::Result<
     Err(fault(Kind::Refused, format!("the secret file {path} belongs to user {owner}: {advice}")))
 }
 
+/// Four octets that nobody can guess.
+pub fn chance() -> anyhow::Result<[u8; 4]> {
+    let mut octets = [0; 4];
+    let read = rustix::rand::getrandom(&mut octets, rustix::rand::GetRandomFlags::empty());
+    read.or_fault(Kind::Internal, || "the kernel gives no random numbers".to_owned())?;
+    Ok(octets)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,9 @@ pub(super) fn approve(path: &Path, name: &str, advice: &Advice, output: &Output)
     let known = find(&state, path, name)?;
     let approved = state.approve(known.id, sync::now())?;
     let text = match (approved, known.tally.approved) {
+        _ if known.memory.held.as_ref().is_some_and(|held| held.held_for.is_about_owners()) => {
+            format!("the next run takes over what stands in the calendar. Now: {}", advice.run(name))
+        }
         (0, 0) if known.memory.held.is_some() => {
             let command = advice.run_with(name, "--allow-deletes").map(|command| format!(": {command}"));
             format!(

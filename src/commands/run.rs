@@ -16,14 +16,18 @@ use super::locks::Locks;
 use super::output::Output;
 use super::progress::Progress;
 use crate::cli;
-use crate::config::{Config, Subscription};
+use crate::config::{self, Config, Subscription};
 use crate::db::state::{Handle, Owner, State};
 use crate::exit::{self, Standing};
+use crate::feed::Fetched;
 use crate::files;
+use crate::ics;
+use crate::model::Validators;
+use crate::plan::Named;
 use crate::report::advice::Advice;
 use crate::report::{Outcome, PassReport, Say, human, json};
 use crate::signal::Stop;
-use crate::sync::{self, Options, Pass, execute};
+use crate::sync::{self, Configured, Options, Pass, execute};
 use crate::words::error::{Kind, fault, fault_of, sentence};
 use crate::words::time::Zone;
 
@@ -56,10 +60,13 @@ pub(super) fn run(
             full: arguments.full,
             dry_run: arguments.dry_run,
             allow_deletes: arguments.allow_deletes,
+            take_over: arguments.take_over.map(cli::TakeOver::meant),
             asked: ad_hoc || !arguments.names.is_empty(),
             attended: output.is_attended,
         },
         config_file: config.file.clone(),
+        configured: configured(config, ad_hoc),
+        all: config.subscriptions.clone(),
         progress: Progress::new(output.shows_progress()),
     };
     let jobs = config.jobs;
@@ -116,6 +123,9 @@ struct Runner {
     locks: Locks,
     options: Options,
     config_file: Option<PathBuf>,
+    configured: Configured,
+    /// Every subscription of the configuration, chosen or not.
+    all: Vec<Subscription>,
     progress: Progress,
 }
 
@@ -168,6 +178,31 @@ impl Runner {
         })
     }
 
+    /// What the other subscriptions of a calendar want there that have no records. A feed that cannot be read claims nothing.
+    fn rivals(&self, subscription: &Subscription, address: &str) -> Vec<Vec<Named>> {
+        let of_state = address.to_owned();
+        let neighbours = self.state.read(move |state| state.neighbours(&of_state)).unwrap_or_default();
+        let has_objects = |other: &&Subscription| {
+            let identity = sync::identity(other);
+            let mut known = neighbours.iter().filter(|neighbour| neighbour.has_objects);
+            known.any(|neighbour| Configured::new([identity.clone()]).has(&neighbour.identity))
+        };
+        let target = subscription.target.canonical();
+        let others = self.all.iter().filter(|other| other.name != subscription.name);
+        let others = others.filter(|other| other.target.canonical() == target).filter(|other| !has_objects(other));
+        others.filter_map(|other| self.wants(other).ok()).collect()
+    }
+
+    /// What the feed of a subscription has at this moment.
+    fn wants(&self, subscription: &Subscription) -> anyhow::Result<Vec<Named>> {
+        let pair = self.ends.pair(subscription)?;
+        let Fetched::Document { body, charset, .. } = pair.source.fetch(&Validators::default())? else {
+            return Ok(Vec::new());
+        };
+        let feed = ics::read(body, charset.as_deref()).map_err(|reason| fault(Kind::Feed, reason))?;
+        Ok(feed.objects().iter().map(|object| (object.key.clone(), object.hash)).collect())
+    }
+
     fn locked(&self, subscription: &Subscription) -> anyhow::Result<PassReport> {
         let locks = if self.options.dry_run { None } else { Some(self.locks.of(subscription)?) };
         let claim = self.locks.claim();
@@ -185,6 +220,9 @@ impl Runner {
             claim: &|address| claim.take(address),
             preflight: &|| local::check(subscription),
             inputs: &|| local::inputs(subscription, self.config_file.as_deref()),
+            configured: &self.configured,
+            rivals: &|address| self.rivals(subscription, address),
+            chance: &files::chance,
             killed: locks.as_ref().and_then(|locks| locks.killed),
             begin: &|now| locks.as_ref().map_or(Ok(()), |locks| locks.begin(now)),
         });
@@ -200,6 +238,13 @@ impl Runner {
         report.bytes_received = traffic.bytes_received;
         Ok(report)
     }
+}
+
+/// What the configuration has. A run that was given both ends does not know it, and takes over what earlier ones of its
+/// kind have left alone.
+fn configured(config: &Config, ad_hoc: bool) -> Configured {
+    let configured = Configured::new(config.subscriptions.iter().map(sync::identity));
+    if ad_hoc { configured.or_named_otherwise(config::AD_HOC) } else { configured }
 }
 
 /// The subscriptions with their places, grouped by target, which takes one writer at a time. Those whose last pass was

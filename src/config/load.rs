@@ -168,8 +168,8 @@ fn state(reader: &mut Reader<'_>, arguments: &Where, environment: &Environment) 
     found
 }
 
-/// The name of a subscription of the command line until its ends are known.
-const AD_HOC: &str = "adhoc";
+/// The name of a subscription of the command line until its ends are known, and how it begins afterwards.
+pub const AD_HOC: &str = "adhoc";
 
 fn subscriptions(
     root: &Table,

@@ -22,7 +22,7 @@ mod tree;
 
 pub use address::{SourceAddress, SourceCredentials, TargetAddress, Timeouts, Tls};
 pub use env::Environment;
-pub use load::{load, state_file};
+pub use load::{AD_HOC, load, state_file};
 pub use problem::Problem;
 pub use secret::SecretSource;
 

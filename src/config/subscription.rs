@@ -114,7 +114,7 @@ pub(super) fn read(
         every: reader.duration("every").unwrap_or(EVERY),
         create: reader.truth("create").unwrap_or(false),
         verify: reader.value("verify", VERIFIES, verify).unwrap_or(VERIFY),
-        on_conflict: reader.word("on_conflict", ON_CONFLICT).unwrap_or(OnConflict::Equal),
+        on_conflict: reader.word("on_conflict", ON_CONFLICT).unwrap_or_default(),
         on_drift: reader.word("on_drift", ON_DRIFT).unwrap_or(OnDrift::Restore),
         on_empty: reader.word("on_empty", ON_EMPTY).unwrap_or(OnEmpty::Hold),
         max_delete: reader.value("max_delete", MAX_DELETES, max_delete).unwrap_or(MAX_DELETE),

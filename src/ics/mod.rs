@@ -8,7 +8,6 @@
 mod charset;
 mod describe;
 mod hash;
-mod href;
 mod identity;
 mod line;
 mod normal;
@@ -25,7 +24,6 @@ mod tests;
 use std::fmt;
 use std::ops::Range;
 
-pub use href::{href, href_prefix, is_made_by_us};
 pub use identity::substitute_uid;
 pub use normal::{differing, same};
 pub use time::occurrence::{End, end_of, end_of_last_occurrence};

@@ -24,6 +24,8 @@ pub struct Memory {
     pub settled_at: Option<Timestamp>,
     /// When a person asked for the next pass. Written by `approve` and `retry` alone, whatever a pass remembers.
     pub asked_at: Option<Timestamp>,
+    /// A person has said, since the last pass, that what stands in the target is to be taken over. Written by `approve`.
+    pub take_over: bool,
     /// How many objects of the feed are refused and in the target in no form.
     pub refused: u64,
     /// The moment at which time itself changes the result: a refused object is tried again.
@@ -125,6 +127,12 @@ pub enum HeldFor {
     Unstored,
     /// There were too many of them.
     Many,
+    /// The state was lost: they stand under names of ours, and nobody knows that they are ours.
+    Lost,
+    /// Nothing is deleted: most events of the feed stand in the calendar in objects that are not ours.
+    Occupied,
+    /// Nothing is done at all: another subscription has as good a claim to what stands in the calendar.
+    Draw,
 }
 
 impl HeldFor {
@@ -134,6 +142,20 @@ impl HeldFor {
             HeldFor::Empty => "empty",
             HeldFor::Unstored => "unstored",
             HeldFor::Many => "many",
+            HeldFor::Lost => "lost",
+            HeldFor::Occupied => "occupied",
+            HeldFor::Draw => "draw",
         }
+    }
+
+    /// That of this word.
+    pub fn from_word(word: &str) -> Option<HeldFor> {
+        use HeldFor::{Draw, Empty, Lost, Many, Occupied, Unstored};
+        [Empty, Unstored, Many, Lost, Occupied, Draw].into_iter().find(|one| one.as_str() == word)
+    }
+
+    /// Whether a person answers it by taking over what stands in the calendar, not by giving something up.
+    pub fn is_about_owners(self) -> bool {
+        matches!(self, HeldFor::Occupied | HeldFor::Draw)
     }
 }

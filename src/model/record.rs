@@ -167,7 +167,7 @@ pub enum Gone {
     Kept,
     /// A guard holds its deletion.
     Held {
-        /// When the hold began; `None` where that is not known.
+        /// When the hold began; `None` for what was never seen in the feed, as after a lost state.
         since: Option<Timestamp>,
         /// A person has said that it may be deleted.
         approved: bool,

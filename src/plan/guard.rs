@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{Delete, Facts, Note, OnEmpty, Plan, Policy, Put, Wanted};
+use super::{Delete, Facts, Note, OnEmpty, Plan, Policy, Put, Wanted, naming};
 use crate::model::memory::{HeldFor, Hold};
-use crate::model::{Gone, Key, Record, Status};
+use crate::model::{Gone, Href, Key, Record, Status};
 
 /// Up to this many deletions are never suspicious by their number.
 const ALWAYS_ALLOWED: u64 = 10;
@@ -98,6 +98,10 @@ fn suspicion(
     if policy.allow_deletes {
         return None;
     }
+    if is_lost(plan, facts) {
+        let reason = "they stand under names of ours and are not in the feed, but the state that knew them was lost";
+        return Some((HeldFor::Lost, reason.to_owned()));
+    }
     let (creates, lacking) = new_events(plan, facts, policy, refused, &taken);
     if lacking > REFUSED_ALLOWED.max(creates * PERCENT_REFUSED / 100) {
         return Some((HeldFor::Unstored, format!("{lacking} of {creates} new events could not be stored")));
@@ -119,6 +123,17 @@ fn suspicion(
         };
         (HeldFor::Many, format!("{deletes} of {objects} objects would be deleted; max_delete is {allowed}"))
     })
+}
+
+/// Whether nobody knows that what is to be deleted was put there by this installation: it was found under a prefix that was
+/// claimed by evidence, and no pass has seen it in the feed.
+fn is_lost(plan: &Plan, facts: &Facts<'_>) -> bool {
+    let is_claimed = |href: &Href| naming::prefix_of(href).is_some_and(|prefix| facts.claimed.contains(prefix));
+    let waits =
+        |record: &&&Record| matches!(record.status, Status::Gone(_, Gone::Held { since: None, approved: false }));
+    let waiting = facts.orphans.iter().filter(waits).filter_map(|record| record.href());
+    let lost: HashSet<&Href> = facts.unrecorded.iter().chain(waiting).filter(|href| is_claimed(href)).collect();
+    plan.deletes.iter().any(|delete| lost.contains(&delete.href))
 }
 
 /// How many new events there are, and how many of them could not be stored. What was refused in an earlier pass is not new;

@@ -1,10 +1,12 @@
 //! The plan of a mirror: feed x records x target -> notes, puts, deletes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
-    Delete, Deletes, Facts, Found, Note, OnConflict, OnDrift, Plan, Policy, Put, Remote, Wanted, cause, guard, wait,
+    Delete, Deletes, Facts, Found, Note, OnConflict, OnDrift, Plan, Policy, Put, Remote, TakeOver, Wanted, cause,
+    guard, naming, wait,
 };
+use crate::model::memory::{HeldFor, Hold};
 use crate::model::{Base, Etag, Gone, Hash, Href, Key, Occupant, Place, Record, Refusal, Status, TargetForm};
 
 /// What is decided about one object.
@@ -35,7 +37,41 @@ pub fn plan(facts: &Facts<'_>, policy: &Policy) -> Plan {
             Step::Delete(delete) => plan.deletes.push(delete),
         }
     }
-    guard(plan, facts, policy)
+    let plan = guard(plan, facts, policy);
+    let hold = plan.hold.clone().or_else(|| occupied(&plan, facts, policy));
+    Plan { hold, ..plan }
+}
+
+/// So many events that stand in the calendar in objects of others are no reason to ask anybody.
+const FEW_OCCUPIED: usize = 3;
+
+/// A hold when most of what the feed has stands in the calendar in objects that are not ours and say something else: a person
+/// must say whose they are.
+fn occupied(plan: &Plan, facts: &Facts<'_>, policy: &Policy) -> Option<Hold> {
+    let noted = plan.notes.iter().filter_map(|note| match note {
+        Note::Leave { key, occupant } => Some((key, *occupant)),
+        _ => None,
+    });
+    let noted: HashMap<&Key, Occupant> = noted.collect();
+    let written: HashSet<&Key> = plan.puts.iter().map(Put::key).collect();
+    let recorded = |wanted: &Wanted<'_>| match wanted.record?.status {
+        Status::Occupied(occupant) if !written.contains(wanted.key) => Some(occupant),
+        _ => None,
+    };
+    let occupant = |wanted: &Wanted<'_>| noted.get(wanted.key).copied().or_else(|| recorded(wanted));
+    let sent = facts.wanted.iter().filter(|wanted| wanted.rejected.is_none());
+    let all = sent.clone().count();
+    let occupied = sent.filter(|wanted| occupant(wanted) == Some(Occupant::Different)).count();
+    let asks = policy.on_conflict == OnConflict::Ask && occupied > FEW_OCCUPIED && occupied * 2 > all;
+    asks.then(|| Hold {
+        deletes: 0,
+        held_for: HeldFor::Occupied,
+        reason: format!(
+            "{occupied} of {all} events of the feed stand in the calendar already, in objects that are not ours and say \
+             something else"
+        ),
+        said_at: None,
+    })
 }
 
 /// The writes of objects that wait because they were refused for one of these causes, which are tried with the one that was
@@ -89,7 +125,7 @@ fn decide(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Option<Ste
         return decide_gone(wanted, changed, facts.remote, policy);
     };
     if let Some(found) = facts.remote.found.get(&base.place.href) {
-        return Some(decide_drifted(wanted, base, found, changed, policy));
+        return Some(decide_drifted(wanted, base, found, changed, facts, policy));
     }
     if etag != recorded {
         return decide_gone(wanted, changed, facts.remote, policy);
@@ -158,10 +194,17 @@ fn decide_gone(wanted: &Wanted<'_>, changed: bool, remote: &Remote, policy: &Pol
 }
 
 /// Our object stands there in another version than the record says, or was read for another reason.
-fn decide_drifted(wanted: &Wanted<'_>, base: &Base, found: &Found, changed: bool, policy: &Policy) -> Step {
+fn decide_drifted(
+    wanted: &Wanted<'_>,
+    base: &Base,
+    found: &Found,
+    changed: bool,
+    facts: &Facts<'_>,
+    policy: &Policy,
+) -> Step {
     let place = &base.place;
     if found.same {
-        return stands(wanted, place, &found.etag, form(wanted, found), false);
+        return stands(wanted, place, &found.etag, form(wanted, found), facts.is_claimed);
     }
     let is_recorded_form = found.hash == base.hash || base.form == TargetForm::Rewritten(found.hash);
     let as_we_left_it = found.intended || is_recorded_form;
@@ -189,15 +232,26 @@ fn decide_new(wanted: &Wanted<'_>, remote: &Remote, policy: &Policy) -> Option<S
     let there = Place { href: href.clone(), uid: None };
     let occupant = match remote.found.get(href) {
         _ if remote.others.contains(href) => Occupant::Subscription,
-        Some(found) if policy.on_conflict == OnConflict::Adopt => return Some(adopt(wanted, &there, found)),
-        Some(found) if found.same && policy.on_conflict == OnConflict::Equal => {
-            return Some(adopt(wanted, &there, found));
-        }
+        Some(found) if may_take_over(href, found, policy) => return Some(adopt(wanted, &there, found)),
         Some(found) if found.same => Occupant::Equal,
         _ => Occupant::Different,
     };
     let is_known = wanted.record.is_some_and(|record| record.status == Status::Occupied(occupant));
     (!is_known).then(|| note(Note::Leave { key: wanted.key.clone(), occupant }))
+}
+
+fn may_take_over(href: &Href, found: &Found, policy: &Policy) -> bool {
+    let says_so = match policy.take_over {
+        None => false,
+        Some(TakeOver::Ours) => found.same || naming::prefix_of(href).is_some(),
+        Some(TakeOver::All) => true,
+    };
+    says_so
+        || match policy.on_conflict {
+            OnConflict::Ask | OnConflict::Skip => false,
+            OnConflict::Equal => found.same,
+            OnConflict::Adopt => true,
+        }
 }
 
 /// An object that stands there already becomes ours; it is written only when it says something else.

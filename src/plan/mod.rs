@@ -9,13 +9,16 @@ use crate::words::time::Timestamp;
 
 pub mod backoff;
 mod blame;
+mod claim;
 mod guard;
 mod mirror;
+pub mod naming;
 mod rename;
 #[cfg(test)]
 mod tests;
 
 pub use blame::{Blame, FEW, LAST_CHANCE, MANY, Outcome, Probe, Suspicion, blame, cause, failures_in_a_row, wait};
+pub use claim::{Claim, Named, claims};
 pub use guard::{MaxDelete, guard, guard_again};
 pub use mirror::{is_judged, plan, refused_for};
 pub use rename::renames;
@@ -84,6 +87,8 @@ pub struct Policy {
     pub max_delete: MaxDelete,
     /// A person lets every deletion of this pass through.
     pub allow_deletes: bool,
+    /// What a person has said is to be taken over.
+    pub take_over: Option<TakeOver>,
     /// What the last pass held deletions back for.
     pub was_held: Option<HeldFor>,
     /// Try rejected objects again though nothing changed.
@@ -93,13 +98,24 @@ pub struct Policy {
 /// `on_conflict` of the configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnConflict {
-    /// Adopt it when its content is equal, else leave it alone.
+    /// Leave it alone, and ask a person when that is so of most of the feed: nothing is said.
     #[default]
+    Ask,
+    /// Leave it alone.
+    Skip,
+    /// Take it over when its content is equal, else leave it alone.
     Equal,
     /// Take it over.
     Adopt,
-    /// Leave it alone.
-    Skip,
+}
+
+/// What a person lets a pass take over, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakeOver {
+    /// What says the same as the feed, and what bears a name of our shape.
+    Ours,
+    /// Whatever has a UID of the feed.
+    All,
 }
 
 /// `on_drift` of the configuration.
@@ -269,6 +285,11 @@ pub struct Facts<'a> {
     pub orphans: &'a [&'a Record],
     /// Hrefs that begin like ours and that no record has.
     pub unrecorded: &'a [Href],
+    /// Whether the hrefs of ours that no record has were just found again by evidence: what is not in the feed may be
+    /// another installation's.
+    pub is_claimed: bool,
+    /// The prefixes of ours that were ever found again so.
+    pub claimed: &'a HashSet<String>,
     /// The target.
     pub remote: &'a Remote,
     /// How many objects of the last settled feed were in the target; `None` when that is not known.

@@ -3,6 +3,7 @@
 use super::advice::Advice;
 use super::{Outcome, PassReport, Refused, Say, Step};
 use crate::model::Occupant;
+use crate::model::memory::{HeldFor, Hold};
 use crate::plan::{Note, Op, Put, Write};
 use crate::words::error::Kind;
 use crate::words::shown::shortened;
@@ -72,17 +73,28 @@ pub fn lines(report: &PassReport, listener: Listener, advice: &Advice) -> Vec<Li
         lines.push(line(Weight::Warning, text));
     }
     if let Some(held) = report.held.as_ref().filter(|_| watched || report.say == Say::Trouble) {
-        let name = &report.name;
-        let deletions = if held.deletes == 1 { "deletion" } else { "deletions" };
-        let text = format!(
-            "{name}: {} {deletions} held back: {}. If that is right: {}",
-            held.deletes,
-            held.reason,
-            advice.command(&["approve", name])
-        );
-        lines.push(line(Weight::Error, text));
+        lines.push(line(Weight::Error, format!("{}: {}", report.name, hold(&report.name, held, advice))));
     }
     lines
+}
+
+/// What is held, and how to answer.
+fn hold(name: &str, held: &Hold, advice: &Advice) -> String {
+    let Hold { deletes, reason, .. } = held;
+    // The unit of a profile takes no flags; the answer is the same.
+    let take_over = advice.run_with(name, "--take-over").unwrap_or_else(|| advice.command(&["approve", name]));
+    match held.held_for {
+        HeldFor::Occupied => format!(
+            "{reason}. To take over those that this program made: {take_over}; all of them: on_conflict = \"adopt\"; to \
+             leave them alone: on_conflict = \"skip\""
+        ),
+        HeldFor::Draw => format!("{reason}; nothing was written. If it was {name}: {take_over}"),
+        HeldFor::Empty | HeldFor::Unstored | HeldFor::Many | HeldFor::Lost => {
+            let deletions = if *deletes == 1 { "deletion" } else { "deletions" };
+            let approve = advice.command(&["approve", name]);
+            format!("{deletes} {deletions} held back: {reason}. If that is right: {approve}")
+        }
+    }
 }
 
 /// What is refused and left alone, which is recorded even when the pass fails later.
@@ -229,7 +241,6 @@ fn noted(note: &Note) -> (&'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::memory::{HeldFor, Hold};
     use crate::words::error::Fault;
     use crate::words::time::Timestamp;
 

@@ -50,7 +50,10 @@ fn document(value: &Value) -> String {
 
 fn subscription(report: &PassReport) -> Value {
     let error = report.error.as_ref().map(|fault| json!({ "kind": fault.kind.as_str(), "message": fault.message }));
-    let held = report.held.as_ref().map(|held| json!({ "deletes": held.deletes, "reason": held.reason }));
+    let held = report
+        .held
+        .as_ref()
+        .map(|held| json!({ "deletes": held.deletes, "for": held.held_for.as_str(), "reason": held.reason }));
     let mut value = json!({
         "name": report.name,
         "outcome": report.outcome.as_str(),
@@ -123,7 +126,7 @@ fn standing(report: &StatusReport) -> Value {
     let held = memory.held.as_ref().map(|held| {
         let event = |held: &Refused| json!({ "uid": held.uid, "summary": held.summary, "start": held.reason });
         json!({
-            "deletes": held.deletes, "reason": held.reason, "approved": report.approved,
+            "deletes": held.deletes, "for": held.held_for.as_str(), "reason": held.reason, "approved": report.approved,
             "events": report.held.iter().map(event).collect::<Vec<_>>(),
         })
     });

@@ -108,8 +108,16 @@ fn block(report: &StatusReport, now: Timestamp, advice: &Advice) -> String {
         }
     }
     if let Some(held) = report.memory.held.as_ref().filter(|_| report.configured) {
-        tell("held", &format!("{}: {}", plural(held.deletes, "deletion"), held.reason));
-        if report.approved > 0 {
+        if held.held_for.is_about_owners() {
+            tell("held", &held.reason);
+        } else {
+            tell("held", &format!("{}: {}", plural(held.deletes, "deletion"), held.reason));
+        }
+        if report.memory.take_over {
+            tell("approved", &format!("the next run takes them over: {}", advice.run(&report.name)));
+        } else if held.held_for.is_about_owners() {
+            tell("take over", &advice.command(&["approve", &report.name]));
+        } else if report.approved > 0 {
             tell(
                 "approved",
                 &format!("{}; the next run carries them out: {}", report.approved, advice.run(&report.name)),

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 
 use super::gather::Seen;
 use super::matched::Matched;
-use crate::ics;
 use crate::model::{Base, Before, Key, Occupant, Record, Source, Status, TargetForm};
-use crate::plan::OnConflict;
+use crate::plan::{OnConflict, naming};
 
 /// The same records in the terms of this version. What had been taken over from someone else, because it said the same as the
 /// feed, goes back to them where nobody asked for that (`on_conflict`).
@@ -18,7 +17,9 @@ pub(super) fn carry_over(
     on_conflict: OnConflict,
 ) -> HashMap<Key, Record> {
     let carried = records.values().filter_map(|record| {
-        if on_conflict == OnConflict::Skip && record.href().is_some_and(|href| !ics::is_made_by_us(href)) {
+        if matches!(on_conflict, OnConflict::Ask | OnConflict::Skip)
+            && record.href().is_some_and(|href| naming::prefix_of(href).is_none())
+        {
             return given_back(record, matched, seen);
         }
         Some(carried(record, matched, seen))

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::look::{Known, Look, look_at_all};
 use super::matched::Matched;
 use crate::collection::Collection;
-use crate::db::state::ForeignObject;
+use crate::db::state::{ForeignObject, Prefix};
 use crate::ics::{self, Identified};
 use crate::model::{Base, EndsAt, Gone, Hash, Href, Key, Objects, Place, Record, Source, Status, Stored, TargetForm};
-use crate::plan::{Found, Remote, Wanted, is_judged};
+use crate::plan::{Found, Remote, Wanted, is_judged, naming};
 use crate::words::digest;
 use crate::words::message::Why;
 
@@ -25,8 +25,16 @@ pub(super) struct Seen {
     pub(super) foreign: Vec<ForeignObject>,
     /// What is to be recorded of the objects that left the feed and had ended, should the plan keep them.
     pub(super) kept: HashMap<Href, Record>,
-    /// What the records would be of the objects under our prefix that have none, and that the feed does not know by name.
+    /// What the records would be of the objects under our prefixes that have none, and that the feed does not know by name.
     pub(super) nameless: BTreeMap<Href, Record>,
+    /// What the records would be of the objects under prefixes that no configured subscription has.
+    pub(super) claimable: BTreeMap<Href, Record>,
+    /// Whether some of them turned out to be ours.
+    pub(super) is_claimed: bool,
+    /// What the records would be of objects under our prefixes that the feed has by name, where it would not put them.
+    pub(super) astray: BTreeMap<Href, Record>,
+    /// Those of our prefixes that were found again by evidence.
+    pub(super) claimed: HashSet<String>,
 }
 
 /// Tells whether a text is of something that had ended.
@@ -34,8 +42,8 @@ pub(super) type Judge<'a> = dyn Fn(&[u8]) -> bool + 'a;
 
 /// What to read beside what is new or changed, and how.
 pub(super) struct Reading<'a> {
-    /// How our hrefs begin.
-    pub(super) prefix: &'a str,
+    /// Whether no record tells whose the prefixes are that no subscription has.
+    pub(super) is_new: bool,
     /// Distrust the hashes of the records and read every object of ours.
     pub(super) compare_all: bool,
     /// Reads what left the feed too, for this to judge.
@@ -76,8 +84,10 @@ fn read_as_looked(
     let cached: HashMap<&Href, &ForeignObject> = known.foreign.iter().map(|object| (&object.0, object)).collect();
     // What was released to whoever edited it keeps its href, and is remembered as foreign.
     let is_ours = |href: &Href| {
-        records.contains_key(href) || (href.as_str().starts_with(what.prefix) && !cached.contains_key(href))
+        let is_others = cached.contains_key(href) || others.contains_key(href);
+        records.contains_key(href) || (known.has_prefix_of(href) && !is_others)
     };
+    let is_unclaimed = |href: &Href| what.is_new && known.is_unclaimed(href);
     let wants = |key: &Key| {
         let wanted = matched.wanted(key);
         let stands = |record: &Record| {
@@ -107,7 +117,7 @@ fn read_as_looked(
         }
         let unchanged = cached.get(href).filter(|(_, known, _)| !ours && known == etag);
         match unchanged {
-            Some((_, _, key)) if !key.as_ref().is_some_and(&wants) => {
+            Some((_, _, key)) if !key.as_ref().is_some_and(&wants) && !is_unclaimed(href) => {
                 seen.foreign.push((href.clone(), etag.clone(), key.clone()));
                 seen.remote.foreign.extend(key.clone().map(|key| (key, href.clone())));
             }
@@ -147,14 +157,24 @@ fn read_as_looked(
             }
             let record = records.get(&stored.href).copied();
             let ours = is_ours(&stored.href);
-            let key = seen.take(&stored, record, matched, known, what.had_ended.filter(|_| ours));
+            let may_be_ours = ours || is_unclaimed(&stored.href);
+            let key = seen.take(&stored, record, matched, known, what.had_ended.filter(|_| may_be_ours));
             let is_known = |key: &Key| known.records.contains_key(key) || matched.wanted(key).is_some();
             if ours && record.is_none() && !key.as_ref().is_some_and(is_known) {
                 let record = recorded(&stored, Status::Mirrored);
                 seen.nameless.extend(record.map(|record| (stored.href.clone(), record)));
             }
+            let is_astray = |wanted: &Wanted<'_>| wants(wanted.key) && wanted.place.href != stored.href;
+            if ours && record.is_none() && key.as_ref().and_then(|key| matched.wanted(key)).is_some_and(is_astray) {
+                let record = recorded(&stored, Status::Mirrored);
+                seen.astray.extend(record.map(|record| (stored.href.clone(), record)));
+            }
             if !ours {
-                seen.take_foreign(&stored, key, what.prefix);
+                if is_unclaimed(&stored.href) {
+                    let record = recorded(&stored, Status::Mirrored);
+                    seen.claimable.extend(record.map(|record| (stored.href.clone(), record)));
+                }
+                seen.take_foreign(&stored, key, known);
             }
         }
     }
@@ -185,6 +205,42 @@ fn tell_of(unseen: &[Href]) {
 }
 
 impl Seen {
+    /// Takes objects under prefixes of ours that no record has for ours. Gives the records of those that the feed has by name.
+    pub(super) fn take_named(
+        &mut self,
+        objects: BTreeMap<Href, Record>,
+        matched: &Matched<'_>,
+        prefixes: &[Prefix],
+    ) -> Vec<Record> {
+        self.claimed.extend(prefixes.iter().filter(|prefix| prefix.is_claimed).map(|prefix| prefix.text.clone()));
+        self.foreign.retain(|(href, ..)| !objects.contains_key(href));
+        self.remote.foreign.retain(|_, href| !objects.contains_key(href));
+        self.unrecorded.retain(|href| !objects.contains_key(href));
+        let mut by_key: BTreeMap<Key, (Href, Record)> = BTreeMap::new();
+        for (href, record) in objects {
+            let is_named_so = prefixes.iter().any(|prefix| naming::href(&prefix.text, &record.key) == href);
+            let is_wanted = matched.wanted(&record.key).is_some();
+            let is_known = by_key.contains_key(&record.key);
+            if is_wanted && (is_named_so || !is_known) {
+                let second = by_key.insert(record.key.clone(), (href, record));
+                self.unrecorded.extend(second.map(|(href, _)| href));
+            } else {
+                self.unrecorded.push(href.clone());
+                if !is_wanted {
+                    self.nameless.insert(href, record);
+                }
+            }
+        }
+        self.unrecorded.sort();
+        by_key.into_values().map(|(_, record)| record).collect()
+    }
+
+    /// These were recognised, and have records from now on.
+    pub(super) fn forget_unrecorded(&mut self, recognised: &[Record]) {
+        let hrefs: HashSet<&Href> = recognised.iter().filter_map(Record::href).collect();
+        self.unrecorded.retain(|href| !hrefs.contains(href));
+    }
+
     /// Takes in an object that is there, or may be, but cannot be read. One in a version that nobody knows says nothing; one
     /// of ours of which nothing is told is as it was.
     fn take_unreadable(&mut self, href: &Href, look: &Look, record: Option<&Record>) -> Option<Stored> {
@@ -238,8 +294,8 @@ impl Seen {
         key
     }
 
-    fn take_foreign(&mut self, stored: &Stored, key: Option<Key>, prefix: &str) {
-        if ics::is_made_by_us(&stored.href) && !stored.href.as_str().starts_with(prefix) {
+    fn take_foreign(&mut self, stored: &Stored, key: Option<Key>, known: &Known) {
+        if naming::prefix_of(&stored.href).is_some_and(|prefix| known.prefixes_of_others.contains(prefix)) {
             self.remote.others.insert(stored.href.clone());
         }
         self.foreign.push((stored.href.clone(), stored.etag.clone(), key.clone()));

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::collection::Collection;
-use crate::db::state::{ForeignObject, Intent, OthersObject};
+use crate::db::state::{ForeignObject, Intent, OthersObject, Prefix};
 use crate::model::memory::EndMemory;
 use crate::model::{Changes, Entry, Etag, Gone, Hash, Href, Key, Listed, Mark, Record, Status};
-use crate::plan::Suspicion;
+use crate::plan::{Suspicion, naming};
 use crate::words::time::{DAY, Timestamp};
 
 /// Every object is listed anew after this many seconds, whatever marks and deltas say: on sabre a reader between two
@@ -22,8 +22,14 @@ pub(super) struct Known {
     pub(super) records: HashMap<Key, Record>,
     /// Objects of nobody we know, as they were last read.
     pub(super) foreign: Vec<ForeignObject>,
-    /// Objects that other subscriptions have recorded.
+    /// How our hrefs begin; the first one begins those of new objects.
+    pub(super) prefixes: Vec<Prefix>,
+    /// Whether the state does not know that they are ours.
+    pub(super) prefixes_are_new: bool,
+    /// Objects that other configured subscriptions have recorded.
     pub(super) others: Vec<OthersObject>,
+    /// How their hrefs begin.
+    pub(super) prefixes_of_others: HashSet<String>,
     /// What a pass that was cut off was about to do.
     pub(super) journal: HashSet<Intent>,
     /// Objects whose writes failed for a reason that no pass has found out.
@@ -134,6 +140,17 @@ impl Known {
         let foreign = self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
         let others = self.others.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
         others.chain(foreign).chain(ours).collect()
+    }
+
+    /// Whether an href begins like ours.
+    pub(super) fn has_prefix_of(&self, href: &Href) -> bool {
+        naming::prefix_of(href).is_some_and(|prefix| self.prefixes.iter().any(|own| own.text == prefix))
+    }
+
+    /// Whether an href has the shape of ours, and no configured subscription has its prefix.
+    pub(super) fn is_unclaimed(&self, href: &Href) -> bool {
+        let is_free = |prefix: &str| !self.prefixes_of_others.contains(prefix);
+        naming::prefix_of(href).is_some_and(is_free) && !self.has_prefix_of(href)
     }
 
     /// Whether a pass that was cut off was about to leave just this.

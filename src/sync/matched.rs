@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::ics::{self, Feed, Form, Object};
 use crate::model::{Before, ComponentType, EndsAt, Etag, Gone, Hash, Href, Key, Place, Record, Source, Status};
-use crate::plan::{Wanted, renames};
+use crate::plan::{Wanted, naming, renames};
 use crate::words::time::Zone;
 
 /// A feed matched with the records of its subscription.
@@ -61,7 +61,7 @@ impl<'a> Matched<'a> {
                     let uid = record.target_uid();
                     Place { href: place.href.clone(), uid: (uid != object.key.uid).then(|| uid.to_owned()) }
                 }
-                None => taken.place(&object.key, |key| ics::href(prefix, key)),
+                None => taken.place(&object.key, |key| naming::href(prefix, key)),
             };
             let (hash, rejected) = (hash_in(feed, object, &form), object.rejected.as_deref());
             wanted.push(Wanted { key: &object.key, hash, place, rejected, record });

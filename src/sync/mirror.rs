@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::apply::Stage;
 use super::carry_over::carry_over;
+use super::claim::Claimed;
 use super::gather::{Judge, Reading, Seen, read};
 use super::look::{Known, Look, look};
 use super::matched::Matched;
@@ -13,7 +14,7 @@ use super::{FORM, Run, identity};
 use crate::collection::Abilities;
 use crate::db::state::{ForeignObject, Id, Intent};
 use crate::ics::{self, Feed, Form};
-use crate::model::memory::Memory;
+use crate::model::memory::{HeldFor, Hold, Memory};
 use crate::model::{Etag, Href, Mark, Occupant, Record};
 use crate::plan::{Delete, Deletes, Facts, Note, Op, Plan, Policy, Put, guard_again, plan, refused_for};
 use crate::sync::execute::Executor;
@@ -64,12 +65,19 @@ impl Run<'_, '_> {
 
     /// The dry run for a target that a real one would make.
     fn show_all(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
-        let known = Known::default();
-        let prefix = self.prefix();
-        let matched = Matched::new(feed, &known.records, &prefix, self.form(false), self.pass.zone);
+        let known = self.known()?;
+        let matched = self.matched(feed, &known, self.form(false));
         let plan = self.plan(&matched, &Seen::default());
         self.show(&plan, &matched, &known)?;
-        Ok(Changes::of_dry_run(Mark::default(), false))
+        Ok(Changes::without_writes(Mark::default(), false))
+    }
+
+    fn matched<'f>(&self, feed: &'f Feed, known: &'f Known, form: Form) -> Matched<'f>
+    where
+        Self: 'f,
+    {
+        let prefix = known.prefixes.first().map(|prefix| prefix.text.as_str()).unwrap_or_default();
+        Matched::new(feed, &known.records, prefix, form, self.pass.zone)
     }
 
     fn round(
@@ -82,9 +90,8 @@ impl Run<'_, '_> {
         self.rounds += 1;
         let collection = self.pass.collection;
         let known = self.known()?;
-        let (prefix, zone) = (self.prefix(), self.pass.zone);
         let form = self.form(abilities.needs_schedule_agent);
-        let matched = Matched::new(feed, &known.records, &prefix, form.clone(), zone);
+        let matched = self.matched(feed, &known, form.clone());
         let everything = everything || matched.has_doubtful_orphans();
         let look = match seen {
             Some(look) if look.listed || !everything => look,
@@ -94,25 +101,51 @@ impl Run<'_, '_> {
             }
         };
         let is_older = self.memory.form.is_some_and(|form| form != FORM);
+        let is_new = known.records.values().all(|record| record.base().is_none()) && !feed.objects().is_empty();
         let judge = |text: &[u8]| ics::end_of_last_occurrence(text, self.pass.zone).had_ended(self.started);
         let judges = self.pass.subscription.deletes == Deletes::Future;
-        let what =
-            Reading { prefix: &prefix, compare_all: is_older, had_ended: judges.then_some(&judge as &Judge<'_>) };
+        let had_ended = judges.then_some(&judge as &Judge<'_>);
+        let what = Reading { is_new, compare_all: is_older, had_ended };
         let (look, mut seen) = read(collection, look, &known, &matched, &what)?;
+        let mut prefixes = None;
+        let mut named = std::mem::take(&mut seen.astray);
+        match self.claim(&seen, &matched) {
+            Claimed::None => {}
+            Claimed::Draw => return Ok(Round::Settled(self.hold_everything())),
+            Claimed::Ours(ours, objects) => {
+                seen.is_claimed = true;
+                named.extend(objects);
+                prefixes = Some(ours);
+            }
+        }
+        let named = seen.take_named(named, &matched, prefixes.as_deref().unwrap_or(&known.prefixes));
+        // The state was lost, and the feed issued new UIDs meanwhile.
         let recognised = matched.recognised(&seen.nameless, &seen.remote.present);
-        let mut known = known.clone();
-        if is_older {
-            let on_conflict = self.pass.subscription.on_conflict;
-            known.records = carry_over(&known.records, &matched, &mut seen, on_conflict);
-        } else if recognised.is_empty() {
+        seen.forget_unrecorded(&recognised);
+        if prefixes.is_none() && named.is_empty() && recognised.is_empty() && !is_older {
             return self.act(&look, &seen, &known, &matched);
         }
-        // The state was lost, and the feed issued new UIDs meanwhile.
-        let hrefs: HashSet<&Href> = recognised.iter().filter_map(Record::href).collect();
-        seen.unrecorded.retain(|href| !hrefs.contains(href));
-        known.records.extend(recognised.iter().map(|record| (record.key.clone(), record.clone())));
-        let matched = Matched::new(feed, &known.records, &prefix, form, zone);
-        self.act(&look, &seen, &known, &matched)
+        let mut more = known.clone();
+        if is_older {
+            more.records = carry_over(&known.records, &matched, &mut seen, self.pass.subscription.on_conflict);
+        }
+        if let Some(prefixes) = prefixes {
+            (more.prefixes, more.prefixes_are_new) = (prefixes, true);
+        }
+        let found = named.into_iter().chain(recognised);
+        more.records.extend(found.map(|record| (record.key.clone(), record)));
+        let matched = self.matched(feed, &more, form);
+        self.act(&look, &seen, &more, &matched)
+    }
+
+    /// Nothing is done before a person has said whose the objects are that stand there.
+    fn hold_everything(&mut self) -> Changes {
+        let reason = "the calendar has events that this subscription and another one could have put there, and no record \
+                      says which of them did";
+        let held_for = HeldFor::Draw;
+        self.report.held = Some(Hold { deletes: 0, held_for, reason: reason.to_owned(), said_at: None });
+        // What was read is not remembered, so that no mark may stand for it.
+        Changes::without_writes(Mark::default(), false)
     }
 
     /// Plans, and does what is planned, or shows it.
@@ -127,7 +160,7 @@ impl Run<'_, '_> {
             if plan.writes() {
                 self.check_rights()?;
             }
-            return Ok(Round::Settled(Changes::of_dry_run(look.mark.clone(), look.listed)));
+            return Ok(Round::Settled(Changes::without_writes(look.mark.clone(), look.listed)));
         }
         self.carry_out(&plan, look, seen, known, matched)
     }
@@ -147,6 +180,8 @@ impl Run<'_, '_> {
             wanted: &matched.wanted,
             orphans: &matched.orphans,
             unrecorded: &seen.unrecorded,
+            is_claimed: seen.is_claimed,
+            claimed: &seen.claimed,
             remote: &seen.remote,
             last_objects,
             now: self.started,
@@ -230,6 +265,7 @@ impl Run<'_, '_> {
         let identity = identity(self.pass.subscription);
         // What is held is marked so in its record, which the feed's going back must not pass over either.
         let writes = plan.writes() || plan.notes.iter().any(|note| matches!(note, Note::Hold { .. }));
+        let prefixes = if known.prefixes_are_new { known.prefixes.clone() } else { Vec::new() };
         self.began |= writes;
         let released = released(plan, &seen.remote.present, known).chain(left_alone(plan, seen));
         let foreign: Vec<ForeignObject> = seen.foreign.iter().cloned().chain(released).collect();
@@ -241,6 +277,9 @@ impl Run<'_, '_> {
         let id = self.pass.state.write(move |state| {
             let id = state.subscription(&identity)?;
             memory.map_or(Ok(()), |memory| state.remember(id, &memory))?;
+            if !prefixes.is_empty() {
+                state.set_prefixes(id, &prefixes)?;
+            }
             state.add_to_journal(id, &intents)?;
             foreign.map_or(Ok(()), |foreign| state.set_foreign_objects(id, &foreign))?;
             Ok(id)
@@ -254,7 +293,7 @@ impl Run<'_, '_> {
 }
 
 impl Changes {
-    fn of_dry_run(mark: Mark, listed: bool) -> Changes {
+    fn without_writes(mark: Mark, listed: bool) -> Changes {
         Changes { mark, listed, last_written: None, retry_rejected_at: None, refused: 0 }
     }
 }

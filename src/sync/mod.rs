@@ -2,6 +2,7 @@
 
 mod apply;
 mod carry_over;
+mod claim;
 mod dry_run;
 pub mod execute;
 mod gates;
@@ -20,11 +21,10 @@ use crate::collection::Collection;
 use crate::config::{Subscription, TargetAddress, Verify};
 use crate::db::state::{Handle, Id, Identity};
 use crate::feed::Source;
-use crate::ics;
 use crate::model::memory::{EndMemory, Failing, Memory};
 use crate::model::{End, Hash};
-use crate::plan::Policy;
 use crate::plan::backoff::{self, Turn, Wish};
+use crate::plan::{Named, Policy, TakeOver};
 use crate::report::{Outcome, PassReport, Say};
 use crate::signal::Stop;
 use crate::words::digest;
@@ -32,8 +32,9 @@ use crate::words::error::{Kind, fault_of, kind_of};
 use crate::words::message::Why;
 use crate::words::time::{DAY, Timestamp, Zone};
 
+pub use claim::Configured;
 use gates::{Fresh, Gated};
-use look::{Known, Look, look, look_at_all, proves_nothing_changed};
+use look::{Look, look, look_at_all, proves_nothing_changed};
 
 /// Changes whenever the hash of an object or the form in which we write it does. Records of another form are compared
 /// with the target anew; what is equal is not rewritten.
@@ -53,6 +54,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Carry out the deletions that a guard holds.
     pub allow_deletes: bool,
+    /// Take over what stands in the target under the UIDs of the feed.
+    pub take_over: Option<TakeOver>,
     /// The subscription was named on the command line, so its interval does not count.
     pub asked: bool,
     /// A person waits for the answer, so neither its interval nor a back-off counts.
@@ -85,6 +88,12 @@ pub struct Pass<'a> {
     pub preflight: &'a (dyn Fn() -> anyhow::Result<()> + Sync),
     /// Describes the files that settings, secrets and certificates come from, so that a change of them is noticed.
     pub inputs: &'a (dyn Fn() -> Hash + Sync),
+    /// The subscriptions of the configuration: others that the state remembers have no claim any more.
+    pub configured: &'a Configured,
+    /// What the other configured subscriptions without records that write to the calendar at this address want there.
+    pub rivals: &'a (dyn Fn(&str) -> Vec<Vec<Named>> + Sync),
+    /// Four octets that nobody can guess.
+    pub chance: &'a (dyn Fn() -> anyhow::Result<[u8; 4]> + Sync),
     /// The moment at which the last pass began, if it was killed before it ended.
     pub killed: Option<Timestamp>,
     /// Leaves word that a pass has begun, before its first request.
@@ -152,7 +161,8 @@ impl Pass<'_> {
             }
         }
         let memory = Memory { started_at: Some(started), ..memory };
-        let mut run = Run { pass: self, id, started, memory, report, began: false, rounds: 0, end: None };
+        let mut run =
+            Run { pass: self, id, started, memory, report, began: false, rounds: 0, end: None, fresh_prefix: None };
         let result = run.prepare().and_then(|()| run.mirror());
         let Run { memory: before, began, end, .. } = run;
         let is_settled = result.is_ok();
@@ -167,7 +177,9 @@ impl Pass<'_> {
                 return Ok(());
             }
             Err(error) => {
-                let mut memory = Memory { feed: before.feed.clone().filter(|_| !began), ..before.clone() };
+                let feed = before.feed.clone().filter(|_| !began);
+                let held = report.held.clone().or_else(|| before.held.clone());
+                let mut memory = Memory { feed, held, ..before.clone() };
                 self.failed(&mut memory, report, &error, started, end);
                 memory
             }
@@ -188,12 +200,16 @@ impl Pass<'_> {
         let me = identity(self.subscription);
         // What is held or refused is not as its record says, and the journal may say why.
         let is_done = is_settled && memory.held.is_none() && memory.next_change_at.is_none();
+        let ends_take_over = is_settled && before.take_over;
         let ends_journal = is_done && (began || before.feed.is_none());
         self.state.write(move |state| {
             let id = state.subscription(&me)?;
             state.remember(id, &memory)?;
             if is_settled {
                 state.forget_suspects(id)?;
+            }
+            if ends_take_over {
+                state.end_take_over(id)?;
             }
             if ends_journal { state.clear_journal(id) } else { Ok(()) }
         })
@@ -291,6 +307,8 @@ struct Run<'a, 'r> {
     rounds: u32,
     /// At which end something is being done; `None` as long as nobody was asked.
     end: Option<End>,
+    /// How the hrefs begin of a subscription that has none yet.
+    fresh_prefix: Option<String>,
 }
 
 impl Run<'_, '_> {
@@ -424,22 +442,9 @@ impl Run<'_, '_> {
         Ok((look, drifted))
     }
 
-    fn known(&self) -> anyhow::Result<Known> {
-        let (id, address) = (self.id, self.memory.target.address.clone().unwrap_or_default());
-        self.pass.state.read(move |state| {
-            let others = state.objects_of_others(id, &address)?;
-            let Some(id) = id else {
-                return Ok(Known { others, ..Known::default() });
-            };
-            let records = state.records(id)?.into_iter().map(|record| (record.key.clone(), record)).collect();
-            let journal = state.journal(id)?.into_iter().collect();
-            let suspects = state.suspects(id)?.into_iter().collect();
-            Ok(Known { records, foreign: state.foreign_objects(id)?, others, journal, suspects })
-        })
-    }
-
-    fn prefix(&self) -> String {
-        ics::href_prefix(&self.pass.subscription.name, &self.pass.subscription.source.reveal())
+    /// What a person has said is to be taken over, on the command line or since the last pass.
+    fn takes_over(&self) -> Option<TakeOver> {
+        self.pass.options.take_over.or(self.memory.take_over.then_some(TakeOver::Ours))
     }
 
     fn policy(&self) -> Policy {
@@ -452,6 +457,7 @@ impl Run<'_, '_> {
             on_empty: subscription.on_empty,
             max_delete: subscription.max_delete,
             allow_deletes: self.pass.options.allow_deletes,
+            take_over: self.takes_over(),
             was_held: self.memory.held.as_ref().map(|held| held.held_for),
             retry_rejected: self.pass.options.full || settings_changed,
         }

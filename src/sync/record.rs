@@ -135,7 +135,9 @@ impl<'a> Recorder<'a> {
 
     fn hold(&mut self, key: &Key, href: &Href) -> anyhow::Result<()> {
         let Some(record) = self.recorded_or_read(Some(key), href) else { return Ok(()) };
-        let held = Gone::Held { since: Some(self.now), approved: false };
+        // Of what no record knew, nobody can tell since when it is missing.
+        let since = self.recorded_at(Some(key), href).map(|_| self.now);
+        let held = Gone::Held { since, approved: false };
         let status = match &record.status {
             Status::Gone(_, Gone::Held { .. }) => return Ok(()),
             // A server stored what it seemed to refuse.

@@ -314,7 +314,7 @@ impl Story {
     fn settles(&mut self, when: &str, mended: bool) -> Result<(), String> {
         // What was refused is not tried again otherwise; a hold is released without.
         let full = mended && (!self.world.refused().is_empty() || self.dice.one_in(2));
-        let options = Options { allow_deletes: mended, full, ..Options::default() };
+        let mut options = Options { allow_deletes: mended, full, ..Options::default() };
         let all = 0..self.feeds.len();
         let mut reports = Vec::new();
         for round in 0..6 {
@@ -322,9 +322,11 @@ impl Story {
             // What nothing explains is refused in the third pass.
             let is_over = round > 0 && last.iter().all(|report| report.outcome != Outcome::Failed);
             reports.extend(last);
-            if is_over {
+            // What a lost state left behind, and nobody recognised, goes when a person says so.
+            if is_over && !self.world.forget_unclaimed() {
                 break;
             }
+            options.full |= is_over;
         }
         self.tally.count("deletions are released", mended && reports.iter().any(|report| report.deleted > 10));
         let failed = |complaint: String| Err(format!("{when}: {complaint}\n{:?}\n{reports:#?}", self.plot));

@@ -51,7 +51,13 @@ fn can_mount() -> bool {
 /// Asserts that the next run brings the calendar in step by itself, and that the one after it writes nothing.
 #[track_caller]
 fn converges(setting: &Setting, uids: &str, what: &str) {
-    let ran = setting.run(&["--force"]).exits(0);
+    let mut ran = setting.run(&["--force"]);
+    if ran.code == 4 {
+        // What left the feed while the state was lost waits for a person.
+        setting.env.run(&["approve", "work"]).exits(0);
+        ran = setting.run(&["--force"]);
+    }
+    let ran = ran.exits(0);
     assert_eq!(setting.uids(), uids, "{what}: {ran}");
     let quiet = setting.run(&["--full"]).exits(0);
     assert_eq!((setting.writes(), quiet.stderr.as_str()), (vec![], ""), "{what}");
@@ -209,7 +215,7 @@ fn befall(what: &str, harm: impl Fn(&Path)) -> Ran {
     }
     let said = first.stderr.contains("the state file was damaged and is now");
     assert_eq!(said, set_aside(&setting).len() == 1, "{what}: {first}");
-    assert!(first.code == 0 || (first.code == 74 && said), "{what}: {first}");
+    assert!(matches!(first.code, 0 | 4) || (first.code == 74 && said), "{what}: {first}");
     converges(&setting, "b c d", &format!("{what}: {first}"));
     first
 }

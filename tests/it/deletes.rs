@@ -165,6 +165,9 @@ fn a_state_that_was_lost_keeps_what_had_ended_and_remembers_it() {
     let setting = mirrored("");
     setting.env.forget_state();
     set(&setting, &ahead("stays"));
+    setting.run(&[]).exits(4);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b stays", vec![]));
+    setting.env.run(&["approve", "work"]).exits(0);
     setting.run(&[]).exits(0);
     assert_eq!((setting.uids().as_str(), setting.writes()), ("a stays", vec!["DELETE 204".to_owned()]));
     setting.run(&[]).exits(0);

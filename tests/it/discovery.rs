@@ -53,7 +53,7 @@ fn a_calendar_with_a_difficult_name_is_made_and_found_again() {
 #[test]
 fn an_object_with_a_difficult_name_is_adopted_updated_and_deleted() {
     for name in ["ä b.ics", "100%.ics", "a+b&c.ics", "a%20b.ics", "no extension"] {
-        let setting = Setting::new(&feed(&["a", "b"]), "");
+        let setting = Setting::new(&feed(&["a", "b"]), "on_conflict = \"equal\"");
         setting.dav.work(|work| work.put(name, object("a", "Event a")));
         setting.run(&[]).exits(0);
         assert_eq!(setting.writes(), ["PUT 201"], "{name}");

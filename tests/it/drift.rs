@@ -186,11 +186,16 @@ fn a_state_that_was_lost_costs_no_write() {
 }
 
 #[test]
-fn a_state_that_was_lost_still_deletes_what_left_the_feed() {
+fn what_left_the_feed_while_the_state_was_lost_is_deleted_when_a_person_says_so() {
     let setting = watched("");
     setting.dav.work(|work| work.put("mine.ics", object("mine", "Mine")));
     setting.env.forget_state();
     setting.feed.set(feed(&["b"]));
+    for _ in 0..2 {
+        setting.run(&[]).exits(4);
+    }
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b mine", vec![]));
+    setting.env.run(&["approve", "work"]).exits(0);
     setting.run(&[]).exits(0);
     assert_eq!((setting.uids().as_str(), setting.writes()), ("b mine", vec!["DELETE 204".to_owned()]));
 }
@@ -343,7 +348,8 @@ fn a_state_that_was_lost_costs_no_write_of_a_feed_that_issues_new_uids_at_every_
     assert_eq!(setting.writes(), ["DELETE 204"]);
     setting.env.forget_state();
     setting.feed.set(with("4", 10));
-    setting.run(&[]).exits(0);
+    setting.run(&[]).exits(4);
+    setting.run(&["--allow-deletes"]).exits(0);
     assert_eq!(setting.writes(), ["DELETE 204"]);
     setting.run(&["--full"]).exits(0);
     assert_eq!(setting.writes(), [""; 0]);

@@ -26,14 +26,16 @@ fn a_feed_that_is_suddenly_empty_deletes_nothing_and_says_what_releases_it() {
 }
 
 #[test]
-fn a_hold_on_objects_that_no_record_names_stands_until_it_is_released() {
+fn an_empty_feed_claims_nothing_when_the_state_was_lost() {
     let setting = emptied("");
     setting.env.forget_state();
-    setting.run(&[]).exits(4);
-    setting.run(&[]).exits(4);
+    for flags in [&[][..], &["--allow-deletes"]] {
+        setting.run(flags).exits(0);
+    }
     assert_eq!(count(&setting), 30);
-    setting.run(&["--allow-deletes"]).exits(0);
-    assert_eq!(count(&setting), 0);
+    setting.feed.set(feed_of(30));
+    setting.run(&[]).exits(0);
+    assert_eq!((count(&setting), setting.writes()), (30, vec![]));
 }
 
 #[test]
@@ -127,14 +129,6 @@ fn deletes_none_deletes_nothing_and_holds_nothing() {
 }
 
 #[test]
-fn a_state_that_was_lost_does_not_open_the_gate() {
-    let setting = emptied("");
-    setting.env.forget_state();
-    setting.run(&[]).exits(4);
-    assert_eq!(count(&setting), 30);
-}
-
-#[test]
 fn an_edit_under_a_hold_is_restored_when_the_feed_comes_back() {
     let setting = emptied("verify = \"always\"");
     setting.edit("e3", "Edited");
@@ -145,15 +139,16 @@ fn an_edit_under_a_hold_is_restored_when_the_feed_comes_back() {
 }
 
 #[test]
-fn a_hold_by_number_stands_though_the_state_was_lost() {
+fn a_feed_that_lost_most_with_the_state_deletes_nothing_and_goes_on_when_it_is_whole() {
     let setting = Setting::new(&feed_of(30), "").mirrored();
-    setting.feed.set(feed_of(5));
-    setting.run(&[]).exits(4);
     setting.env.forget_state();
+    setting.feed.set(feed_of(5));
+    setting.run(&["--allow-deletes"]).exits(0);
+    setting.feed.set(feed_of(20));
     setting.run(&[]).exits(4);
     assert_eq!((count(&setting), setting.writes()), (30, vec![]));
     setting.run(&["--allow-deletes"]).exits(0);
-    assert_eq!(count(&setting), 5);
+    assert_eq!(count(&setting), 20);
 }
 
 #[test]

@@ -86,8 +86,9 @@ fn check_conflict(keys: &str, title: &str, code: i32, expected: &str) {
 }
 
 #[test]
-fn a_foreign_object_with_the_same_uid_and_content_is_adopted() {
-    check_conflict("", "Event a", 0, "Event a");
+fn a_foreign_object_with_the_same_uid_and_content_is_taken_over_when_the_subscription_says_so() {
+    check_conflict("on_conflict = \"equal\"", "Event a", 0, "Event a");
+    check_conflict("on_conflict = \"equal\"", "Mine", 3, "Mine");
 }
 
 #[test]
@@ -102,8 +103,10 @@ fn a_foreign_object_with_the_same_uid_is_taken_over_when_the_subscription_says_s
 
 #[test]
 fn a_foreign_object_with_the_same_uid_is_skipped_when_the_subscription_says_so() {
-    check_conflict("on_conflict = \"skip\"", "Mine", 3, "Mine");
-    check_conflict("on_conflict = \"skip\"", "Event a", 0, "Event a");
+    for keys in ["", "on_conflict = \"skip\""] {
+        check_conflict(keys, "Mine", 3, "Mine");
+        check_conflict(keys, "Event a", 0, "Event a");
+    }
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn a_new_object_of_another_subscription_is_no_drift() {
 
 #[test]
 fn an_adopted_object_is_ours_and_is_deleted_with_its_event() {
-    let setting = Setting::new(&feed(&["a", "b"]), "");
+    let setting = Setting::new(&feed(&["a", "b"]), "on_conflict = \"equal\"");
     setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
     setting.run(&[]).exits(0);
     setting.feed.set(feed(&["b"]));
@@ -179,7 +182,7 @@ fn a_uid_that_another_subscription_gave_up_is_mirrored() {
 
 #[test]
 fn an_event_that_someone_moved_to_an_href_of_their_own_is_not_doubled() {
-    let setting = watched("");
+    let setting = watched("on_conflict = \"equal\"");
     let (name, text) = (setting.name_of("a"), setting.text_of("a"));
     let moved = |title: &str| {
         setting.dav.work(|work| work.delete(&name));
@@ -224,7 +227,8 @@ fn what_the_first_subscription_adopted_is_not_taken_over_by_the_second() {
     setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));
     let second = subscription(&other.url(), "work", "on_conflict = \"adopt\"");
     let second = second.replace("\"work\"\nsource", "\"other\"\nsource");
-    setting.configure(&(subscription(&setting.feed.url(), "work", "") + &second));
+    let first = subscription(&setting.feed.url(), "work", "on_conflict = \"equal\"");
+    setting.configure(&(first + &second));
     setting.run(&["work"]).exits(0);
     setting.run(&["other"]).exits(3);
     assert!(setting.uids() == "a" && setting.text_of("a").contains("SUMMARY:Event a"));
@@ -239,7 +243,8 @@ fn of_two_subscriptions_that_write_one_calendar_in_two_ways_the_first_keeps_the_
         let spelling = spelling.replace("URL", setting.dav.calendar_url("work").trim_end_matches('/'));
         let second = subscription(&other.url(), &spelling, "on_conflict = \"adopt\"");
         let second = second.replace("\"work\"\nsource", "\"other\"\nsource");
-        setting.configure(&(subscription(&setting.feed.url(), "calendars/alice/work/", "") + &second));
+        let first = subscription(&setting.feed.url(), "calendars/alice/work/", "on_conflict = \"equal\"");
+        setting.configure(&(first + &second));
         setting.run(&["work"]).exits(0);
         let ran = setting.run(&["other"]).exits(3);
         assert!(ran.stderr.contains("another subscription has put this UID into the calendar"), "{spelling}: {ran}");

@@ -205,8 +205,10 @@ fn check_taken_href(meddle: fn(String) -> String, expected: &[&str]) {
     let (name, text) = (setting.name_of("b"), meddle(setting.text_of("b")));
     setting.dav.work(|work| *work = Calendar::default());
     setting.env.forget_state();
+    // The names begin anew, as the first one does; they end as before.
     setting.dav.meddle(move |_, work| {
-        if work.objects.len() == 1 && !work.objects.contains_key(&name) {
+        let first = work.objects.keys().next().filter(|_| work.objects.len() == 1);
+        if let Some(name) = first.map(|first| format!("{}{}", &first[..9], &name[9..])) {
             work.put(&name, text.clone());
         }
     });

@@ -10,6 +10,8 @@ impl State {
     /// later is judged anew, and what comes back is not deleted.
     pub fn approve(&self, id: Id, now: Timestamp) -> anyhow::Result<u64> {
         self.begin()?;
+        let about_owners = "UPDATE subscription SET take_over = 1 WHERE id = ?1 AND held_for IN ('occupied', 'draw')";
+        self.run(about_owners, [id])?;
         self.run("UPDATE record SET approved = 1 WHERE subscription = ?1 AND status = 'held' AND NOT approved", [id])?;
         let approved = self.connection.changes();
         self.ask(id, now)?;
@@ -27,6 +29,11 @@ impl State {
         self.run(due, [id])?;
         self.ask(id, now)?;
         self.commit()
+    }
+
+    /// What a person let a pass take over is taken over.
+    pub fn end_take_over(&self, id: Id) -> anyhow::Result<()> {
+        self.run("UPDATE subscription SET take_over = 0 WHERE id = ?1", [id])
     }
 
     fn ask(&self, id: Id, now: Timestamp) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 //! This folder alone names the crate `rusqlite`.
 
 mod answer;
+mod claim;
 mod owner;
 mod proof;
 mod record;
@@ -16,6 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
+pub use claim::{Neighbour, Prefix};
 pub use owner::{Handle, Owner};
 pub use record::{ForeignObject, Intent, OthersObject};
 pub use subscription::{Identity, Summary, Tally};

@@ -100,14 +100,13 @@ impl State {
         )
     }
 
-    /// What other subscriptions have put into the target at this address.
-    pub fn objects_of_others(&self, id: Option<Id>, address: &str) -> anyhow::Result<Vec<OthersObject>> {
+    /// What a subscription has put into its target, for others that share it.
+    pub fn objects_of(&self, id: Id) -> anyhow::Result<Vec<OthersObject>> {
         let mut statement = self.statement(
-            "SELECT href, etag, component, ifnull(target_uid, uid)
-             FROM record JOIN ends ON ends.subscription = record.subscription AND which = 'target'
-             WHERE address = ?1 AND record.subscription IS NOT ?2 AND record.etag IS NOT NULL",
+            "SELECT href, etag, component, ifnull(target_uid, uid) FROM record
+             WHERE subscription = ?1 AND etag IS NOT NULL",
         )?;
-        let rows = statement.query_map(params![address, id], |row| {
+        let rows = statement.query_map([id], |row| {
             let component = component_of(&row.get::<_, String>(2)?)?;
             let etag = Etag::parse(&row.get::<_, String>(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
             Ok((Href::new(row.get::<_, String>(0)?), etag, Key { component, uid: row.get(3)? }))

@@ -70,7 +70,7 @@ pub struct Tally {
 const ROWS: &str = "SELECT id, name, target, settings, form, feed_etag, feed_modified, feed_body, feed_digest, feed_objects,
         feed_read_at, started_at, settled_at, asked_at, next_change_at, failures, failing_since, retry_at, failure_kind,
         failure_message, failure_said_at, failure_end, failure_until, failure_inputs, held_deletes, held_for, held_reason,
-        held_said_at, missing, address, ctag, sync_token, last_written, looked_at, listed_at
+        held_said_at, missing, take_over, address, ctag, sync_token, last_written, looked_at, listed_at
     FROM subscription LEFT JOIN ends ON ends.subscription = id AND which = 'target'";
 
 impl State {
@@ -264,8 +264,7 @@ fn memory_of(row: &Row<'_>) -> rusqlite::Result<Memory> {
             said_at: time("failure_said_at")?,
         }),
     };
-    let held_for =
-        |word: String| [HeldFor::Empty, HeldFor::Unstored, HeldFor::Many].into_iter().find(|one| one.as_str() == word);
+    let held_for = |word: String| HeldFor::from_word(&word);
     let held = match (row.get::<_, Option<i64>>("held_deletes")?, text("held_for")?.and_then(held_for)) {
         (Some(deletes), Some(held_for)) => Some(Hold {
             deletes: deletes.cast_unsigned(),
@@ -290,6 +289,7 @@ fn memory_of(row: &Row<'_>) -> rusqlite::Result<Memory> {
         started_at: time("started_at")?,
         settled_at: time("settled_at")?,
         asked_at: time("asked_at")?,
+        take_over: row.get("take_over")?,
         next_change_at: time("next_change_at")?,
         failing,
         held,

@@ -34,6 +34,7 @@ fn memory() -> Memory {
         started_at: moment(4),
         settled_at: moment(5),
         asked_at: None,
+        take_over: false,
         refused: 3,
         next_change_at: moment(6),
         failing: Some(Failing {
@@ -107,7 +108,12 @@ fn statuses() -> Vec<Status> {
 fn a_memory_comes_back_as_it_was() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
-    for memory in [memory(), Memory::default()] {
+    use HeldFor::{Draw, Empty, Lost, Many, Occupied, Unstored};
+    let held = [Empty, Unstored, Many, Lost, Occupied, Draw].map(|held_for| {
+        let held = memory().held.map(|held| Hold { held_for, ..held });
+        Memory { held, ..memory() }
+    });
+    for memory in held.into_iter().chain([memory(), Memory::default()]) {
         state.remember(id, &memory).unwrap();
         assert_eq!(state.memory(&identity("work", "t")).unwrap(), Some((id, memory)));
     }
@@ -255,12 +261,16 @@ fn what_other_subscriptions_have_in_the_same_target_is_told_with_the_uid_that_st
     let state = State::in_memory().unwrap();
     let [mine, same, elsewhere] =
         ["a", "b", "c"].map(|name| state.subscription(&identity(name, &format!("{name}'s spelling"))).unwrap());
+    let prefix = Prefix { text: "0000000b-".to_owned(), is_claimed: true };
+    state.set_prefixes(same, std::slice::from_ref(&prefix)).unwrap();
     for (id, address) in [(mine, "t"), (same, "t"), (elsewhere, "u")] {
         let target = EndMemory { address: Some(address.to_owned()), ..EndMemory::default() };
         state.remember(id, &Memory { target, ..Memory::default() }).unwrap();
         state.put_record(id, &mirrored("a")).unwrap();
     }
-    let others = state.objects_of_others(Some(mine), "t").unwrap();
+    let neighbours: Vec<Id> = state.neighbours("t").unwrap().into_iter().map(|neighbour| neighbour.id).collect();
+    assert_eq!((neighbours, state.prefixes(same).unwrap()), (vec![mine, same], vec![prefix]));
+    let others = state.objects_of(same).unwrap();
     assert_eq!(others, [(Href::new("a%40b.ics"), base().etag.unwrap(), key("other"))]);
 }
 

@@ -25,6 +25,8 @@ fn deletions(last: impl Into<Option<u64>>, gone: usize, left: usize, change: imp
         wanted: &wanted,
         orphans: &orphans,
         unrecorded: &[],
+        is_claimed: false,
+        claimed: &HashSet::new(),
         remote: &remote,
         last_objects: last.into(),
         now: NOW,
@@ -54,8 +56,16 @@ fn what_no_record_names_and_nobody_can_read_counts_for_the_guards_too() {
     let unrecorded: Vec<Href> = (0..20).map(|number| href(&number.to_string())).collect();
     let present = unrecorded.iter().map(|href| (href.clone(), etag("1"))).collect();
     let remote = Remote { present, ..Remote::default() };
-    let facts =
-        Facts { wanted: &[], orphans: &[], unrecorded: &unrecorded, remote: &remote, last_objects: None, now: NOW };
+    let facts = Facts {
+        wanted: &[],
+        orphans: &[],
+        unrecorded: &unrecorded,
+        is_claimed: false,
+        claimed: &HashSet::new(),
+        remote: &remote,
+        last_objects: None,
+        now: NOW,
+    };
     assert_eq!(plan(&facts, &policy()).hold.map(|hold| hold.deletes), Some(20));
 }
 
@@ -88,6 +98,8 @@ fn what_a_person_approved_is_deleted_whatever_else_is_held() {
         wanted: &[],
         orphans: &[approved.record.as_ref().unwrap()],
         unrecorded: &[],
+        is_claimed: false,
+        claimed: &HashSet::new(),
         remote: &approved.remote,
         last_objects: Some(1),
         now: NOW,
@@ -112,8 +124,16 @@ fn deletions_are_held_when_too_many_of_the_new_events_were_refused() {
     let left = record("left");
     let remote = Remote { present: [(left.href().unwrap().clone(), etag("1"))].into(), ..Remote::default() };
     let orphans = [&left];
-    let facts =
-        Facts { wanted: &wanted, orphans: &orphans, unrecorded: &[], remote: &remote, last_objects: Some(1), now: NOW };
+    let facts = Facts {
+        wanted: &wanted,
+        orphans: &orphans,
+        unrecorded: &[],
+        is_claimed: false,
+        claimed: &HashSet::new(),
+        remote: &remote,
+        last_objects: Some(1),
+        now: NOW,
+    };
     let planned = plan(&facts, &policy());
     let reason = |refused: usize| {
         let refused = keys[..refused].iter().cloned().collect();
@@ -138,6 +158,8 @@ fn what_is_held_under_future_is_judged_once() {
             wanted: &[],
             orphans: &[&record],
             unrecorded: &[],
+            is_claimed: false,
+            claimed: &HashSet::new(),
             remote: &case.remote,
             last_objects: Some(1),
             now: NOW,

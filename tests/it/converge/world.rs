@@ -4,19 +4,23 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use baikal_sync::config::{
     Attendees, Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
 };
 use baikal_sync::db::state::{Owner, State};
-use baikal_sync::model::Hash;
+use baikal_sync::feed::{Fetched, Source};
+use baikal_sync::ics;
+use baikal_sync::model::{Hash, Href, Validators};
+use baikal_sync::plan::{Named, naming};
 use baikal_sync::report::{Outcome, PassReport};
 use baikal_sync::signal::Stop;
-use baikal_sync::sync::{self, Options, Pass};
+use baikal_sync::sync::{self, Configured, Options, Pass};
 use baikal_sync::words::time::Zone;
 use tempfile::TempDir;
 
-use crate::fake::memory::{Feed, Memory};
+use crate::fake::memory::{Edit, Feed, Memory};
 
 /// What is never the same event twice -> what it says.
 pub(super) type Events = BTreeMap<String, u64>;
@@ -52,6 +56,15 @@ pub(super) struct Mirror {
     pub(super) feed: Feed,
 }
 
+/// What a feed has at this moment.
+fn wants(mirror: &Mirror) -> Vec<Named> {
+    let Ok(Fetched::Document { body, charset, .. }) = mirror.feed.fetch(&Validators::default()) else {
+        return Vec::new();
+    };
+    let feed = ics::read(body, charset.as_deref());
+    feed.map(|feed| feed.objects().iter().map(|object| (object.key.clone(), object.hash)).collect()).unwrap_or_default()
+}
+
 /// Everything that a story happens to.
 pub(super) struct World {
     pub(super) mirrors: Vec<Mirror>,
@@ -60,6 +73,8 @@ pub(super) struct World {
     /// Where the state stands, if it is a file.
     folder: Option<TempDir>,
     stop: RefCell<Stop>,
+    /// How many prefixes were made.
+    prefixes: AtomicU32,
 }
 
 impl Mirror {
@@ -71,7 +86,7 @@ impl Mirror {
             every: 0,
             create: false,
             verify: Verify::Always,
-            on_conflict: OnConflict::default(),
+            on_conflict: OnConflict::Equal,
             on_drift: OnDrift::default(),
             on_empty: OnEmpty::Accept,
             max_delete: MaxDelete::Percent(100),
@@ -90,7 +105,14 @@ impl World {
         let memory = Path::new("/dev/shm");
         let folder = || if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
         let folder = in_file.then(|| folder().unwrap());
-        World { mirrors, target, state: RefCell::new(None), folder, stop: RefCell::default() }
+        World {
+            mirrors,
+            target,
+            state: RefCell::new(None),
+            folder,
+            stop: RefCell::default(),
+            prefixes: AtomicU32::default(),
+        }
     }
 
     fn file(&self) -> Option<PathBuf> {
@@ -141,15 +163,25 @@ impl World {
     }
 
     pub(super) fn pass(&self, which: usize, options: Options) -> PassReport {
-        let (owner, handle) = Owner::new(self.take_state());
+        let state = self.take_state();
+        let identity = |mirror: &Mirror| sync::identity(&mirror.subscription);
+        let configured = Configured::new(self.mirrors.iter().map(identity));
+        let has_records = |mirror: &Mirror| match state.memory(&identity(mirror)).unwrap() {
+            Some((id, _)) => state.records(id).unwrap().iter().any(|record| record.base().is_some()),
+            None => false,
+        };
+        let others = self.mirrors.iter().enumerate().filter(|(place, mirror)| *place != which && !has_records(mirror));
+        let rivals: Vec<Vec<Named>> = others.map(|(_, mirror)| wants(mirror)).collect();
+        let (owner, handle) = Owner::new(state);
         let Mirror { subscription, feed: source } = &self.mirrors[which];
-        let (collection, stop) = (&self.target, self.stop.take());
+        let (collection, stop, prefixes) = (&self.target, self.stop.take(), &self.prefixes);
         let options = Options { force: true, ..options };
         let (state, report) = std::thread::scope(|scope| {
             let pass = scope.spawn(move || {
                 let (state, stop) = (&handle, &stop);
                 let zone: &LazyLock<Zone> = &LazyLock::new(Zone::of_machine);
                 let (progress, claim) = (&|_, _| {}, &|_: &str| Ok(()));
+                let chance = || Ok(u32::to_be_bytes(1 + prefixes.fetch_add(1, Ordering::Relaxed)));
                 let (preflight, inputs, begin) = (&|| Ok(()), &|| Hash([0; 32]), &|_| Ok(()));
                 let pass = Pass {
                     subscription,
@@ -164,6 +196,9 @@ impl World {
                     preflight,
                     inputs,
                     begin,
+                    configured: &configured,
+                    rivals: &|_| rivals.clone(),
+                    chance: &chance,
                     killed: None,
                 };
                 sync::pass(&pass)
@@ -215,6 +250,26 @@ impl World {
             ids.iter().map(|id| (state.records(*id).unwrap(), state.foreign_objects(*id).unwrap())).collect();
         self.state.replace(Some(state));
         format!("{told:?} {records:?}")
+    }
+
+    /// Removes what stands under prefixes of our shape that no subscription has; whether there was any.
+    pub(super) fn forget_unclaimed(&self) -> bool {
+        let state = self.take_state();
+        let ids = self.mirrors.iter().map(|mirror| state.subscription(&sync::identity(&mirror.subscription)).unwrap());
+        let ids: Vec<_> = ids.collect();
+        let prefixes: BTreeSet<String> =
+            ids.iter().flat_map(|id| state.prefixes(*id).unwrap()).map(|prefix| prefix.text).collect();
+        let records = ids.iter().flat_map(|id| state.records(*id).unwrap());
+        let recorded: BTreeSet<String> = records.filter_map(|it| Some(it.href()?.as_str().to_owned())).collect();
+        self.state.replace(Some(state));
+        let objects = self.target.objects();
+        let is_unclaimed = |name: &&String| {
+            naming::prefix_of(&Href::new(name.as_str())).is_some_and(|prefix| !prefixes.contains(prefix))
+        };
+        let unclaimed: Vec<&String> =
+            objects.keys().filter(is_unclaimed).filter(|name| !recorded.contains(*name)).collect();
+        unclaimed.iter().for_each(|name| self.target.edit(&Edit::Remove(String::clone(name))));
+        !unclaimed.is_empty()
     }
 
     /// What stands in the calendar: place -> what is said there, as often as it stands.

@@ -59,14 +59,16 @@ SELECT subscription, component, uid, content_hash, summary, start, NULL,
     standing = 'approved'
 FROM old_record;
 
--- How the hrefs of a subscription begin. New ones are made by chance; those that stand in its records stay its own.
+-- How the hrefs of a subscription begin. New ones are made by chance; those that stand in its records stay its own. A
+-- claimed one was found again by evidence, after the state was lost.
 CREATE TABLE prefix (
     subscription INTEGER NOT NULL REFERENCES subscription (id) ON DELETE CASCADE,
     prefix       TEXT NOT NULL,
-    PRIMARY KEY (subscription, prefix)
-) WITHOUT ROWID;
+    claimed      INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (subscription, prefix)
+);
 
-INSERT INTO prefix
+INSERT INTO prefix (subscription, prefix)
 SELECT DISTINCT subscription, substr(href, 1, 9) FROM old_record
 WHERE length(href) = 45 AND substr(href, 9, 1) = '-' AND substr(href, 42) = '.ics'
     AND substr(href, 1, 8) NOT GLOB '*[^0-9a-f]*' AND substr(href, 10, 32) NOT GLOB '*[^0-9a-f]*';
@@ -95,6 +97,9 @@ ALTER TABLE intent RENAME TO journal;
 
 -- A pass that wrote and has not settled leaves no feed to compare with.
 UPDATE subscription SET feed_body = NULL WHERE pending;
+
+-- A person has said that what stands in the calendar is to be taken over.
+ALTER TABLE subscription ADD COLUMN take_over INTEGER NOT NULL DEFAULT 0;
 
 ALTER TABLE subscription ADD COLUMN held_for TEXT;
 UPDATE subscription SET held_for = CASE WHEN held_reason LIKE 'the feed is empty%' THEN 'empty'

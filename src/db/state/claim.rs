@@ -1,0 +1,78 @@
+//! Which subscriptions share a calendar, and whose its prefixes are.
+
+use rusqlite::params;
+
+use super::{Id, Identity, State, reading};
+use crate::model::Hash;
+use crate::words::error::{Kind, OrFault};
+
+/// A subscription whose target was found at some address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Which.
+    pub id: Id,
+    /// What it is called.
+    pub identity: Identity,
+    /// Whether it has a record of anything that stands in the target.
+    pub has_objects: bool,
+}
+
+/// How hrefs begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix {
+    /// Eight hex digits and a dash.
+    pub text: String,
+    /// Whether it was found again by evidence: what stands under it may have been put there by another installation.
+    pub is_claimed: bool,
+}
+
+impl State {
+    /// Every subscription whose target was found at this address.
+    pub fn neighbours(&self, address: &str) -> anyhow::Result<Vec<Neighbour>> {
+        let mut statement = self.statement(
+            "SELECT id, name, target, source, EXISTS (SELECT 1 FROM record WHERE record.subscription = id AND form IS NOT NULL)
+             FROM subscription JOIN ends ON ends.subscription = id AND which = 'target' WHERE address = ?1",
+        )?;
+        let rows = statement.query_map([address], |row| {
+            let source = row.get::<_, Option<[u8; 32]>>(3)?.unwrap_or_default();
+            let identity = Identity { name: row.get(1)?, target: row.get(2)?, source: Hash(source) };
+            Ok(Neighbour { id: row.get(0)?, identity, has_objects: row.get(4)? })
+        });
+        rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
+    }
+
+    /// How the hrefs of a subscription begin.
+    pub fn prefixes(&self, id: Id) -> anyhow::Result<Vec<Prefix>> {
+        let mut statement =
+            self.statement("SELECT prefix, claimed FROM prefix WHERE subscription = ?1 ORDER BY rowid")?;
+        let rows = statement.query_map([id], |row| Ok(Prefix { text: row.get(0)?, is_claimed: row.get(1)? }));
+        rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
+    }
+
+    /// Sets how the hrefs of a subscription begin. What another one, which is not configured any more, remembers of them goes.
+    pub fn set_prefixes(&self, id: Id, prefixes: &[Prefix]) -> anyhow::Result<()> {
+        self.run(
+            "DELETE FROM prefix WHERE subscription = ?1 AND NOT EXISTS
+                (SELECT 1 FROM record WHERE record.subscription = ?1 AND substr(href, 1, 9) = prefix)",
+            [id],
+        )?;
+        for Prefix { text, is_claimed } in prefixes {
+            self.run(
+                "DELETE FROM record WHERE subscription <> ?1 AND substr(href, 1, 9) = ?2
+                    AND EXISTS (SELECT 1 FROM prefix WHERE prefix = ?2 AND prefix.subscription = record.subscription)",
+                params![id, text],
+            )?;
+            self.run("DELETE FROM prefix WHERE subscription <> ?1 AND prefix = ?2", params![id, text])?;
+            let insert = "INSERT OR IGNORE INTO prefix (subscription, prefix, claimed) VALUES (?1, ?2, ?3)";
+            self.run(insert, params![id, text, is_claimed])?;
+        }
+        // A subscription that nothing is left of is none.
+        self.run(
+            "DELETE FROM subscription WHERE id <> ?1 AND settings IS NOT NULL
+                AND target = (SELECT target FROM subscription WHERE id = ?1)
+                AND NOT EXISTS (SELECT 1 FROM record WHERE record.subscription = subscription.id)
+                AND NOT EXISTS (SELECT 1 FROM prefix WHERE prefix.subscription = subscription.id)",
+            [id],
+        )
+    }
+}

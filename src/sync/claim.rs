@@ -1,0 +1,127 @@
+//! Whose the objects of a calendar are: what the state knows of the subscriptions that share it, and which prefixes a
+//! subscription without records gets back by evidence.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::Run;
+use super::gather::Seen;
+use super::look::Known;
+use super::matched::Matched;
+use crate::db::state::{Identity, Prefix};
+use crate::model::{Hash, Href, Key, Record};
+use crate::plan::{Claim, Named, claims, naming};
+
+/// The subscriptions that the configuration has.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    names: HashSet<(String, String)>,
+    sources: HashSet<(Hash, String)>,
+    /// How the names begin that are no names of this configuration; all others are taken for configured. For a run that
+    /// was given its ends on the command line and does not know the configuration.
+    others_begin: Option<&'static str>,
+}
+
+impl Configured {
+    /// Those of a configuration.
+    pub fn new(identities: impl IntoIterator<Item = Identity>) -> Configured {
+        let mut configured = Configured::default();
+        for Identity { name, target, source } in identities {
+            configured.names.insert((name, target.clone()));
+            configured.sources.insert((source, target));
+        }
+        configured
+    }
+
+    /// Takes all for configured but for those whose names begin like this.
+    pub fn or_named_otherwise(self, others_begin: &'static str) -> Configured {
+        Configured { others_begin: Some(others_begin), ..self }
+    }
+
+    /// Whether a subscription of the state is one of them.
+    pub fn has(&self, Identity { name, target, source }: &Identity) -> bool {
+        self.others_begin.is_some_and(|begin| !name.starts_with(begin))
+            || self.names.contains(&(name.clone(), target.clone()))
+            || self.sources.contains(&(*source, target.clone()))
+    }
+}
+
+/// What became of the prefixes that nobody has.
+pub(super) enum Claimed {
+    /// None is ours.
+    None,
+    /// These are, with what stands under them.
+    Ours(Vec<Prefix>, BTreeMap<Href, Record>),
+    /// Another subscription has as good a claim.
+    Draw,
+}
+
+impl Run<'_, '_> {
+    /// What the state says of the target and of who else writes there.
+    pub(super) fn known(&mut self) -> anyhow::Result<Known> {
+        let (id, address) = (self.id, self.memory.target.address.clone().unwrap_or_default());
+        let configured = self.pass.configured.clone();
+        let mut known = self.pass.state.read(move |state| {
+            let mut known = Known::default();
+            for neighbour in state.neighbours(&address)? {
+                if Some(neighbour.id) != id && configured.has(&neighbour.identity) {
+                    known.others.extend(state.objects_of(neighbour.id)?);
+                    let prefixes = state.prefixes(neighbour.id)?;
+                    known.prefixes_of_others.extend(prefixes.into_iter().map(|prefix| prefix.text));
+                }
+            }
+            if let Some(id) = id {
+                known.records = state.records(id)?.into_iter().map(|record| (record.key.clone(), record)).collect();
+                known.foreign = state.foreign_objects(id)?;
+                known.journal = state.journal(id)?.into_iter().collect();
+                known.suspects = state.suspects(id)?.into_iter().collect();
+                known.prefixes = state.prefixes(id)?;
+            }
+            Ok(known)
+        })?;
+        if known.prefixes.is_empty() {
+            let fresh = match self.fresh_prefix.take() {
+                Some(fresh) => fresh,
+                None => naming::prefix((self.pass.chance)()?),
+            };
+            known.prefixes.push(Prefix { text: fresh.clone(), is_claimed: false });
+            self.fresh_prefix = Some(fresh);
+            known.prefixes_are_new = true;
+        }
+        Ok(known)
+    }
+
+    /// Decides whose the prefixes are that no configured subscription has, for one that has no records.
+    pub(super) fn claim(&self, seen: &Seen, matched: &Matched<'_>) -> Claimed {
+        let mut prefixes: BTreeMap<String, Vec<Named>> = BTreeMap::new();
+        // What had ended before it left the feed says nothing of it, however much that is by now.
+        let had_ended = |href: &Href| seen.remote.found.get(href).is_some_and(|found| found.ended);
+        for (href, record) in seen.claimable.iter().filter(|(href, _)| !had_ended(href)) {
+            let objects = naming::prefix_of(href).map(|prefix| prefixes.entry(prefix.to_owned()).or_default());
+            if let Some(objects) = objects {
+                objects.push((record.key.clone(), record.source.hash));
+            }
+        }
+        if prefixes.is_empty() {
+            return Claimed::None;
+        }
+        let mine = matched.wanted.iter().map(|wanted| (Key::clone(wanted.key), wanted.hash)).collect();
+        let address = self.memory.target.address.clone().unwrap_or_default();
+        let candidates: Vec<Vec<Named>> = std::iter::once(mine).chain((self.pass.rivals)(&address)).collect();
+        let claims = claims(&prefixes, &candidates);
+        let takes_over = self.takes_over().is_some();
+        let is_ours = |claim: &Claim| *claim == Claim::Of(0) || (takes_over && *claim == Claim::Draw);
+        if claims.values().any(|claim| *claim == Claim::Draw) && !takes_over {
+            return Claimed::Draw;
+        }
+        let ours = claims.into_iter().filter(|(_, claim)| is_ours(claim));
+        let ours: Vec<Prefix> = ours.map(|(text, _)| Prefix { text, is_claimed: true }).collect();
+        if ours.is_empty() {
+            return Claimed::None;
+        }
+        let is_under =
+            |href: &Href| naming::prefix_of(href).is_some_and(|prefix| ours.iter().any(|own| own.text == prefix));
+        let records = seen.claimable.iter().filter(|(href, _)| is_under(href));
+        let records = records.map(|(href, record)| (href.clone(), record.clone())).collect();
+        Claimed::Ours(ours, records)
+    }
+}
