@@ -94,7 +94,7 @@ fn lost_line(body: &[u8]) -> Option<String> {
     }
     let mut open: Vec<Vec<u8>> = Vec::new();
     let mut component: Vec<(Vec<Vec<u8>>, Entry<'_>)> = Vec::new();
-    for entry in entries(&feed.split.body) {
+    for entry in entries(&feed.pieces.body.text) {
         let mirrored = open.get(1).is_some_and(|name| ComponentType::from_name(name).is_some());
         match entry.name {
             Name::Begin => open.push(entry.component().to_vec()),

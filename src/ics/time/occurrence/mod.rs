@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 
 use super::super::line::own;
-use super::super::line::{Entry, Name, entries};
-use super::super::{Feed, Object, identity, property};
+use super::super::line::{Entry, Name};
+use super::super::{Feed, Object, Resource, property};
 use super::recurrence::Rule;
 use super::span::Span;
 use super::timezone::{Clock, Zones};
@@ -40,25 +40,34 @@ impl End {
     }
 }
 
-/// When the last occurrence of what stands in a resource ends: of the series by RRULE, RDATE and EXDATE, and of every
-/// override, wherever it was moved to. `machine` is the time zone of floating times and of whole days. A time zone that
-/// neither the IANA database nor the resource knows is read as the earliest there is.
-pub fn end_of_last_occurrence(text: &[u8], machine: &Zone) -> End {
-    let Ok(feed) = super::super::read(text.to_vec(), None) else { return End::Unknown };
-    let ends = feed.objects().iter().map(|object| end_of(&feed, object, machine));
-    ends.max().unwrap_or(End::Unknown)
+impl Feed {
+    /// When the last occurrence of an object ends: of the series by RRULE, RDATE and EXDATE, and of every override,
+    /// wherever it was moved to. `machine` is the time zone of floating times and of whole days. A time zone that neither
+    /// the IANA database nor the feed knows is read as the earliest there is.
+    pub fn end_of_last_occurrence(&self, object: &Object, machine: &Zone) -> End {
+        let zones = Zones::new(self.zones(object), machine);
+        let components =
+            self.parts(object).map(|part| Component::read(&self.lines(part), object.key.component, &zones));
+        let Some(components) = components.collect::<Option<Vec<_>>>() else { return End::Unknown };
+        let (overrides, masters): (Vec<_>, Vec<_>) =
+            components.into_iter().partition(|component| component.recurrence.is_some());
+        let ends = masters.iter().map(|master| master.end_of_series(&overrides));
+        ends.chain(overrides.iter().map(Component::end)).max().unwrap_or(End::Unknown)
+    }
 }
 
-fn end_of(feed: &Feed, object: &Object, machine: &Zone) -> End {
-    let definitions = identity::zones_of(&feed.split, feed.parts(object)).into_iter();
-    let definitions = definitions.filter_map(|zone| feed.split.zones.get(zone));
-    let zones = Zones::new(definitions.map(|zone| entries(feed.split.text(&zone.place)).collect()), machine);
-    let components = feed.parts(object).map(|part| Component::read(&feed.lines(part), object.key.component, &zones));
-    let Some(components) = components.collect::<Option<Vec<_>>>() else { return End::Unknown };
-    let (overrides, masters): (Vec<_>, Vec<_>) =
-        components.into_iter().partition(|component| component.recurrence.is_some());
-    let ends = masters.iter().map(|master| master.end_of_series(&overrides));
-    ends.chain(overrides.iter().map(Component::end)).max().unwrap_or(End::Unknown)
+impl Resource {
+    /// When the last occurrence of all that stands in the resource ends; see [`Feed::end_of_last_occurrence`].
+    pub fn end_of_last_occurrence(&self, machine: &Zone) -> End {
+        let feed = self.feed();
+        let ends = feed.objects().iter().map(|object| feed.end_of_last_occurrence(object, machine));
+        ends.max().unwrap_or(End::Unknown)
+    }
+}
+
+/// When the last occurrence of what stands in a resource ends; see [`Feed::end_of_last_occurrence`].
+pub fn end_of_last_occurrence(text: &[u8], machine: &Zone) -> End {
+    Resource::read(text.to_vec()).map_or(End::Unknown, |resource| resource.end_of_last_occurrence(machine))
 }
 
 /// A DATE or DATE-TIME.
