@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ics::pieces::Place;
+use crate::words::time::Zone;
 
 pub(super) const STRIP: Shape = Shape { attendees: Attendees::Strip, schedule_agent: false };
 pub(super) const QUIET: Shape = Shape { attendees: Attendees::Keep, schedule_agent: true };
@@ -102,17 +103,29 @@ fn a_shape_that_is_known_later_makes_the_same_feed() {
         assert_ne!(hashes(&early), hashes(&plain));
         // What an object is called does not depend on its shape, also where it is derived from the content.
         assert_eq!((keys(&early), early.complaints()), (expected.clone(), complaints.as_slice()));
-        assert_eq!(hashes(&late.reshaped(&Shape::default())), hashes(&plain));
+        assert_eq!(
+            [early, late].map(|feed| hashes(&feed.reshaped(&Shape::default()))),
+            [hashes(&plain), hashes(&plain)]
+        );
     }
 }
 
 #[test]
-fn a_feed_tells_when_its_objects_end_as_the_resource_does() {
-    use crate::words::time::Zone;
+fn a_feed_tells_when_its_objects_end_as_a_resource_does() {
     let feed = meetings();
     for object in feed.objects() {
         let resource = Resource::read(feed.write_as(object, None)).unwrap();
         let end = feed.end_of_last_occurrence(object, &Zone::UTC);
         assert_eq!(resource.end_of_last_occurrence(&Zone::UTC), end, "{:?}", object.key);
     }
+}
+
+#[test]
+fn a_resource_of_several_objects_goes_by_the_first_and_ends_with_the_last() {
+    let [a, b] = [event("a", ""), event("b", "").replace("DTSTART:2026", "DTSTART:2027")];
+    let text = |events: &[&str]| format!("BEGIN:VCALENDAR\n{}END:VCALENDAR\n", events.concat()).into_bytes();
+    let [both, first, last] = [&[&a[..], &b][..], &[&a], &[&b]].map(|events| Resource::read(text(events)).unwrap());
+    assert_eq!((both.key(), both.hash(), both.text()), (first.key(), first.hash(), &text(&[&a, &b])[..]));
+    let [both, last] = [both, last].map(|resource| resource.end_of_last_occurrence(&Zone::UTC));
+    assert_eq!(both, last);
 }
