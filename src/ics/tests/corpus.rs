@@ -44,14 +44,14 @@ fn round_trip(path: &Path, body: Vec<u8>) -> usize {
         );
     }
     let objects = feed.objects().len();
-    SHAPES.into_iter().fold(feed, |feed, shape| shaped_round_trip(path, feed, &shape));
+    SHAPES.into_iter().fold(feed, |feed, shape| shaped_round_trip(path, feed, shape));
     objects
 }
 
 /// The same for the objects that a shape changes; what they are called does not depend on it.
-fn shaped_round_trip(path: &Path, feed: Feed, shape: &Shape) -> Feed {
+fn shaped_round_trip(path: &Path, feed: Feed, shape: Shape) -> Feed {
     let before = feed.objects().to_vec();
-    let feed = feed.reshaped(shape);
+    let feed = feed.reshaped(&shape);
     assert_eq!(feed.objects().len(), before.len(), "{}", path.display());
     for (object, before) in feed.objects().iter().zip(&before) {
         assert_eq!(object.key, before.key, "{}", path.display());

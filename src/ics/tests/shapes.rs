@@ -33,9 +33,9 @@ fn meetings() -> Feed {
     feed(&events.concat())
 }
 
-fn shaped_meetings(shape: &Shape) -> Feed {
+fn shaped_meetings(shape: Shape) -> Feed {
     let body = meetings().pieces.body.text;
-    read_shaped(body, None, shape).unwrap()
+    read_shaped(body, None, &shape).unwrap()
 }
 
 fn hashes(feed: &Feed) -> Vec<Hash> {
@@ -45,7 +45,7 @@ fn hashes(feed: &Feed) -> Vec<Hash> {
 #[test]
 fn the_hash_of_an_object_is_that_of_what_is_written() {
     for shape in [Shape::default(), STRIP, QUIET] {
-        let feed = shaped_meetings(&shape);
+        let feed = shaped_meetings(shape);
         for object in feed.objects() {
             for uid in [None, Some("renamed")] {
                 let resource = Resource::read(feed.write_as(object, uid)).unwrap();
@@ -70,10 +70,10 @@ fn objects_that_differ_in_what_is_left_out_hash_alike() {
 
 #[test]
 fn an_alarm_keeps_whom_it_is_for() {
-    let stripped = shaped_meetings(&STRIP);
+    let stripped = shaped_meetings(STRIP);
     let people = |text: &str| text.lines().filter(|line| line.contains("mailto:")).collect::<Vec<_>>().join(" ");
     assert_eq!(people(&written(&stripped, 0)), "ATTENDEE:mailto:me");
-    let quiet = written(&shaped_meetings(&QUIET), 0);
+    let quiet = written(&shaped_meetings(QUIET), 0);
     let organizer = "ORGANIZER;SCHEDULE-AGENT=CLIENT:mailto:o";
     let attendee = "ATTENDEE;SCHEDULE-AGENT=CLIENT;CN=\"x;y:z\":mailto:a";
     assert_eq!(people(&quiet), [organizer, attendee, "ATTENDEE:mailto:me"].join(" "));
@@ -98,7 +98,7 @@ fn a_shape_that_is_known_later_makes_the_same_feed() {
     let plain = meetings();
     let (expected, complaints) = (keys(&plain), plain.complaints().to_vec());
     for shape in SHAPES {
-        let (early, late) = (shaped_meetings(&shape), meetings().reshaped(&shape));
+        let (early, late) = (shaped_meetings(shape), meetings().reshaped(&shape));
         assert_eq!((hashes(&early), early.digest()), (hashes(&late), late.digest()));
         assert_ne!(hashes(&early), hashes(&plain));
         // What an object is called does not depend on its shape, also where it is derived from the content.
