@@ -1,5 +1,4 @@
-//! The stable hash: what a component says, whatever its producer churns. The only file that names
-//!
+//! The stable hash: what a component says, whatever its producer churns.
 
 use std::borrow::Cow;
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::hash;
-use super::line::{Entry, Name, entries, own};
-use super::split::{Part, Split};
+use super::line::{Name, joined, own};
+use super::pieces::{Part, Pieces};
 use super::write::with_uid;
 use super::{Complaint, Object};
 use crate::model::{ComponentType, Hash, Key};
@@ -12,12 +12,12 @@ use crate::words::digest::sha256;
 
 /// The objects of a feed in the order of their first components, and the parts that their ranges point at: master, then
 /// overrides by RECURRENCE-ID, for sabre indexes the first one only.
-pub(super) fn objects(split: &mut Split) -> (Vec<Object>, Vec<usize>) {
-    let keys = std::mem::take(&mut split.keys);
-    let mut order: Vec<usize> = (0..split.parts.len()).collect();
-    order.sort_by_key(|part| split.parts.get(*part).map(|part| part.key));
+pub(super) fn objects(pieces: &mut Pieces) -> (Vec<Object>, Vec<usize>) {
+    let keys = std::mem::take(&mut pieces.keys);
+    let mut order: Vec<usize> = (0..pieces.parts.len()).collect();
+    order.sort_by_key(|part| pieces.parts.get(*part).map(|part| part.key));
     let mut builder =
-        Builder { objects: Vec::with_capacity(keys.len()), members: Vec::with_capacity(order.len()), split };
+        Builder { objects: Vec::with_capacity(keys.len()), members: Vec::with_capacity(order.len()), pieces };
     let mut rest = order.as_slice();
     for (index, (component, uid)) in keys.into_iter().enumerate() {
         let count = rest.iter().take_while(|part| builder.key_of(**part) == Some(index)).count();
@@ -44,9 +44,9 @@ struct Claim {
 }
 
 impl Claim {
-    fn of(split: &Split, index: usize) -> Option<Claim> {
-        let part = split.parts.get(index)?;
-        let lines: Vec<Entry<'_>> = entries(split.text(&part.place)).collect();
+    fn of(pieces: &Pieces, index: usize) -> Option<Claim> {
+        let part = pieces.parts.get(index)?;
+        let lines = pieces.lines(&part.place);
         let value = |name| own(&lines, name).map(|entry| entry.value().to_vec()).unwrap_or_default();
         let zoned = |name| {
             let zone = own(&lines, name).and_then(|entry| entry.parameter("TZID")).unwrap_or_default();
@@ -54,7 +54,7 @@ impl Claim {
         };
         Some(Claim {
             part: index,
-            hash: part.hash,
+            hash: pieces.unshaped_hash(index)?,
             sequence: String::from_utf8_lossy(&value(Name::Sequence)).trim().parse().unwrap_or(0),
             modified: value(Name::LastModified),
             start: zoned(Name::Dtstart),
@@ -65,31 +65,31 @@ impl Claim {
 }
 
 struct Builder<'s> {
-    split: &'s mut Split,
+    pieces: &'s mut Pieces,
     objects: Vec<Object>,
     members: Vec<usize>,
 }
 
 impl Builder<'_> {
     fn key_of(&self, part: usize) -> Option<usize> {
-        self.split.parts.get(part).map(|part| part.key)
+        self.pieces.parts.get(part).map(|part| part.key)
     }
 
     fn add(&mut self, key: Key, parts: impl IntoIterator<Item = usize>) {
         let start = self.members.len();
         self.members.extend(parts);
         let own = self.members.get(start..).unwrap_or_default();
-        let found = own.iter().filter_map(|part| self.split.parts.get(*part));
+        let found = own.iter().filter_map(|part| self.pieces.parts.get(*part));
         let rejected = found.clone().find_map(|part| part.refusal).map(str::to_owned);
-        let hash = hash_of(self.split, found);
+        let hash = hash_of(self.pieces, found);
         self.objects.push(Object { key, hash, rejected, parts: start..self.members.len() });
     }
 
     fn group(&mut self, component: ComponentType, uid: String, group: &[usize]) {
         let mut masters = Vec::new();
         let mut overrides: BTreeMap<Vec<u8>, Vec<Claim>> = BTreeMap::new();
-        for claim in group.iter().filter_map(|part| Claim::of(self.split, *part)) {
-            let master = self.split.parts.get(claim.part).is_some_and(|part| part.master);
+        for claim in group.iter().filter_map(|part| Claim::of(self.pieces, *part)) {
+            let master = self.pieces.parts.get(claim.part).is_some_and(|part| part.master);
             if master {
                 masters.push(claim);
             } else {
@@ -162,9 +162,9 @@ impl Builder<'_> {
     fn without_uid(&mut self, component: ComponentType, group: &[usize]) {
         let mut count: HashMap<Hash, u64> = HashMap::new();
         for index in group {
-            let Some(part) = self.split.parts.get(*index) else { continue };
-            let ordinal = count.entry(part.hash).or_default();
-            let derived = derived_uid(&[component.as_str().as_bytes(), &part.hash.0, &ordinal.to_be_bytes()]);
+            let Some(hash) = self.pieces.unshaped_hash(*index) else { continue };
+            let ordinal = count.entry(hash).or_default();
+            let derived = derived_uid(&[component.as_str().as_bytes(), &hash.0, &ordinal.to_be_bytes()]);
             *ordinal += 1;
             self.complain(&derived, "is missing; this one is derived from the content");
             self.add_renamed(component, derived, [*index]);
@@ -174,10 +174,10 @@ impl Builder<'_> {
     fn add_renamed(&mut self, component: ComponentType, uid: String, parts: impl IntoIterator<Item = usize>) {
         let parts: Vec<usize> = parts.into_iter().collect();
         for index in &parts {
-            let Some(part) = self.split.parts.get(*index) else { continue };
-            let text = with_uid(self.split.text(&part.place), &uid);
-            let place = self.split.keep_mended(&text);
-            if let Some(part) = self.split.parts.get_mut(*index) {
+            let Some(part) = self.pieces.parts.get(*index) else { continue };
+            let text = joined(&with_uid(&self.pieces.lines(&part.place), &uid));
+            let place = self.pieces.keep_changed(&text);
+            if let Some(part) = self.pieces.parts.get_mut(*index) {
                 part.place = place;
             }
         }
@@ -185,7 +185,7 @@ impl Builder<'_> {
     }
 
     fn complain(&mut self, uid: &str, message: &str) {
-        Complaint::new(uid, "UID", message).add_to(&mut self.split.complaints);
+        Complaint::new(uid, "UID", message).add_to(&mut self.pieces.complaints);
     }
 }
 
@@ -201,19 +201,19 @@ fn derived_uid(about: &[&[u8]]) -> String {
 }
 
 /// The hash of an object: its components and the time zones that they use.
-fn hash_of<'p>(split: &Split, parts: impl Iterator<Item = &'p Part> + Clone) -> Hash {
+fn hash_of<'p>(pieces: &Pieces, parts: impl Iterator<Item = &'p Part> + Clone) -> Hash {
     let mut hashes: Vec<Hash> = parts.clone().map(|part| part.hash).collect();
-    let zones = zones_of(split, parts);
-    hashes.extend(zones.into_iter().filter_map(|zone| split.zones.get(zone)).map(|zone| zone.hash));
+    let zones = zones_of(pieces, parts);
+    hashes.extend(zones.into_iter().filter_map(|zone| pieces.zones.get(zone)).map(|zone| zone.hash));
     hash::of_all(hashes)
 }
 
 /// The definitions of the time zones that some components use, each name once: in a calendar the first one counts.
-pub(super) fn zones_of<'p>(split: &Split, parts: impl Iterator<Item = &'p Part>) -> Vec<usize> {
+pub(super) fn zones_of<'p>(pieces: &Pieces, parts: impl Iterator<Item = &'p Part>) -> Vec<usize> {
     let mut zones: Vec<(usize, usize)> = Vec::new();
     for part in parts {
-        let names = split.zone_sets.get(part.zone_set).map(Vec::as_slice).unwrap_or_default();
-        zones.extend(names.iter().filter_map(|name| Some((*name, split.definition(part.calendar, *name)?))));
+        let names = pieces.zone_sets.get(part.zone_set).map(Vec::as_slice).unwrap_or_default();
+        zones.extend(names.iter().filter_map(|name| Some((*name, pieces.definition(part.calendar, *name)?))));
     }
     zones.sort_by_key(|(name, _)| *name);
     zones.dedup_by_key(|(name, _)| *name);

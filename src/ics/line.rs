@@ -173,6 +173,11 @@ impl<'a> Entry<'a> {
         entry
     }
 
+    /// The same line, without a copy of its text.
+    pub(super) fn borrowed(&self) -> Entry<'_> {
+        Entry { text: Cow::Borrowed(&self.text), ..*self }
+    }
+
     fn classify(&self) -> Name {
         let name = self.name_text();
         match Name::of(name) {

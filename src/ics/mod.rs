@@ -2,18 +2,23 @@
 //! one resource. Pure: text in, text out.
 //!
 //! ```text
-//! charset -> scan -> entry -> split -> repair -> hash -> identity -> Feed -> write, describe, compare, occurrence
+//! charset -> split (grammar) -> repair -> shape (rules) -> hash -> pieces -> identity -> Feed, Resource
+//! Feed, Resource -> write, describe, compare, occurrence
 //! ```
 
 mod charset;
 mod describe;
 mod hash;
 mod identity;
+mod intake;
 mod line;
 mod normal;
+mod pieces;
 mod property;
 mod repair;
+mod resource;
 mod scan;
+mod shape;
 mod split;
 mod time;
 mod write;
@@ -25,15 +30,18 @@ use std::fmt;
 use std::ops::Range;
 
 pub use identity::substitute_uid;
-pub use normal::{differing, same};
-pub use time::occurrence::{End, end_of, end_of_last_occurrence};
-pub use write::{Attendees, Form};
+pub use normal::{differences, differing, same, same_uid, says_the_same};
+pub use resource::{Identified, Resource, identify};
+pub use shape::{Attendees, Shape};
+pub use time::occurrence::end_of_last_occurrence;
+pub use write::Form;
 
 use crate::model::{Hash, Key};
 use crate::words::digest::sha256_of;
 use crate::words::shown::shortened;
-use line::{Entry, entries};
-use split::{Part, Split};
+use charset::Decoded;
+use line::Entry;
+use pieces::{Part, Pieces};
 
 /// So many complaints about one feed are kept; nobody reads more, and a feed can give cause for millions.
 const MOST_COMPLAINTS: usize = 10_000;
@@ -86,45 +94,46 @@ pub struct Object {
 /// A complete calendar, or several in one body.
 #[derive(Debug)]
 pub struct Feed {
-    split: Split,
+    pieces: Pieces,
+    shape: Shape,
     members: Vec<usize>,
     objects: Vec<Object>,
-}
-
-/// What a resource is that stands in a collection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identified {
-    /// Its identity.
-    pub key: Key,
-    /// The stable hash of what it says, its UID left out.
-    pub hash: Hash,
-    /// Its title.
-    pub summary: String,
-    /// Its start in words.
-    pub start: String,
 }
 
 /// Reads a body as it was fetched; `charset` is what the server named. Err: why it is not a complete calendar, to follow
 /// the name of the feed and a colon.
 pub fn read(body: Vec<u8>, charset: Option<&str>) -> Result<Feed, String> {
-    let mut split = split::split(charset::decode(body, charset))?;
-    let (objects, members) = identity::objects(&mut split);
-    Ok(Feed { split, members, objects })
+    read_shaped(body, charset, &Shape::default())
 }
 
-/// Reads a resource as a collection gave it, with CRLF or LF. `None`: no event, task or journal entry, or not complete.
-pub fn identify(text: &[u8]) -> Option<Identified> {
-    let feed = read(text.to_vec(), None).ok()?;
-    let object = feed.objects().first()?;
-    Some(Identified {
-        key: object.key.clone(),
-        hash: object.hash,
-        summary: feed.summary(object),
-        start: feed.start(object),
-    })
+/// The same, with every object shaped as it is to be sent.
+pub fn read_shaped(body: Vec<u8>, charset: Option<&str>, shape: &Shape) -> Result<Feed, String> {
+    let body = charset::decode(body, charset);
+    let pieces = intake::take_in(&body, *shape)?;
+    Ok(Feed::of(body, pieces, *shape))
 }
 
 impl Feed {
+    fn of(body: Decoded, mut pieces: Pieces, shape: Shape) -> Feed {
+        pieces.body = body;
+        let (objects, members) = identity::objects(&mut pieces);
+        Feed { pieces, shape, members, objects }
+    }
+
+    /// The same feed in another shape, for where that is known later. What an object is called does not depend on it.
+    pub fn reshaped(mut self, shape: &Shape) -> Feed {
+        if self.shape == *shape {
+            return self;
+        }
+        let body = std::mem::take(&mut self.pieces.body);
+        // A body that was complete once is so again.
+        let Ok(pieces) = intake::take_in(&body, *shape) else {
+            self.pieces.body = body;
+            return self;
+        };
+        Feed::of(body, pieces, *shape)
+    }
+
     /// The objects, in the order of the feed.
     pub fn objects(&self) -> &[Object] {
         &self.objects
@@ -143,22 +152,31 @@ impl Feed {
 
     /// What was wrong and what was done about it, in the order of the feed; of endless troubles the first ones.
     pub fn complaints(&self) -> &[Complaint] {
-        &self.split.complaints
+        &self.pieces.complaints
     }
 
-    /// The whole resource to store.
+    /// The whole resource to store, in a form that is asked for only now.
     pub fn write(&self, object: &Object, form: &Form) -> Vec<u8> {
+        let shape = Shape { attendees: form.attendees, schedule_agent: form.schedule_agent };
+        self.written(object, form.target_uid.as_deref(), shape)
+    }
+
+    /// The whole resource to store, in the shape of the feed; `uid` stands in place of the feed's (a rename).
+    pub fn write_as(&self, object: &Object, uid: Option<&str>) -> Vec<u8> {
+        self.written(object, uid, Shape::default())
+    }
+
+    fn written(&self, object: &Object, uid: Option<&str>, shape: Shape) -> Vec<u8> {
         let mut out = Vec::new();
-        let calendar = self.parts(object).next().and_then(|part| self.split.calendars.get(part.calendar));
-        let (prodid, calscale) = calendar.map(write::lines_of).unwrap_or_default();
-        write::header(&mut out, prodid, calscale);
-        for zone in identity::zones_of(&self.split, self.parts(object)) {
-            if let Some(zone) = self.split.zones.get(zone) {
-                write::plain(&mut out, self.split.text(&zone.place));
-            }
+        let calendar = self.parts(object).next().and_then(|part| self.pieces.calendars.get(part.calendar));
+        write::header(&mut out, calendar);
+        for zone in self.zones(object) {
+            write::component(&mut out, &zone, None);
         }
         for part in self.parts(object) {
-            write::formed(&mut out, self.split.text(&part.place), form);
+            let lines = self.lines(part);
+            let shaped = shape::shaped(&lines, shape);
+            write::component(&mut out, shaped.as_deref().unwrap_or(&lines), uid);
         }
         write::footer(&mut out);
         out
@@ -176,10 +194,21 @@ impl Feed {
 
     fn parts<'f>(&'f self, object: &Object) -> impl Iterator<Item = &'f Part> + Clone + use<'f> {
         let members = self.members.get(object.parts.clone()).unwrap_or_default();
-        members.iter().filter_map(|part| self.split.parts.get(*part))
+        members.iter().filter_map(|part| self.pieces.parts.get(*part))
     }
 
     fn lines(&self, part: &Part) -> Vec<Entry<'_>> {
-        entries(self.split.text(&part.place)).collect()
+        self.pieces.lines(&part.place)
+    }
+
+    /// The lines of the time zones that an object uses.
+    fn zones<'f>(&'f self, object: &Object) -> impl Iterator<Item = Vec<Entry<'f>>> + use<'f> {
+        let zones = identity::zones_of(&self.pieces, self.parts(object)).into_iter();
+        zones.filter_map(|zone| self.pieces.zones.get(zone)).map(|zone| self.pieces.lines(&zone.place))
+    }
+
+    /// The lines of all time zones, also of those that no object uses.
+    fn all_zones(&self) -> impl Iterator<Item = Vec<Entry<'_>>> {
+        self.pieces.zones.iter().map(|zone| self.pieces.lines(&zone.place))
     }
 }

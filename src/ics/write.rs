@@ -1,7 +1,9 @@
 //! Writes an object as one resource: CRLF, folded where a line is longer than 75 octets (RFC 5545 §3.1), never inside a
 //! character (other generators do).
 
-use super::line::{Entry, Name, entries, joined};
+use super::line::{Entry, Name};
+use super::pieces::Calendar;
+use super::shape::Attendees;
 
 const LONGEST: usize = 75;
 const OWN_PRODID: &[u8] = b"PRODID:-//baikal-sync//baikal-sync//EN";
@@ -18,22 +20,12 @@ pub struct Form {
     pub attendees: Attendees,
 }
 
-/// `attendees` of the configuration.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Attendees {
-    /// They are mirrored.
-    #[default]
-    Keep,
-    /// ORGANIZER and ATTENDEE are left out.
-    Strip,
-}
-
 /// The lines that begin a resource.
-pub(super) fn header(out: &mut Vec<u8>, prodid: Option<&[u8]>, calscale: Option<&[u8]>) {
+pub(super) fn header(out: &mut Vec<u8>, calendar: Option<&Calendar>) {
     fold(out, b"BEGIN:VCALENDAR");
     fold(out, b"VERSION:2.0");
-    fold(out, prodid.unwrap_or(OWN_PRODID));
-    if let Some(line) = calscale {
+    fold(out, calendar.and_then(|calendar| calendar.prodid.as_deref()).unwrap_or(OWN_PRODID));
+    if let Some(line) = calendar.and_then(|calendar| calendar.calscale.as_deref()) {
         fold(out, line);
     }
 }
@@ -43,62 +35,31 @@ pub(super) fn footer(out: &mut Vec<u8>) {
     fold(out, b"END:VCALENDAR");
 }
 
-/// A component as it is.
-pub(super) fn plain(out: &mut Vec<u8>, text: &[u8]) {
-    entries(text).for_each(|entry| fold(out, &entry.text));
-}
-
-/// A component in the form that the target needs.
-pub(super) fn formed(out: &mut Vec<u8>, text: &[u8], form: &Form) {
-    let renamed = form.target_uid.as_ref().map(|uid| with_uid(text, uid));
-    let mut depth = 0_usize;
-    for entry in entries(renamed.as_deref().unwrap_or(text)) {
-        match entry.name {
-            Name::Begin => depth += 1,
-            Name::End => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        let addressed = matches!(entry.name, Name::Organizer | Name::Attendee) && depth == 1;
-        match form.attendees {
-            Attendees::Strip if addressed => {}
-            Attendees::Keep if addressed && form.schedule_agent => fold(out, &without_mail(&entry).text),
-            _ => fold(out, &entry.text),
-        }
+/// A component, with another UID where one is given.
+pub(super) fn component(out: &mut Vec<u8>, lines: &[Entry<'_>], uid: Option<&str>) {
+    match uid {
+        None => lines.iter().for_each(|entry| fold(out, &entry.text)),
+        Some(uid) => with_uid(lines, uid).iter().for_each(|entry| fold(out, &entry.text)),
     }
 }
 
-/// The line with an agent that keeps the server from sending mail about it.
-fn without_mail<'a>(entry: &Entry<'a>) -> Entry<'a> {
-    const AGENT: &str = "SCHEDULE-AGENT";
-    let is_quiet = |agent: &[u8]| [&b"CLIENT"[..], b"NONE"].iter().any(|quiet| agent.eq_ignore_ascii_case(quiet));
-    if entry.parameter(AGENT).is_some_and(is_quiet) {
-        return entry.clone();
-    }
-    let is_agent = |parameter: &&[u8]| {
-        parameter.get(..=AGENT.len()).is_some_and(|name| name.eq_ignore_ascii_case(b"SCHEDULE-AGENT="))
-    };
-    let others = entry.parameters().filter(|parameter| !is_agent(parameter));
-    entry.with_parameters(std::iter::once(&b"SCHEDULE-AGENT=CLIENT"[..]).chain(others))
-}
-
-/// The component, unfolded, with exactly this UID. The UIDs of alarms (RFC 9074 §5) are left alone.
-pub(super) fn with_uid(text: &[u8], uid: &str) -> Vec<u8> {
-    let line = Entry::new([b"UID:", uid.as_bytes()].concat());
+/// A component, given from its BEGIN to its END, with exactly this UID. The UIDs of alarms (RFC 9074 §5) are left alone.
+pub(super) fn with_uid<'e>(component: &'e [Entry<'_>], uid: &str) -> Vec<Entry<'e>> {
     let mut depth = 0_usize;
-    let mut lines: Vec<Entry<'_>> = Vec::new();
-    for entry in entries(text) {
+    let mut lines = Vec::with_capacity(component.len() + 1);
+    for entry in component {
         match entry.name {
             Name::Begin => depth += 1,
             Name::End => depth = depth.saturating_sub(1),
             Name::Uid if depth == 1 => continue,
             _ => {}
         }
-        lines.push(entry);
+        lines.push(entry.borrowed());
         if lines.len() == 1 {
-            lines.push(line.clone());
+            lines.push(Entry::new([b"UID:", uid.as_bytes()].concat()));
         }
     }
-    joined(&lines)
+    lines
 }
 
 /// One line with its end, in pieces of at most 75 octets.
@@ -123,25 +84,15 @@ fn boundary(line: &[u8], room: usize) -> usize {
     (room.saturating_sub(3)..=room).rev().find(|at| !continues(at)).unwrap_or(room)
 }
 
-/// The header lines of a calendar, if they are there.
-pub(super) fn lines_of(calendar: &super::split::Calendar) -> (Option<&[u8]>, Option<&[u8]>) {
-    (calendar.prodid.as_deref(), calendar.calscale.as_deref())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::line::entries;
     use super::*;
 
     fn folded(line: &str) -> String {
         let mut out = Vec::new();
         fold(&mut out, line.as_bytes());
         String::from_utf8(out).unwrap()
-    }
-
-    fn check(text: &str, form: &Form, expected: &str) {
-        let mut out = Vec::new();
-        formed(&mut out, text.as_bytes(), form);
-        assert_eq!(String::from_utf8(out).unwrap().replace("\r\n", "\n"), expected);
     }
 
     #[test]
@@ -152,26 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn a_target_uid_replaces_the_uid_of_the_component_alone() {
+    fn another_uid_replaces_the_uid_of_the_component_alone() {
         let text = "BEGIN:VEVENT\nSUMMARY:x\nuid:a\nBEGIN:VALARM\nUID:b\nEND:VALARM\nEND:VEVENT\n";
-        let form = Form { target_uid: Some("t".to_owned()), ..Form::default() };
-        check(text, &form, "BEGIN:VEVENT\nUID:t\nSUMMARY:x\nBEGIN:VALARM\nUID:b\nEND:VALARM\nEND:VEVENT\n");
-    }
-
-    #[test]
-    fn a_schedule_agent_that_would_send_mail_becomes_one_that_does_not() {
-        let text = "BEGIN:VEVENT\nORGANIZER;schedule-agent=SERVER:mailto:o\nATTENDEE;CN=\"a:b\":mailto:a\n\
-                    ATTENDEE;SCHEDULE-AGENT=NONE:mailto:n\nBEGIN:VALARM\nATTENDEE:mailto:x\nEND:VALARM\nEND:VEVENT\n";
-        let form = Form { schedule_agent: true, ..Form::default() };
-        let expected = text.replace("schedule-agent=SERVER", "SCHEDULE-AGENT=CLIENT");
-        check(text, &form, &expected.replace("ATTENDEE;CN", "ATTENDEE;SCHEDULE-AGENT=CLIENT;CN"));
-    }
-
-    #[test]
-    fn attendees_are_left_out_where_that_is_asked_for_but_not_those_of_alarms() {
-        let alarm = "BEGIN:VALARM\nATTENDEE:mailto:x\nEND:VALARM\n";
-        let text = format!("BEGIN:VEVENT\nORGANIZER:mailto:o\nATTENDEE:mailto:a\n{alarm}END:VEVENT\n");
-        let form = Form { attendees: Attendees::Strip, schedule_agent: true, ..Form::default() };
-        check(&text, &form, &format!("BEGIN:VEVENT\n{alarm}END:VEVENT\n"));
+        let lines: Vec<_> = entries(text.as_bytes()).collect();
+        let mut out = Vec::new();
+        component(&mut out, &lines, Some("t"));
+        let expected = "BEGIN:VEVENT\nUID:t\nSUMMARY:x\nBEGIN:VALARM\nUID:b\nEND:VALARM\nEND:VEVENT\n";
+        assert_eq!(String::from_utf8(out).unwrap().replace("\r\n", "\n"), expected);
     }
 }

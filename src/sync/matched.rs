@@ -116,7 +116,7 @@ impl<'a> Matched<'a> {
     pub(super) fn record(&self, wanted: &Wanted<'a>, status: Status) -> Record {
         let (summary, start) = self.description(wanted.key).unwrap_or_default();
         let object = self.object(wanted.key);
-        let ends_at = object.map_or(EndsAt::Unknown, |object| ics::end_of(self.feed, object, self.zone));
+        let ends_at = object.map_or(EndsAt::Unknown, |object| self.feed.end_of_last_occurrence(object, self.zone));
         let source = Source { hash: wanted.hash, summary, start, ends_at };
         Record { key: wanted.key.clone(), source, status }
     }

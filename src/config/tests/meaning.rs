@@ -36,7 +36,7 @@ fn the_defaults_are_those_of_the_manual() {
     let subscription = case.only();
     assert_eq!((subscription.every, subscription.alert_after, subscription.create), (0, 10_800, false));
     assert_eq!((subscription.verify, subscription.max_delete), (Verify::Every(3600), MaxDelete::Percent(50)));
-    assert_eq!((subscription.on_conflict, subscription.on_drift), (OnConflict::Equal, OnDrift::Restore));
+    assert_eq!((subscription.on_conflict, subscription.on_drift), (OnConflict::Ask, OnDrift::Restore));
     assert_eq!((subscription.on_empty, subscription.deletes), (OnEmpty::Hold, Deletes::All));
     assert_eq!(web(""), (None, 134_217_728, Timeouts { connect: 10, idle: 30, total: 300 }, None));
 }

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::hash::is_volatile;
 use super::line::own;
-use super::line::{Entry, Name, entries};
+use super::line::{Entry, Name};
 use super::property::from_text;
 use super::time::timezone::Zones;
+use super::{Feed, Object, Resource};
 use crate::model::Hash;
 use crate::words::digest::sha256;
 use crate::words::time::Zone;
@@ -19,33 +20,44 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-/// Whether two resources say the same. Volatile properties do not count, and neither does a time zone that only one of
-/// them brings along.
-pub fn same(ours: &[u8], theirs: &[u8]) -> bool {
-    let hash = |text| super::identify(text).map(|found| (found.key, found.hash));
+/// Whether an object of the feed and a resource say the same. Volatile properties do not count, and neither does a time
+/// zone that only one of them brings along, nor the UID, which is compared as a part of the key.
+pub fn says_the_same(feed: &Feed, object: &Object, resource: &Resource) -> bool {
     // The answer in most cases, and cheaper by far.
-    if ours == theirs || hash(ours).is_some_and(|known| hash(theirs) == Some(known)) {
-        return true;
-    }
-    let (ours, theirs) = (Meaning::of(ours), Meaning::of(theirs));
-    ours.components == theirs.components && zones_agree(&ours, &theirs)
+    object.hash == resource.hash() || Meaning::of_object(feed, object).is_that_of(&Meaning::of_resource(resource))
 }
 
-/// The names of the properties that differ, each once and sorted: `SUMMARY`, `VALARM.TRIGGER`, in an override
+/// The names of the properties in which they differ, each once and sorted: `SUMMARY`, `VALARM.TRIGGER`, in an override
 /// `RECURRENCE-ID 20261120T091500: SUMMARY`, `VTIMEZONE Europe/Berlin`.
-pub fn differing(old: &[u8], new: &[u8]) -> Vec<String> {
-    let (old, new) = (Meaning::of(old), Meaning::of(new));
-    let mut names = BTreeSet::new();
-    for label in old.components.keys().chain(new.components.keys()) {
-        let none = Vec::new();
-        let of = |meaning: &'_ Meaning| meaning.components.get(label).unwrap_or(&none).clone();
-        let (before, after) = (of(&old), of(&new));
-        if before != after {
-            names.extend(names_that_differ(&before, &after).into_iter().map(|name| format!("{label}{name}")));
-        }
+pub fn differences(feed: &Feed, object: &Object, resource: &Resource) -> Vec<String> {
+    if object.hash == resource.hash() {
+        return Vec::new();
     }
-    names.extend(zones_that_differ(&old, &new).map(|zone| format!("VTIMEZONE {zone}")));
-    names.into_iter().collect()
+    Meaning::of_object(feed, object).differences(&Meaning::of_resource(resource))
+}
+
+/// Whether two UIDs are the same, but for escapes, which servers write in their own way.
+pub fn same_uid(one: &str, other: &str) -> bool {
+    one == other || from_text(one).trim_end() == from_text(other).trim_end()
+}
+
+/// Whether two resources say the same, under the same UID.
+pub fn same(ours: &[u8], theirs: &[u8]) -> bool {
+    let read = |text: &[u8]| Resource::read(text.to_vec());
+    ours == theirs || read(ours).zip(read(theirs)).is_some_and(|(ours, theirs)| same_resources(&ours, &theirs))
+}
+
+fn same_resources(ours: &Resource, theirs: &Resource) -> bool {
+    let (one, other) = (ours.key(), theirs.key());
+    one.component == other.component
+        && same_uid(&one.uid, &other.uid)
+        && (ours.hash() == theirs.hash() || Meaning::of_resource(ours).is_that_of(&Meaning::of_resource(theirs)))
+}
+
+/// The names of the properties in which two resources differ, see [`differences`].
+pub fn differing(old: &[u8], new: &[u8]) -> Vec<String> {
+    let meaning = |text: &[u8]| Resource::read(text.to_vec()).as_ref().map(Meaning::of_resource).unwrap_or_default();
+    meaning(old).differences(&meaning(new))
 }
 
 /// What a component says.
@@ -65,56 +77,59 @@ struct Meaning {
 }
 
 impl Meaning {
-    fn of(text: &[u8]) -> Meaning {
-        let components = components(text);
+    fn of_object(feed: &Feed, object: &Object) -> Meaning {
+        Meaning::of(&feed.zones(object).collect::<Vec<_>>(), feed.parts(object).map(|part| feed.lines(part)))
+    }
+
+    fn of_resource(resource: &Resource) -> Meaning {
+        let feed = resource.feed();
+        let parts = feed.objects().iter().flat_map(|object| feed.parts(object));
+        Meaning::of(&feed.all_zones().collect::<Vec<_>>(), parts.map(|part| feed.lines(part)))
+    }
+
+    /// Of the lines of time zones, and of what uses them.
+    fn of<'e>(definitions: &[Vec<Entry<'e>>], parts: impl Iterator<Item = Vec<Entry<'e>>>) -> Meaning {
         // Times without a time zone are compared as they are written, so that of the machine does not matter.
         let nowhere = Zone::UTC;
-        let zones = Zones::new(components.iter().filter(|lines| is_zone(lines)).cloned(), &nowhere);
+        let zones = Zones::new(definitions.iter().map(Vec::as_slice), &nowhere);
         let mut meaning = Meaning::default();
-        for component in &components {
-            meaning.add(component, &zones);
+        for definition in definitions {
+            let name = own(definition, Name::Tzid).map(|entry| from_text(&String::from_utf8_lossy(entry.value())));
+            let saying = Saying::of(definition, &Context::of(definition, &zones));
+            meaning.zones.entry(name.unwrap_or_default()).or_insert(saying.hash);
+        }
+        for part in parts {
+            let context = Context::of(&part, &zones);
+            let recurrence = own(&part, Name::RecurrenceId).map(|entry| context.label(entry));
+            let label = recurrence.map(|moment| format!("RECURRENCE-ID {moment}: ")).unwrap_or_default();
+            meaning.components.entry(label).or_default().push(Saying::of(&part, &context));
         }
         meaning.components.values_mut().for_each(|sayings| sayings.sort_by_key(|saying| saying.hash));
         meaning
     }
 
-    fn add(&mut self, component: &[Entry<'_>], zones: &Zones<'_>) {
-        let context = Context::of(component, zones);
-        let saying = Saying::of(component, &context);
-        if is_zone(component) {
-            let name = own(component, Name::Tzid).map(|entry| from_text(&String::from_utf8_lossy(entry.value())));
-            self.zones.entry(name.unwrap_or_default()).or_insert(saying.hash);
-        } else {
-            let recurrence = own(component, Name::RecurrenceId).map(|entry| context.label(entry));
-            let label = recurrence.map(|moment| format!("RECURRENCE-ID {moment}: ")).unwrap_or_default();
-            self.components.entry(label).or_default().push(saying);
-        }
+    fn is_that_of(&self, other: &Meaning) -> bool {
+        self.components == other.components && self.zones_that_differ(other).next().is_none()
     }
-}
 
-fn is_zone(component: &[Entry<'_>]) -> bool {
-    component.first().is_some_and(|begin| begin.component().eq_ignore_ascii_case(b"VTIMEZONE"))
-}
-
-/// The lines of each component in the calendar, from its BEGIN to its END.
-fn components(text: &[u8]) -> Vec<Vec<Entry<'_>>> {
-    let mut all = Vec::new();
-    let mut component = Vec::new();
-    let mut depth = 0_usize;
-    for entry in entries(text) {
-        let name = entry.name;
-        depth += usize::from(name == Name::Begin);
-        if depth > 1 {
-            component.push(entry);
-        }
-        if name == Name::End {
-            depth = depth.saturating_sub(1);
-            if depth == 1 {
-                all.push(std::mem::take(&mut component));
+    fn differences(&self, other: &Meaning) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        for label in self.components.keys().chain(other.components.keys()) {
+            let of = |meaning: &'_ Meaning| meaning.components.get(label).cloned().unwrap_or_default();
+            let (before, after) = (of(self), of(other));
+            if before != after {
+                names.extend(names_that_differ(&before, &after).into_iter().map(|name| format!("{label}{name}")));
             }
         }
+        names.extend(self.zones_that_differ(other).map(|zone| format!("VTIMEZONE {zone}")));
+        names.into_iter().collect()
     }
-    all
+
+    /// Time zones that both bring along, and not with the same rules.
+    fn zones_that_differ<'m>(&'m self, other: &'m Meaning) -> impl Iterator<Item = &'m str> {
+        let differ = |(name, hash): &(&String, &Hash)| other.zones.get(*name).is_some_and(|known| known != *hash);
+        self.zones.iter().filter(differ).map(|(name, _)| name.as_str())
+    }
 }
 
 struct Frame {
@@ -141,6 +156,8 @@ impl Saying {
                         parent.facts.push(hash.to_string());
                     }
                 }
+                // It is compared as a part of the key.
+                (Name::Uid, Some(_)) if depth == 1 => {}
                 (name, Some(frame)) if !is_volatile(name) => {
                     for said in context.sayings(entry, depth > 1) {
                         frame.facts.push(format!("{}={said}", entry.label()));
@@ -172,16 +189,6 @@ fn hash_of(mut facts: Vec<String>, end: &Entry<'_>) -> Hash {
     let name = end.component().to_ascii_uppercase();
     let facts = facts.join("\0");
     sha256(&[&name, b"\0", facts.as_bytes()])
-}
-
-fn zones_agree(one: &Meaning, other: &Meaning) -> bool {
-    zones_that_differ(one, other).next().is_none()
-}
-
-/// Time zones that both bring along, and not with the same rules.
-fn zones_that_differ<'m>(one: &'m Meaning, other: &'m Meaning) -> impl Iterator<Item = &'m str> {
-    let differ = |(name, hash): &(&String, &Hash)| other.zones.get(*name).is_some_and(|known| known != *hash);
-    one.zones.iter().filter(differ).map(|(name, _)| name.as_str())
 }
 
 /// The properties whose values differ; where only their distribution over sub-components does, the whole.

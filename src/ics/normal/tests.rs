@@ -1,5 +1,6 @@
 //! What is the same in another form, and what is not.
 
+use super::super::read;
 use super::*;
 
 fn event(lines: &str) -> String {
@@ -7,9 +8,17 @@ fn event(lines: &str) -> String {
 }
 
 fn check(one: &str, other: &str, expected: &[&str]) {
-    let (one, other) = (event(one), event(other));
-    assert_eq!(differing(one.as_bytes(), other.as_bytes()), expected, "{one}\n{other}");
-    assert_eq!(same(one.as_bytes(), other.as_bytes()), expected.is_empty(), "{one}\n{other}");
+    check_texts(&event(one), &event(other), expected);
+}
+
+/// The names of what differs, the same whichever of the two is the feed.
+fn check_texts(one: &str, other: &str, expected: &[&str]) {
+    for (feed, text) in [(one, other), (other, one)] {
+        let feed = read(feed.into(), None).unwrap();
+        let (object, resource) = (&feed.objects()[0], Resource::read(text.into()).unwrap());
+        assert_eq!(differences(&feed, object, &resource), expected, "{one}\n{other}");
+        assert_eq!(says_the_same(&feed, object, &resource), expected.is_empty(), "{one}\n{other}");
+    }
 }
 
 #[test]
@@ -41,7 +50,7 @@ fn the_times_that_radicale_converts_are_the_same() {
             .replace("BEGIN:VEVENT", &format!("BEGIN:VTIMEZONE\nTZID:Mine\n{zone}END:VTIMEZONE\nBEGIN:VEVENT"))
     };
     let (one, other) = (mine("COMPLETED;TZID=Mine:20130920T180000"), mine("COMPLETED;TZID=Mine:20130920T230000Z"));
-    assert!(same(one.as_bytes(), other.as_bytes()), "{one}\n{other}");
+    check_texts(&one, &other, &[]);
 }
 
 fn check_exdate(series: &str, one: &str, other: &str, equal: bool) {
@@ -104,14 +113,25 @@ fn alarms_are_compared_as_wholes() {
 fn an_override_is_named_by_its_moment() {
     let with =
         |summary: &str| event("SUMMARY:x") + &event(&format!("RECURRENCE-ID:20261120T091500\nSUMMARY:{summary}"));
-    let found = differing(with("a").as_bytes(), with("b").as_bytes());
-    assert_eq!(found, ["RECURRENCE-ID 20261120T091500: SUMMARY"]);
+    check_texts(&with("a"), &with("b"), &["RECURRENCE-ID 20261120T091500: SUMMARY"]);
+}
+
+#[test]
+fn a_uid_is_no_part_of_what_is_said_but_that_of_an_alarm_is() {
+    let (one, alike) = (event("RRULE:FREQ=WEEKLY;COUNT=2"), event("RRULE:COUNT=2;FREQ=WEEKLY"));
+    let other = alike.replace("UID:a", "UID:b");
+    check_texts(&one, &other, &[]);
+    let alarm = |uid: &str| format!("BEGIN:VALARM\nUID:{uid}\nTRIGGER:-PT1M\nACTION:AUDIO\nEND:VALARM");
+    check(&alarm("a"), &alarm("b"), &["VALARM.UID"]);
+    assert!(same_uid("a\\;b", "a;b") && !same_uid("a", "b"));
+    assert!(!same(one.as_bytes(), other.as_bytes()) && same(one.as_bytes(), alike.as_bytes()));
 }
 
 #[test]
 fn a_time_zone_counts_where_both_have_it() {
-    let with = |zone: &str| format!("BEGIN:VCALENDAR\n{zone}BEGIN:VEVENT\nUID:a\nEND:VEVENT\nEND:VCALENDAR\n");
+    let zoned = event("DTSTART;TZID=Berlin:20261120T091500");
+    let with = |zone: &str| zoned.replace("BEGIN:VEVENT", &format!("{zone}BEGIN:VEVENT"));
     let berlin = |offset: &str| with(&format!("BEGIN:VTIMEZONE\nTZID:Berlin\nX:{offset}\nEND:VTIMEZONE\n"));
-    assert!(same(berlin("1").as_bytes(), with("").as_bytes()));
-    assert_eq!(differing(berlin("1").as_bytes(), berlin("2").as_bytes()), ["VTIMEZONE Berlin"]);
+    check_texts(&berlin("1"), &with(""), &[]);
+    check_texts(&berlin("1"), &berlin("2"), &["VTIMEZONE Berlin"]);
 }

@@ -1,16 +1,20 @@
 //! Input that wants to exhaust stack, time or memory, or to make the scanner lose its way.
 
 use super::*;
+use crate::ics::split::MOST;
 
 /// Reads and goes through everything that a pass would do with it.
 fn survives(body: Vec<u8>) -> usize {
     let Ok(feed) = read(body, None) else { return 0 };
-    for object in feed.objects().iter().take(100) {
-        let text =
-            feed.write(object, &Form { target_uid: Some("t".to_owned()), schedule_agent: true, ..Form::default() });
-        let plain = feed.write(object, &Form::default());
-        assert_eq!(identify(&plain).map(|found| found.hash), Some(object.hash));
-        let _ = (same(&text, &plain), differing(&text, &plain), feed.summary(object));
+    for object in feed.objects().iter().take(20) {
+        let text = feed.write_as(object, Some("t"));
+        let edited = String::from_utf8(text.clone()).unwrap().replacen("UID:t\r\n", "UID:t\r\nX-EDITED:1\r\n", 1);
+        let [stored, edited] = [text, edited.into()].map(|text| Resource::read(text).unwrap());
+        assert_eq!(stored.hash(), object.hash);
+        // All but that line must be found to be the same, the long way.
+        let differing = differences(&feed, object, &edited);
+        assert!(matches!(&differing[..], [name] if name.ends_with("X-EDITED")), "{differing:?}");
+        feed.summary(object);
     }
     feed.objects().len()
 }
@@ -22,37 +26,37 @@ fn within(lines: &str) -> Vec<u8> {
 #[test]
 fn nesting_is_bounded_by_nothing_but_the_size() {
     for name in ["X", "VALARM", "VEVENT"] {
-        let nested = format!("BEGIN:{name}\nURL:\n").repeat(50_000) + &format!("URL:x\nEND:{name}\n").repeat(50_000);
+        let nested = format!("BEGIN:{name}\nURL:\n").repeat(10_000) + &format!("URL:x\nEND:{name}\n").repeat(10_000);
         assert!(survives(within(&nested)) <= 1);
-        assert_eq!(survives(format!("BEGIN:VCALENDAR\nBEGIN:{name}\n").repeat(50_000).into_bytes()), 0);
+        assert_eq!(survives(format!("BEGIN:VCALENDAR\nBEGIN:{name}\n").repeat(10_000).into_bytes()), 0);
     }
 }
 
 #[test]
 fn a_line_may_be_long_and_have_many_parameters() {
-    assert_eq!(survives(within(&format!("DESCRIPTION:{}\n", "x".repeat(10_000_000)))), 1);
-    assert_eq!(survives(within(&format!("{}:x\n", "X".repeat(10_000_000)))), 1);
-    assert_eq!(survives(within(&format!("ATTENDEE{}:x\n", ";A=\"1\"".repeat(200_000)))), 1);
-    assert_eq!(survives(within(&format!("ATTENDEE;A={}:x\n", ",\"1".repeat(200_000)))), 1);
+    assert_eq!(survives(within(&format!("DESCRIPTION:{}\n", "x".repeat(1_000_000)))), 1);
+    assert_eq!(survives(within(&format!("{}:x\n", "X".repeat(1_000_000)))), 1);
+    assert_eq!(survives(within(&format!("ATTENDEE{}:x\n", ";A=\"1\"".repeat(40_000)))), 1);
+    assert_eq!(survives(within(&format!("ATTENDEE;A={}:x\n", ",\"1".repeat(40_000)))), 1);
 }
 
 #[test]
 fn many_broken_lines_cost_no_more_than_their_number() {
-    assert_eq!(survives(within(&"raw text\n".repeat(200_000))), 1);
-    assert_eq!(survives(within(&format!("SUMMARY:x\n{}", "raw text\n".repeat(200_000)))), 1);
-    assert_eq!(survives(within(&format!("X;A={}:x\n{}", "y".repeat(1_000_000), "raw text\n".repeat(200_000)))), 1);
-    assert_eq!(survives(within(&format!("X;QUOTED-PRINTABLE:=\n{}", "X:=\n".repeat(200_000)))), 1);
-    assert_eq!(survives(within(&"\n\r\n".repeat(500_000))), 1);
-    assert_eq!(survives(within(&format!("SUMMARY:x\n{}", " \n".repeat(500_000)))), 1);
+    assert_eq!(survives(within(&"raw text\n".repeat(40_000))), 1);
+    assert_eq!(survives(within(&format!("SUMMARY:x\n{}", "raw text\n".repeat(40_000)))), 1);
+    assert_eq!(survives(within(&format!("X;A={}:x\n{}", "y".repeat(1_000_000), "raw text\n".repeat(40_000)))), 1);
+    assert_eq!(survives(within(&format!("X;QUOTED-PRINTABLE:=\n{}", "X:=\n".repeat(40_000)))), 1);
+    assert_eq!(survives(within(&"\n\r\n".repeat(100_000))), 1);
+    assert_eq!(survives(within(&format!("SUMMARY:x\n{}", " \n".repeat(100_000)))), 1);
 }
 
 #[test]
 fn what_costs_more_than_its_text_is_bounded_in_number() {
     let refused =
         |lines: &str| read(format!("BEGIN:VCALENDAR\n{lines}END:VCALENDAR\n").into_bytes(), None).unwrap_err();
-    let many = 500_001;
+    let many = MOST + 1;
     let times = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
-    let zoned = |event| times(100_000, &|zone| format!("A;TZID={event}-{zone}:\n"));
+    let zoned = |event| times(MOST / 5, &|zone| format!("A;TZID={event}-{zone}:\n"));
     for lines in [
         "BEGIN:VEVENT\nEND:VEVENT\n".repeat(many),
         times(many, &|number| format!("BEGIN:VTIMEZONE\nTZID:{number}\nEND:VTIMEZONE\n")),
@@ -62,16 +66,16 @@ fn what_costs_more_than_its_text_is_bounded_in_number() {
         assert!(refused(&lines).contains("events or time zones"), "{}", &lines[..100]);
     }
     for lines in [format!("BEGIN:VEVENT\n{}END:VEVENT\n", "A:\n".repeat(many)), "BEGIN:X\n".repeat(many)] {
-        assert!(refused(&lines).contains("more than 500000 lines"), "{}", &lines[..100]);
+        assert!(refused(&lines).contains(&format!("more than {MOST} lines")), "{}", &lines[..100]);
     }
 }
 
 #[test]
 fn one_uid_may_stand_very_often() {
-    let lines: String = (0..20_000).map(|number| event("a", &format!("RECURRENCE-ID:{number}"))).collect();
+    let lines: String = (0..10_000).map(|number| event("a", &format!("RECURRENCE-ID:{number}"))).collect();
     assert_eq!(survives(format!("BEGIN:VCALENDAR\n{lines}END:VCALENDAR\n").into_bytes()), 1);
-    let lines: String = (0..20_000).map(|number| event("", &format!("X:{}", number % 7))).collect();
-    assert_eq!(survives(format!("BEGIN:VCALENDAR\n{lines}END:VCALENDAR\n").into_bytes()), 20_000);
+    let lines: String = (0..10_000).map(|number| event("", &format!("X:{}", number % 7))).collect();
+    assert_eq!(survives(format!("BEGIN:VCALENDAR\n{lines}END:VCALENDAR\n").into_bytes()), 10_000);
 }
 
 #[test]

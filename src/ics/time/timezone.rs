@@ -42,11 +42,15 @@ pub(in crate::ics) struct Observance {
 
 impl<'m> Zones<'m> {
     /// `definitions` are the lines of the VTIMEZONEs; `machine` is for what has no time zone.
-    pub(in crate::ics) fn new<'a>(definitions: impl Iterator<Item = Vec<Entry<'a>>>, machine: &'m Zone) -> Zones<'m> {
+    pub(in crate::ics) fn new<'a, L: AsRef<[Entry<'a>]>>(
+        definitions: impl Iterator<Item = L>,
+        machine: &'m Zone,
+    ) -> Zones<'m> {
         let mut defined = HashMap::new();
         for lines in definitions {
-            let name = own(&lines, Name::Tzid).map(|entry| from_text(&String::from_utf8_lossy(entry.value())));
-            let observances = observances(&lines);
+            let lines = lines.as_ref();
+            let name = own(lines, Name::Tzid).map(|entry| from_text(&String::from_utf8_lossy(entry.value())));
+            let observances = observances(lines);
             if let Some(name) = name.filter(|_| !observances.is_empty()) {
                 defined.insert(name, observances);
             }
@@ -192,7 +196,7 @@ mod tests {
     /// The moment at which the clock shows this, and that the clock shows it then.
     fn check(definition: &str, name: &str, shown: &str, moment: &str) {
         let machine = Zone::UTC;
-        let zones = Zones::new(std::iter::once(entries(definition.as_bytes()).collect()), &machine);
+        let zones = Zones::new(std::iter::once(entries(definition.as_bytes()).collect::<Vec<_>>()), &machine);
         let clock = zones.clock(name);
         let (wall, expected) = (Wall::parse(shown).unwrap(), Timestamp(Wall::parse(moment).unwrap().0));
         assert_eq!(clock.moment(wall), Some(expected), "{shown}");

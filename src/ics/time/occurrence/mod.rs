@@ -4,13 +4,12 @@
 use std::collections::HashSet;
 
 use super::super::line::own;
-use super::super::line::{Entry, Name, entries};
-use super::super::{Feed, Object, identity, property};
+use super::super::line::{Entry, Name};
+use super::super::{Feed, Object, Resource, property};
 use super::recurrence::Rule;
 use super::span::Span;
 use super::timezone::{Clock, Zones};
-use crate::model::ComponentType;
-pub use crate::model::EndsAt as End;
+use crate::model::{ComponentType, EndsAt};
 use crate::words::time::{DAY, Timestamp, Wall, Zone};
 
 #[cfg(test)]
@@ -18,26 +17,34 @@ mod tests;
 
 const DAYS: i64 = DAY.cast_signed();
 
-/// When the last occurrence of what stands in a resource ends: of the series by RRULE, RDATE and EXDATE, and of every
-/// override, wherever it was moved to. `machine` is the time zone of floating times and of whole days. A time zone that
-/// neither the IANA database nor the resource knows is read as the earliest there is.
-pub fn end_of_last_occurrence(text: &[u8], machine: &Zone) -> End {
-    let Ok(feed) = super::super::read(text.to_vec(), None) else { return End::Unknown };
-    let ends = feed.objects().iter().map(|object| end_of(&feed, object, machine));
-    ends.max().unwrap_or(End::Unknown)
+impl Feed {
+    /// When the last occurrence of an object ends: of the series by RRULE, RDATE and EXDATE, and of every override,
+    /// wherever it was moved to. `machine` is the time zone of floating times and of whole days. A time zone that neither
+    /// the IANA database nor the feed knows is read as the earliest there is.
+    pub fn end_of_last_occurrence(&self, object: &Object, machine: &Zone) -> EndsAt {
+        let zones = Zones::new(self.zones(object), machine);
+        let components =
+            self.parts(object).map(|part| Component::read(&self.lines(part), object.key.component, &zones));
+        let Some(components) = components.collect::<Option<Vec<_>>>() else { return EndsAt::Unknown };
+        let (overrides, masters): (Vec<_>, Vec<_>) =
+            components.into_iter().partition(|component| component.recurrence.is_some());
+        let ends = masters.iter().map(|master| master.end_of_series(&overrides));
+        ends.chain(overrides.iter().map(Component::end)).max().unwrap_or(EndsAt::Unknown)
+    }
 }
 
-/// The same for an object of a feed.
-pub fn end_of(feed: &Feed, object: &Object, machine: &Zone) -> End {
-    let definitions = identity::zones_of(&feed.split, feed.parts(object)).into_iter();
-    let definitions = definitions.filter_map(|zone| feed.split.zones.get(zone));
-    let zones = Zones::new(definitions.map(|zone| entries(feed.split.text(&zone.place)).collect()), machine);
-    let components = feed.parts(object).map(|part| Component::read(&feed.lines(part), object.key.component, &zones));
-    let Some(components) = components.collect::<Option<Vec<_>>>() else { return End::Unknown };
-    let (overrides, masters): (Vec<_>, Vec<_>) =
-        components.into_iter().partition(|component| component.recurrence.is_some());
-    let ends = masters.iter().map(|master| master.end_of_series(&overrides));
-    ends.chain(overrides.iter().map(Component::end)).max().unwrap_or(End::Unknown)
+impl Resource {
+    /// When the last occurrence of all that stands in the resource ends; see [`Feed::end_of_last_occurrence`].
+    pub fn end_of_last_occurrence(&self, machine: &Zone) -> EndsAt {
+        let feed = self.feed();
+        let ends = feed.objects().iter().map(|object| feed.end_of_last_occurrence(object, machine));
+        ends.max().unwrap_or(EndsAt::Unknown)
+    }
+}
+
+/// When the last occurrence of what stands in a resource ends; see [`Feed::end_of_last_occurrence`].
+pub fn end_of_last_occurrence(text: &[u8], machine: &Zone) -> EndsAt {
+    Resource::read(text.to_vec()).map_or(EndsAt::Unknown, |resource| resource.end_of_last_occurrence(machine))
 }
 
 /// A DATE or DATE-TIME.
@@ -151,24 +158,24 @@ impl<'z> Component<'z> {
     }
 
     /// When this occurrence is over.
-    fn end(&self) -> End {
+    fn end(&self) -> EndsAt {
         match (&self.start, self.completed) {
-            (_, Some(completed)) => End::At(completed),
+            (_, Some(completed)) => EndsAt::At(completed),
             (Some(start), None) => end_from(&start.clock, start.wall, self.length),
-            (None, None) => End::Never,
+            (None, None) => EndsAt::Never,
         }
     }
 
     /// When the last occurrence of a master is over, but for those that overrides stand for.
-    fn end_of_series(&self, overrides: &[Component<'z>]) -> End {
+    fn end_of_series(&self, overrides: &[Component<'z>]) -> EndsAt {
         let Some(start) = &self.start else { return self.end() };
         let excluded = Excluded::new(self, overrides, &start.clock);
         let mut last = Some(start.wall).filter(|wall| !excluded.contains(*wall));
         for rule in &self.rules {
             match rule.as_ref().map_or(Last::Unknown, |rule| last_start(rule, start, &excluded)) {
                 Last::Start(wall) => last = last.max(wall),
-                Last::Never => return End::Never,
-                Last::Unknown => return End::Unknown,
+                Last::Never => return EndsAt::Never,
+                Last::Unknown => return EndsAt::Unknown,
             }
         }
         let added = self.additions.iter().filter(|(moment, _)| {
@@ -183,7 +190,7 @@ impl<'z> Component<'z> {
     }
 
     /// An occurrence may have been moved together with those before it (RANGE=THISANDFUTURE).
-    fn end_of_occurrence(&self, start: &Moment<'_>, wall: Wall, overrides: &[Component<'_>]) -> End {
+    fn end_of_occurrence(&self, start: &Moment<'_>, wall: Wall, overrides: &[Component<'_>]) -> EndsAt {
         if self.rules.is_empty() && self.completed.is_some() {
             return self.end();
         }
@@ -199,12 +206,12 @@ impl<'z> Component<'z> {
 }
 
 /// When an occurrence is over that begins at `wall`.
-fn end_from(clock: &Clock<'_>, wall: Wall, length: Length) -> End {
-    let Length::Lasting(span) = length else { return End::Never };
+fn end_from(clock: &Clock<'_>, wall: Wall, length: Length) -> EndsAt {
+    let Length::Lasting(span) = length else { return EndsAt::Never };
     let begun = span.days.checked_mul(DAYS).and_then(|seconds| clock.moment(wall.plus(seconds)));
     let end = begun.and_then(|moment| moment.0.checked_add(span.seconds));
     // The calendar ends with the year 9999.
-    end.map_or(End::Never, |end| End::At(Timestamp(end)))
+    end.map_or(EndsAt::Never, |end| EndsAt::At(Timestamp(end)))
 }
 
 /// What a rule makes last.
