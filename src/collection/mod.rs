@@ -29,6 +29,11 @@ pub trait Collection: Send + Sync {
     /// What the state remembers of an earlier run spares the requests.
     fn open(&self, create: bool) -> anyhow::Result<Abilities>;
 
+    /// Whether the server would send invitations of its own (see [`Abilities`]), as far as that is known without a request.
+    fn schedules(&self) -> bool {
+        false
+    }
+
     /// Where an open collection really is, the same however it is written in the configuration: the address of the
     /// calendar, or `dir:` and the path of the folder. `None` when it goes by what the configuration says.
     fn address(&self) -> Option<String> {

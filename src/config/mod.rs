@@ -27,7 +27,7 @@ pub use problem::Problem;
 pub use secret::SecretSource;
 
 pub use crate::ics::Attendees;
-pub use crate::plan::{Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty};
+pub use crate::plan::{Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, Rules};
 
 /// Everything that a run needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,16 +80,8 @@ pub struct Subscription {
     pub create: bool,
     /// How often the target is looked at when the feed has not changed.
     pub verify: Verify,
-    /// What becomes of an object of the target that has the UID of one of ours.
-    pub on_conflict: OnConflict,
-    /// What becomes of our object when somebody edited it on the target.
-    pub on_drift: OnDrift,
-    /// What a feed means that is suddenly empty.
-    pub on_empty: OnEmpty,
-    /// More deletions than this (and than 10) are held.
-    pub max_delete: MaxDelete,
-    /// What becomes of an object that left the feed.
-    pub deletes: Deletes,
+    /// What its plans go by.
+    pub rules: Rules,
     /// What becomes of ORGANIZER and ATTENDEE.
     pub attendees: Attendees,
     /// Seconds of failure after which a temporary trouble needs a person.

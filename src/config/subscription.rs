@@ -7,8 +7,8 @@ use crate::config::server::Servers;
 use crate::config::source::{self, CREDENTIAL_KEYS, SECRETS};
 use crate::config::tree::{Table, Value};
 use crate::config::{
-    Attendees, Deletes, Environment, MaxDelete, OnConflict, OnDrift, OnEmpty, Problem, SourceAddress, Subscription,
-    Verify, target,
+    Attendees, Deletes, Environment, MaxDelete, OnConflict, OnDrift, OnEmpty, Problem, Rules, SourceAddress,
+    Subscription, Verify, target,
 };
 use crate::words::time::{HOUR, parse_duration};
 
@@ -50,7 +50,6 @@ pub(super) fn keys() -> Vec<&'static str> {
 const EVERY: u64 = 0;
 const ALERT_AFTER: u64 = 3 * HOUR;
 const VERIFY: Verify = Verify::Every(HOUR);
-const MAX_DELETE: MaxDelete = MaxDelete::Percent(50);
 
 const VERIFIES: Expected = Expected {
     is_not: "is neither a word nor a duration",
@@ -114,12 +113,14 @@ pub(super) fn read(
         every: reader.duration("every").unwrap_or(EVERY),
         create: reader.truth("create").unwrap_or(false),
         verify: reader.value("verify", VERIFIES, verify).unwrap_or(VERIFY),
-        on_conflict: reader.word("on_conflict", ON_CONFLICT).unwrap_or_default(),
-        on_drift: reader.word("on_drift", ON_DRIFT).unwrap_or(OnDrift::Restore),
-        on_empty: reader.word("on_empty", ON_EMPTY).unwrap_or(OnEmpty::Hold),
-        max_delete: reader.value("max_delete", MAX_DELETES, max_delete).unwrap_or(MAX_DELETE),
-        deletes: reader.word("deletes", DELETES).unwrap_or(Deletes::All),
-        attendees: reader.word("attendees", ATTENDEES).unwrap_or(Attendees::Keep),
+        rules: Rules {
+            on_conflict: reader.word("on_conflict", ON_CONFLICT).unwrap_or_default(),
+            on_drift: reader.word("on_drift", ON_DRIFT).unwrap_or_default(),
+            on_empty: reader.word("on_empty", ON_EMPTY).unwrap_or_default(),
+            max_delete: reader.value("max_delete", MAX_DELETES, max_delete).unwrap_or_default(),
+            deletes: reader.word("deletes", DELETES).unwrap_or_default(),
+        },
+        attendees: reader.word("attendees", ATTENDEES).unwrap_or_default(),
         alert_after: reader.duration("alert_after").unwrap_or(ALERT_AFTER),
         name: name?,
         source: source?,

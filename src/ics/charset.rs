@@ -9,7 +9,7 @@ use super::scan::Lines;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A body that can be scanned as octets.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Decoded {
     /// The text, UTF-8 but for what `clean` mends line by line.
     pub text: Vec<u8>,

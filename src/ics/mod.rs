@@ -30,11 +30,9 @@ use std::fmt;
 use std::ops::Range;
 
 pub use identity::substitute_uid;
-pub use normal::{differences, differing, same, same_uid, says_the_same};
-pub use resource::{Identified, Resource, identify};
+pub use normal::{differences, same_uid, says_the_same};
+pub use resource::Resource;
 pub use shape::{Attendees, Shape};
-pub use time::occurrence::end_of_last_occurrence;
-pub use write::Form;
 
 use crate::model::{Hash, Key};
 use crate::words::digest::sha256_of;
@@ -134,6 +132,21 @@ impl Feed {
         Feed::of(body, pieces, *shape)
     }
 
+    /// The same feed as it is without any rule; `None` when it is so already.
+    pub fn unshaped(&self) -> Option<Feed> {
+        if self.shape == Shape::default() {
+            return None;
+        }
+        let body = self.pieces.body.clone();
+        let pieces = intake::take_in(&body, Shape::default()).ok()?;
+        Some(Feed::of(body, pieces, Shape::default()))
+    }
+
+    /// What the rules made of it.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// The objects, in the order of the feed.
     pub fn objects(&self) -> &[Object] {
         &self.objects
@@ -155,18 +168,8 @@ impl Feed {
         &self.pieces.complaints
     }
 
-    /// The whole resource to store, in a form that is asked for only now.
-    pub fn write(&self, object: &Object, form: &Form) -> Vec<u8> {
-        let shape = Shape { attendees: form.attendees, schedule_agent: form.schedule_agent };
-        self.written(object, form.target_uid.as_deref(), shape)
-    }
-
     /// The whole resource to store, in the shape of the feed; `uid` stands in place of the feed's (a rename).
-    pub fn write_as(&self, object: &Object, uid: Option<&str>) -> Vec<u8> {
-        self.written(object, uid, Shape::default())
-    }
-
-    fn written(&self, object: &Object, uid: Option<&str>, shape: Shape) -> Vec<u8> {
+    pub fn write(&self, object: &Object, uid: Option<&str>) -> Vec<u8> {
         let mut out = Vec::new();
         let calendar = self.parts(object).next().and_then(|part| self.pieces.calendars.get(part.calendar));
         write::header(&mut out, calendar);
@@ -174,9 +177,7 @@ impl Feed {
             write::component(&mut out, &zone, None);
         }
         for part in self.parts(object) {
-            let lines = self.lines(part);
-            let shaped = shape::shaped(&lines, shape);
-            write::component(&mut out, shaped.as_deref().unwrap_or(&lines), uid);
+            write::component(&mut out, &self.lines(part), uid);
         }
         write::footer(&mut out);
         out

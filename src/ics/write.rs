@@ -3,22 +3,9 @@
 
 use super::line::{Entry, Name};
 use super::pieces::Calendar;
-use super::shape::Attendees;
 
 const LONGEST: usize = 75;
 const OWN_PRODID: &[u8] = b"PRODID:-//baikal-sync//baikal-sync//EN";
-
-/// How an object is written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Form {
-    /// Stands in place of the feed's UID (a rename).
-    pub target_uid: Option<String>,
-    /// Makes sure that ORGANIZER and ATTENDEE forbid the server to send mail: SCHEDULE-AGENT=CLIENT (RFC 6638 §7.1),
-    /// unless they say NONE.
-    pub schedule_agent: bool,
-    /// What becomes of ORGANIZER and ATTENDEE.
-    pub attendees: Attendees,
-}
 
 /// The lines that begin a resource.
 pub(super) fn header(out: &mut Vec<u8>, calendar: Option<&Calendar>) {

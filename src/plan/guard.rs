@@ -86,7 +86,7 @@ fn suspicion(
 ) -> Option<(HeldFor, String)> {
     let taken: HashSet<&Key> = plan.puts.iter().map(Put::key).filter(|key| !refused.contains(*key)).collect();
     let is_empty = facts.wanted.iter().all(|wanted| is_absent(wanted, facts, refused, &taken));
-    if is_empty && policy.on_empty == OnEmpty::Hold {
+    if is_empty && policy.rules.on_empty == OnEmpty::Hold {
         // Nobody can have meant what nobody was told.
         let is_known = policy.allow_deletes && policy.was_held == Some(HeldFor::Empty);
         let (held_for, reason) = match facts.wanted.len() {
@@ -112,12 +112,12 @@ fn suspicion(
     // Without a memory of the last feed, what we see of it on the target stands for it.
     let standing = facts.wanted.iter().filter(|wanted| facts.remote.present.contains_key(&wanted.place.href)).count();
     let objects = facts.last_objects.unwrap_or(standing as u64 + deletes);
-    let limit = match policy.max_delete {
+    let limit = match policy.rules.max_delete {
         MaxDelete::Percent(percent) => objects * u64::from(percent) / 100,
         MaxDelete::Count(count) => count,
     };
     (deletes > limit.max(ALWAYS_ALLOWED)).then(|| {
-        let allowed = match policy.max_delete {
+        let allowed = match policy.rules.max_delete {
             MaxDelete::Percent(percent) => format!("{percent}%"),
             MaxDelete::Count(count) => count.to_string(),
         };

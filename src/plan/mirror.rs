@@ -62,7 +62,7 @@ fn occupied(plan: &Plan, facts: &Facts<'_>, policy: &Policy) -> Option<Hold> {
     let sent = facts.wanted.iter().filter(|wanted| wanted.rejected.is_none());
     let all = sent.clone().count();
     let occupied = sent.filter(|wanted| occupant(wanted) == Some(Occupant::Different)).count();
-    let asks = policy.on_conflict == OnConflict::Ask && occupied > FEW_OCCUPIED && occupied * 2 > all;
+    let asks = policy.rules.on_conflict == OnConflict::Ask && occupied > FEW_OCCUPIED && occupied * 2 > all;
     asks.then(|| Hold {
         deletes: 0,
         held_for: HeldFor::Occupied,
@@ -172,7 +172,7 @@ fn decide_refused(wanted: &Wanted<'_>, record: &Record, remote: &Remote) -> Opti
 fn decide_removed(wanted: &Wanted<'_>, record: &Record, remote: &Remote, policy: &Policy) -> Option<Step> {
     match remote.found.get(&wanted.place.href).filter(|_| remote.present.contains_key(&wanted.place.href)) {
         Some(found) if found.same => Some(stands(wanted, &wanted.place, &found.etag, form(wanted, found), false)),
-        Some(found) if policy.on_drift == OnDrift::Keep && record.sent() == Some(wanted.hash) => {
+        Some(found) if policy.rules.on_drift == OnDrift::Keep && record.sent() == Some(wanted.hash) => {
             Some(stands(wanted, &wanted.place, &found.etag, TargetForm::Rewritten(found.hash), false))
         }
         Some(found) => Some(update(wanted, &wanted.place, &found.etag, Some(found.hash))),
@@ -183,7 +183,7 @@ fn decide_removed(wanted: &Wanted<'_>, record: &Record, remote: &Remote, policy:
 /// Someone deleted our object from the target, or put the event into it again under an href of their own.
 fn decide_gone(wanted: &Wanted<'_>, changed: bool, remote: &Remote, policy: &Policy) -> Option<Step> {
     let is_our_doing = remote.taken_away.contains(&wanted.place.href);
-    if !changed && policy.on_drift == OnDrift::Keep && !is_our_doing {
+    if !changed && policy.rules.on_drift == OnDrift::Keep && !is_our_doing {
         let is_known = wanted.record.is_some_and(|record| matches!(record.status, Status::Removed(..)));
         return (!is_known).then(|| note(Note::Removed { key: wanted.key.clone() }));
     }
@@ -213,7 +213,7 @@ fn decide_drifted(
     }
     // A form that comes back after it was overwritten once is the server's own.
     let is_the_servers = base.form == TargetForm::Overwrote(found.hash);
-    if as_we_left_it || is_the_servers || policy.on_drift == OnDrift::Keep {
+    if as_we_left_it || is_the_servers || policy.rules.on_drift == OnDrift::Keep {
         return stands(wanted, place, &found.etag, TargetForm::Rewritten(found.hash), false);
     }
     update(wanted, place, &found.etag, Some(found.hash))
@@ -247,7 +247,7 @@ fn may_take_over(href: &Href, found: &Found, policy: &Policy) -> bool {
         Some(TakeOver::All) => true,
     };
     says_so
-        || match policy.on_conflict {
+        || match policy.rules.on_conflict {
             OnConflict::Ask | OnConflict::Skip => false,
             OnConflict::Equal => found.same,
             OnConflict::Adopt => true,
@@ -270,12 +270,12 @@ fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<
     let Some((href, recorded, now)) = versions(record, remote) else { return forget() };
     let is_kept = matches!(record.status, Status::Gone(_, Gone::Kept));
     let had_ended = is_kept || (!is_judged(record) && had_ended(href, remote));
-    let stays = policy.deletes == Deletes::None || (policy.deletes == Deletes::Future && had_ended);
+    let stays = policy.rules.deletes == Deletes::None || (policy.rules.deletes == Deletes::Future && had_ended);
     // An edit of what stays makes it someone's own: should the feed have it again, it is read and compared.
     if stays && recorded != now {
         return forget();
     }
-    if policy.deletes == Deletes::None || (stays && is_kept) {
+    if policy.rules.deletes == Deletes::None || (stays && is_kept) {
         return None;
     }
     if stays {
@@ -286,7 +286,7 @@ fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<
     {
         return None;
     }
-    let may_go = recorded == now || policy.on_drift == OnDrift::Restore || is_intended(href, remote);
+    let may_go = recorded == now || policy.rules.on_drift == OnDrift::Restore || is_intended(href, remote);
     if !may_go {
         return forget();
     }
@@ -322,13 +322,13 @@ fn decide_unrecorded(href: &Href, remote: &Remote, known: &HashSet<&Key>, policy
     let key = remote.found.get(href).and_then(|found| found.key.clone());
     // A second object of a key did not leave the feed.
     let is_left = key.as_ref().is_none_or(|key| !known.contains(key));
-    match policy.deletes {
+    match policy.rules.deletes {
         Deletes::None => None,
         Deletes::Future if is_left && had_ended(href, remote) => {
             key.map(|key| note(Note::Keep { key, href: href.clone() }))
         }
         // Someone may have edited it, and it was released to them.
-        Deletes::All | Deletes::Future if policy.on_drift == OnDrift::Keep && !is_intended(href, remote) => None,
+        Deletes::All | Deletes::Future if policy.rules.on_drift == OnDrift::Keep && !is_intended(href, remote) => None,
         Deletes::All | Deletes::Future => Some(Step::Delete(Delete { key, href: href.clone(), etag })),
     }
 }

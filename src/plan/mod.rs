@@ -72,9 +72,24 @@ pub struct Remote {
     pub taken_away: HashSet<Href>,
 }
 
-/// The settings that shape a plan.
+/// What a plan goes by: the rules of the subscription, and what this pass is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// The rules.
+    pub rules: Rules,
+    /// A person lets every deletion of this pass through.
+    pub allow_deletes: bool,
+    /// What a person has said is to be taken over.
+    pub take_over: Option<TakeOver>,
+    /// What the last pass held deletions back for.
+    pub was_held: Option<HeldFor>,
+    /// Try refused objects again though nothing changed.
+    pub retry_rejected: bool,
+}
+
+/// The settings of a subscription that shape its plans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rules {
     /// What to do with a UID that stands in the target under a foreign href.
     pub on_conflict: OnConflict,
     /// What to do with an object of ours that someone else changed.
@@ -85,14 +100,6 @@ pub struct Policy {
     pub on_empty: OnEmpty,
     /// How many deletions a pass may do.
     pub max_delete: MaxDelete,
-    /// A person lets every deletion of this pass through.
-    pub allow_deletes: bool,
-    /// What a person has said is to be taken over.
-    pub take_over: Option<TakeOver>,
-    /// What the last pass held deletions back for.
-    pub was_held: Option<HeldFor>,
-    /// Try rejected objects again though nothing changed.
-    pub retry_rejected: bool,
 }
 
 /// `on_conflict` of the configuration.

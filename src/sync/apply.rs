@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::matched::Matched;
 use super::record::{Left, Recorder};
-use crate::ics;
+use crate::ics::Resource;
 use crate::model::{Etag, Failure, Href, Objects, Precondition, Record, Status, Stored, TargetForm, Written};
 use crate::plan::{Blame, Delete, FEW, LAST_CHANCE, MANY, OnDrift, Outcome, Probe, Put, Wanted, Write, blame};
 use crate::report::human::title;
@@ -206,7 +206,11 @@ impl Stage<'_> {
         let stored = if hrefs.is_empty() { Vec::new() } else { self.executor.collection.read(&hrefs)?.stored };
         for wanted in untold {
             let stored = stored.iter().find(|stored| stored.href == wanted.place.href);
-            let stored = stored.filter(|stored| ics::same(&self.matched.text(wanted), &stored.text));
+            let is_same = |stored: &&Stored| {
+                let resource = Resource::read(stored.text.clone());
+                resource.is_some_and(|resource| self.matched.says_the_same(wanted, &resource))
+            };
+            let stored = stored.filter(is_same);
             found.extend(stored.map(|stored| (wanted, stored.etag.clone())));
         }
         let is_touched = |href: &Href| recorder.tried.contains(href) || recorder.written.contains_key(href);

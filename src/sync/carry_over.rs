@@ -5,32 +5,37 @@ use std::collections::HashMap;
 
 use super::gather::Seen;
 use super::matched::Matched;
-use crate::model::{Base, Before, Key, Occupant, Record, Source, Status, TargetForm};
+use crate::ics::Feed;
+use crate::model::{Base, Before, Hash, Key, Occupant, Record, Source, Status, TargetForm};
 use crate::plan::{OnConflict, naming};
 
 /// The same records in the terms of this version. What had been taken over from someone else, because it said the same as the
 /// feed, goes back to them where nobody asked for that (`on_conflict`).
 pub(super) fn carry_over(
     records: &HashMap<Key, Record>,
+    feed: &Feed,
     matched: &Matched<'_>,
     seen: &mut Seen,
     on_conflict: OnConflict,
 ) -> HashMap<Key, Record> {
+    // An older hash is that of the form in the feed, whatever was made of it.
+    let unshaped = feed.unshaped();
+    let objects = unshaped.as_ref().unwrap_or(feed).objects();
+    let hashes: HashMap<&Key, Hash> = objects.iter().map(|object| (&object.key, object.hash)).collect();
     let carried = records.values().filter_map(|record| {
         if matches!(on_conflict, OnConflict::Ask | OnConflict::Skip)
             && record.href().is_some_and(|href| naming::prefix_of(href).is_none())
         {
             return given_back(record, matched, seen);
         }
-        Some(carried(record, matched, seen))
+        Some(carried(record, &hashes, matched, seen))
     });
     carried.map(|record| (record.key.clone(), record)).collect()
 }
 
-fn carried(record: &Record, matched: &Matched<'_>, seen: &Seen) -> Record {
+fn carried(record: &Record, hashes: &HashMap<&Key, Hash>, matched: &Matched<'_>, seen: &Seen) -> Record {
     let wanted = matched.wanted_of(record);
-    // An older hash is that of the form in the feed, whatever was made of it.
-    let is_unchanged = wanted.is_some_and(|wanted| matched.hash_in_feed(wanted.key) == Some(record.source.hash));
+    let is_unchanged = wanted.is_some_and(|wanted| hashes.get(wanted.key) == Some(&record.source.hash));
     let hash = wanted.filter(|_| is_unchanged).map(|wanted| wanted.hash);
     let source = Source { hash: hash.unwrap_or(record.source.hash), ..record.source.clone() };
     let sent = |base: &Base| Base { hash: hash.unwrap_or(base.hash), form: form(base, seen), ..base.clone() };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Run;
 use super::look::Known;
 use super::matched::Matched;
-use crate::ics;
+use crate::ics::Resource;
 use crate::model::{Href, Record};
 use crate::plan::{Note, Op, Plan, Put, Write};
 use crate::report::Step;
@@ -16,8 +16,8 @@ impl Run<'_, '_> {
         let updates = plan.puts.iter().filter(|put| matches!(put, Put::Update { .. }));
         let hrefs: Vec<Href> = updates.map(|put| put.place().href.clone()).collect();
         let read = self.pass.collection.read(&hrefs)?;
-        let standing: HashMap<&Href, &[u8]> =
-            read.stored.iter().map(|stored| (&stored.href, stored.text.as_slice())).collect();
+        let resources = read.stored.into_iter().filter_map(|it| Some((it.href, Resource::read(it.text)?)));
+        let standing: HashMap<Href, Resource> = resources.collect();
         let mut steps = Vec::new();
         for op in plan.ops() {
             self.count(&op);
@@ -28,8 +28,7 @@ impl Run<'_, '_> {
                 None => record.map(described).unwrap_or_default(),
             };
             let old = op.href().and_then(|href| standing.get(href));
-            let changes =
-                wanted.zip(old).map(|(wanted, old)| ics::differing(old, &matched.text(wanted))).unwrap_or_default();
+            let changes = wanted.zip(old).map(|(wanted, old)| matched.differences(wanted, old)).unwrap_or_default();
             steps.push(Step { op, start, summary, changes });
         }
         self.report.plan = Some(steps);

@@ -1,11 +1,12 @@
 //! Gates 1 to 3: whether a feed changed at all, by its validators, its body, its objects.
 
 use super::{FORM, Run};
-use crate::config::{SourceAddress, Subscription};
+use crate::config::SourceAddress;
 use crate::feed::Fetched;
-use crate::ics::{self, Feed};
+use crate::ics::{self, Feed, Shape};
 use crate::model::memory::FeedMemory;
 use crate::model::{End, Hash, Validators};
+use crate::plan::Rules;
 use crate::report::{FeedReport, Gate};
 use crate::words::digest;
 use crate::words::error::{Kind, fault};
@@ -20,6 +21,18 @@ pub(super) struct Fresh {
     pub(super) memory: FeedMemory,
 }
 
+impl Fresh {
+    /// The same in another shape.
+    pub(super) fn reshaped(self, shape: &Shape) -> Fresh {
+        if self.feed.shape() == *shape {
+            return self;
+        }
+        let feed = self.feed.reshaped(shape);
+        let memory = FeedMemory { digest: feed.digest(), ..self.memory };
+        Fresh { feed, memory }
+    }
+}
+
 /// What gates 1 to 3 let through.
 pub(super) enum Gated {
     /// Nothing changed; the feed's memory, with the validators and the moment of this fetch. The feed, if it was read.
@@ -28,13 +41,23 @@ pub(super) enum Gated {
     Changed(Fresh),
 }
 
+/// Everything that shapes output or plan. Its hash is that of the whole value, so that no setting can be forgotten.
+#[derive(Debug)]
+#[expect(dead_code, reason = "they are read by the derived Debug alone")]
+struct Settings {
+    form: u32,
+    source: Hash,
+    rules: Rules,
+    shape: Shape,
+}
+
 impl Run<'_, '_> {
-    /// Every setting that shapes the output, in one hash.
+    /// Every setting that shapes output or plan, in one hash.
     pub(super) fn fingerprint(&self) -> Hash {
         let subscription = self.pass.subscription;
-        let Subscription { on_conflict, on_drift, deletes, attendees, .. } = subscription;
-        let settings = format!("{on_conflict:?} {on_drift:?} {deletes:?} {attendees:?}");
-        digest::sha256(&[&FORM.to_be_bytes(), subscription.source.reveal().as_bytes(), settings.as_bytes()])
+        let source = digest::sha256(&[subscription.source.reveal().as_bytes()]);
+        let settings = Settings { form: FORM, source, rules: subscription.rules, shape: self.shape };
+        digest::sha256(&[format!("{settings:?}").as_bytes()])
     }
 
     /// Why gates 1 to 3 may not be used at all, in words; `None` when they may.
@@ -109,7 +132,7 @@ impl Run<'_, '_> {
         hash: Hash,
         validators: Validators,
     ) -> anyhow::Result<Fresh> {
-        let feed = ics::read(body, charset)
+        let feed = ics::read_shaped(body, charset, &self.shape)
             .map_err(|reason| fault(Kind::Feed, format!("the feed cannot be used: {reason}")))?;
         for complaint in feed.complaints() {
             log::info!("{}: {complaint}", self.pass.subscription.name);

@@ -6,8 +6,10 @@ use super::look::{Known, Look, look_at_all};
 use super::matched::Matched;
 use crate::collection::Collection;
 use crate::db::state::{ForeignObject, Prefix};
-use crate::ics::{self, Identified};
-use crate::model::{Base, EndsAt, Gone, Hash, Href, Key, Objects, Place, Record, Source, Status, Stored, TargetForm};
+use crate::ics::{self, Resource};
+use crate::model::{
+    Base, EndsAt, Etag, Gone, Hash, Href, Key, Objects, Place, Record, Source, Status, Stored, TargetForm,
+};
 use crate::plan::{Found, Remote, Wanted, is_judged, naming};
 use crate::words::digest;
 use crate::words::message::Why;
@@ -37,8 +39,51 @@ pub(super) struct Seen {
     pub(super) claimed: HashSet<String>,
 }
 
-/// Tells whether a text is of something that had ended.
-pub(super) type Judge<'a> = dyn Fn(&[u8]) -> bool + 'a;
+/// Tells whether what stands there had ended.
+pub(super) type Judge<'a> = dyn Fn(&Resource) -> bool + 'a;
+
+/// An object as it was read, parsed once.
+struct Parsed {
+    href: Href,
+    etag: Etag,
+    /// `None` when it cannot be read as a calendar object.
+    resource: Option<Resource>,
+    /// The hash of its octets, if it cannot be read as one.
+    octets: Option<Hash>,
+}
+
+impl Parsed {
+    fn of(Stored { href, etag, text }: Stored) -> Parsed {
+        let resource = Resource::read(text.clone());
+        let octets = resource.is_none().then(|| digest::sha256(&[&text]));
+        Parsed { href, etag, resource, octets }
+    }
+
+    /// The stable hash of what was read; of what cannot be read as an object, that of its octets; of what has another
+    /// identity than its record, one that nothing else has.
+    fn hash(&self, record: Option<&Record>) -> Hash {
+        let is_recorded = |resource: &&Resource| {
+            let Key { component, uid } = resource.key();
+            record.is_none_or(|record| record.key.component == *component && ics::same_uid(record.target_uid(), uid))
+        };
+        let known = self.resource.as_ref().filter(is_recorded).map(Resource::hash).or(self.octets);
+        known.unwrap_or_else(|| match &self.resource {
+            Some(resource) => digest::sha256(&[resource.key().uid.as_bytes(), &resource.hash().0]),
+            None => digest::sha256(&[]),
+        })
+    }
+
+    /// The record of an object of ours that had none; `None` when it cannot be read.
+    fn record(&self, status: impl FnOnce(Base) -> Status) -> Option<Record> {
+        let resource = self.resource.as_ref()?;
+        let (key, hash) = (resource.key().clone(), resource.hash());
+        let place = Place { href: self.href.clone(), uid: None };
+        let base = Base { place, etag: Some(self.etag.clone()), hash, form: TargetForm::AsSent };
+        // When it ends is found out when it is written the next time.
+        let (summary, start, ends_at) = (resource.summary(), resource.start(), EndsAt::Unknown);
+        Some(Record { key, source: Source { hash, summary, start, ends_at }, status: status(base) })
+    }
+}
 
 /// What to read beside what is new or changed, and how.
 pub(super) struct Reading<'a> {
@@ -155,26 +200,29 @@ fn read_as_looked(
             if passenger == Some(&stored.href) {
                 continue;
             }
-            let record = records.get(&stored.href).copied();
-            let ours = is_ours(&stored.href);
-            let may_be_ours = ours || is_unclaimed(&stored.href);
-            let key = seen.take(&stored, record, matched, known, what.had_ended.filter(|_| may_be_ours));
-            let is_known = |key: &Key| known.records.contains_key(key) || matched.wanted(key).is_some();
-            if ours && record.is_none() && !key.as_ref().is_some_and(is_known) {
-                let record = recorded(&stored, Status::Mirrored);
-                seen.nameless.extend(record.map(|record| (stored.href.clone(), record)));
-            }
-            let is_astray = |wanted: &Wanted<'_>| wants(wanted.key) && wanted.place.href != stored.href;
-            if ours && record.is_none() && key.as_ref().and_then(|key| matched.wanted(key)).is_some_and(is_astray) {
-                let record = recorded(&stored, Status::Mirrored);
-                seen.astray.extend(record.map(|record| (stored.href.clone(), record)));
-            }
+            let parsed = Parsed::of(stored);
+            let href = &parsed.href;
+            let record = records.get(href).copied();
+            let (ours, unclaimed) = (is_ours(href), is_unclaimed(href));
+            seen.take(&parsed, record, matched, known, what.had_ended.filter(|_| ours || unclaimed));
             if !ours {
-                if is_unclaimed(&stored.href) {
-                    let record = recorded(&stored, Status::Mirrored);
-                    seen.claimable.extend(record.map(|record| (stored.href.clone(), record)));
+                if unclaimed {
+                    seen.claimable.extend(parsed.record(Status::Mirrored).map(|record| (href.clone(), record)));
                 }
-                seen.take_foreign(&stored, key, known);
+                seen.take_foreign(&parsed, known);
+            } else if record.is_none() {
+                let key = parsed.resource.as_ref().map(Resource::key);
+                let wanted = key.and_then(|key| matched.wanted(key));
+                let is_astray = wanted.is_some_and(|wanted| wants(wanted.key) && wanted.place.href != *href);
+                let is_nameless = wanted.is_none() && !key.is_some_and(|key| known.records.contains_key(key));
+                let place = if is_astray {
+                    &mut seen.astray
+                } else if is_nameless {
+                    &mut seen.nameless
+                } else {
+                    continue;
+                };
+                place.extend(parsed.record(Status::Mirrored).map(|record| (href.clone(), record)));
             }
         }
     }
@@ -256,79 +304,60 @@ impl Seen {
         }
     }
 
-    /// Takes in an object that was read; its identity.
+    /// Takes in an object that was read.
     fn take(
         &mut self,
-        stored: &Stored,
+        parsed: &Parsed,
         record: Option<&Record>,
         matched: &Matched<'_>,
         known: &Known,
         had_ended: Option<&Judge<'_>>,
-    ) -> Option<Key> {
-        let identified = ics::identify(&stored.text);
-        let key = identified.as_ref().map(|identified| identified.key.clone());
+    ) {
+        let resource = parsed.resource.as_ref();
         let wanted = match record {
             Some(record) => matched.wanted_of(record),
-            None => key.as_ref().and_then(|key| matched.wanted(key)),
+            None => resource.and_then(|resource| matched.wanted(resource.key())),
         };
-        let hash = hash_of(stored, identified.as_ref(), record);
-        let has_its_key = key.as_ref().is_some_and(|key| wanted.is_some_and(|wanted| is_key_of(wanted, key)));
-        let same = has_its_key
-            && wanted.is_some_and(|wanted| hash == wanted.hash || ics::same(&matched.text(wanted), &stored.text));
-        let ended = wanted.is_none() && had_ended.is_some_and(|had_ended| had_ended(&stored.text));
+        let same = wanted.zip(resource).is_some_and(|(wanted, resource)| {
+            is_key_of(wanted, resource.key()) && matched.says_the_same(wanted, resource)
+        });
+        // What cannot be read is left alone.
+        let ended = wanted.is_none() && had_ended.is_some_and(|had_ended| resource.is_none_or(had_ended));
         if ended {
             let kept = match record {
                 // An edit is still one when the feed has the object again.
                 Some(record) => record.base().map(|base| {
-                    let etag = base.etag.clone().or_else(|| Some(stored.etag.clone()));
+                    let etag = base.etag.clone().or_else(|| Some(parsed.etag.clone()));
                     Record { status: Status::Gone(Base { etag, ..base.clone() }, Gone::Kept), ..record.clone() }
                 }),
-                None => recorded(stored, |base| Status::Gone(base, Gone::Kept)),
+                None => parsed.record(|base| Status::Gone(base, Gone::Kept)),
             };
-            self.kept.extend(kept.map(|record| (stored.href.clone(), record)));
+            self.kept.extend(kept.map(|record| (parsed.href.clone(), record)));
         }
-        let intended = known.intends(&stored.href, hash);
-        let found = Found { etag: stored.etag.clone(), key: key.clone(), hash, same, ended, intended };
-        self.remote.present.insert(stored.href.clone(), stored.etag.clone());
-        self.remote.found.insert(stored.href.clone(), found);
-        key
+        let hash = parsed.hash(record);
+        let intended = known.intends(&parsed.href, hash);
+        let key = resource.map(|resource| resource.key().clone());
+        let found = Found { etag: parsed.etag.clone(), key, hash, same, ended, intended };
+        self.remote.present.insert(parsed.href.clone(), parsed.etag.clone());
+        self.remote.found.insert(parsed.href.clone(), found);
     }
 
-    fn take_foreign(&mut self, stored: &Stored, key: Option<Key>, known: &Known) {
-        if naming::prefix_of(&stored.href).is_some_and(|prefix| known.prefixes_of_others.contains(prefix)) {
-            self.remote.others.insert(stored.href.clone());
+    fn take_foreign(&mut self, parsed: &Parsed, known: &Known) {
+        if naming::prefix_of(&parsed.href).is_some_and(|prefix| known.prefixes_of_others.contains(prefix)) {
+            self.remote.others.insert(parsed.href.clone());
         }
-        self.foreign.push((stored.href.clone(), stored.etag.clone(), key.clone()));
-        self.remote.foreign.extend(key.map(|key| (key, stored.href.clone())));
+        let key = parsed.resource.as_ref().map(|resource| resource.key().clone());
+        self.foreign.push((parsed.href.clone(), parsed.etag.clone(), key.clone()));
+        self.remote.foreign.extend(key.map(|key| (key, parsed.href.clone())));
     }
-}
-
-/// The stable hash of what was read; of what cannot be read as an object, or has another identity than its record, that of
-/// its octets.
-pub(super) fn hash_of(stored: &Stored, identified: Option<&Identified>, record: Option<&Record>) -> Hash {
-    let is_recorded = |identified: &&Identified| {
-        let Key { component, uid } = &identified.key;
-        record.is_none_or(|record| record.key.component == *component && record.target_uid() == uid)
-    };
-    let hash = identified.filter(is_recorded).map(|identified| identified.hash);
-    hash.unwrap_or_else(|| digest::sha256(&[&stored.text]))
 }
 
 /// Whether an object of the feed stands in the target under this identity.
 fn is_key_of(wanted: &Wanted<'_>, key: &Key) -> bool {
-    wanted.key.component == key.component && wanted.place.uid.as_ref().unwrap_or(&wanted.key.uid) == &key.uid
+    let uid = wanted.place.uid.as_ref().unwrap_or(&wanted.key.uid);
+    wanted.key.component == key.component && ics::same_uid(uid, &key.uid)
 }
 
 fn is_kept(record: &Record) -> bool {
     matches!(record.status, Status::Gone(_, Gone::Kept))
-}
-
-/// The record of an object of ours that had none; `None` when it cannot be read.
-fn recorded(stored: &Stored, status: impl FnOnce(Base) -> Status) -> Option<Record> {
-    let Identified { key, hash, summary, start } = ics::identify(&stored.text)?;
-    let place = Place { href: stored.href.clone(), uid: None };
-    let base = Base { place, etag: Some(stored.etag.clone()), hash, form: TargetForm::AsSent };
-    // When it ends is found out when it is written the next time.
-    let source = Source { hash, summary, start, ends_at: EndsAt::Unknown };
-    Some(Record { key, source, status: status(base) })
 }

@@ -3,7 +3,7 @@
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::ics::{self, Feed, Form, Object};
+use crate::ics::{self, Feed, Object, Resource};
 use crate::model::{Before, ComponentType, EndsAt, Etag, Gone, Hash, Href, Key, Place, Record, Source, Status};
 use crate::plan::{Wanted, naming, renames};
 use crate::words::time::Zone;
@@ -11,8 +11,6 @@ use crate::words::time::Zone;
 /// A feed matched with the records of its subscription.
 pub(super) struct Matched<'a> {
     feed: &'a Feed,
-    /// How every object is written.
-    form: Form,
     zone: &'a Zone,
     /// One for each object of the feed, in its order.
     pub(super) wanted: Vec<Wanted<'a>>,
@@ -23,14 +21,8 @@ pub(super) struct Matched<'a> {
 }
 
 impl<'a> Matched<'a> {
-    /// `prefix` begins the hrefs of new objects; `form` is that of every object; `zone` is that of the machine.
-    pub(super) fn new(
-        feed: &'a Feed,
-        records: &'a HashMap<Key, Record>,
-        prefix: &str,
-        form: Form,
-        zone: &'a Zone,
-    ) -> Matched<'a> {
+    /// `prefix` begins the hrefs of new objects; `zone` is that of the machine.
+    pub(super) fn new(feed: &'a Feed, records: &'a HashMap<Key, Record>, prefix: &str, zone: &'a Zone) -> Matched<'a> {
         let by_key: HashMap<&Key, usize> =
             feed.objects().iter().enumerate().map(|(place, object)| (&object.key, place)).collect();
         let mut vanished: Vec<&Record> = records.values().filter(|record| !by_key.contains_key(&record.key)).collect();
@@ -42,7 +34,7 @@ impl<'a> Matched<'a> {
         let live: Vec<&Record> = vanished.iter().copied().filter(|record| !is_kept(record)).collect();
         let hash = |key: &Key| {
             let object = by_key.get(key).and_then(|place| feed.objects().get(*place));
-            object.map_or(Hash([0; 32]), |object| hash_in(feed, object, &form))
+            object.map_or(Hash([0; 32]), |object| object.hash)
         };
         let renamed = renames(records.len() - (vanished.len() - live.len()), &live, &appeared, hash);
         let taken: HashSet<&Key> = renamed.values().map(|record| &record.key).collect();
@@ -63,10 +55,10 @@ impl<'a> Matched<'a> {
                 }
                 None => taken.place(&object.key, |key| naming::href(prefix, key)),
             };
-            let (hash, rejected) = (hash_in(feed, object, &form), object.rejected.as_deref());
+            let (hash, rejected) = (object.hash, object.rejected.as_deref());
             wanted.push(Wanted { key: &object.key, hash, place, rejected, record });
         }
-        Matched { feed, form, zone, wanted, orphans: vanished, by_key, by_record }
+        Matched { feed, zone, wanted, orphans: vanished, by_key, by_record }
     }
 
     /// Whether something left the feed that a server refused: it may have stored it all the same, in a version that only a
@@ -98,13 +90,18 @@ impl<'a> Matched<'a> {
 
     /// The text to store for an object of the feed.
     pub(super) fn text(&self, wanted: &Wanted<'a>) -> Vec<u8> {
-        let form = Form { target_uid: wanted.place.uid.clone(), ..self.form.clone() };
-        self.object(wanted.key).map_or_else(Vec::new, |object| self.feed.write(object, &form))
+        let uid = wanted.place.uid.as_deref();
+        self.object(wanted.key).map_or_else(Vec::new, |object| self.feed.write(object, uid))
     }
 
-    /// The hash of an object of the feed before anything is made of it.
-    pub(super) fn hash_in_feed(&self, key: &Key) -> Option<Hash> {
-        self.object(key).map(|object| object.hash)
+    /// Whether an object of the feed and one of the target say the same, their UIDs apart.
+    pub(super) fn says_the_same(&self, wanted: &Wanted<'a>, resource: &Resource) -> bool {
+        self.object(wanted.key).is_some_and(|object| ics::says_the_same(self.feed, object, resource))
+    }
+
+    /// In which properties they differ.
+    pub(super) fn differences(&self, wanted: &Wanted<'a>, resource: &Resource) -> Vec<String> {
+        self.object(wanted.key).map(|object| ics::differences(self.feed, object, resource)).unwrap_or_default()
     }
 
     /// Title and start of an object of the feed, for people.
@@ -124,14 +121,6 @@ impl<'a> Matched<'a> {
     fn object(&self, key: &Key) -> Option<&'a Object> {
         self.by_key.get(key).and_then(|place| self.feed.objects().get(*place))
     }
-}
-
-/// The hash of an object in the form in which it is written.
-fn hash_in(feed: &Feed, object: &Object, form: &Form) -> Hash {
-    if *form == Form::default() {
-        return object.hash;
-    }
-    ics::identify(&feed.write(object, form)).map_or(object.hash, |identified| identified.hash)
 }
 
 /// What the records have taken: an object that came under another UID keeps href and UID of its first name, and the feed

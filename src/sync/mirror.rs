@@ -5,15 +5,15 @@ use std::collections::{HashMap, HashSet};
 use super::apply::Stage;
 use super::carry_over::carry_over;
 use super::claim::Claimed;
+use super::gates::Fresh;
 use super::gather::{Judge, Reading, Seen, read};
 use super::look::{Known, Look, look};
 use super::matched::Matched;
 use super::record::Recorder;
 use super::settle::settle;
 use super::{FORM, Run, identity};
-use crate::collection::Abilities;
 use crate::db::state::{ForeignObject, Id, Intent};
-use crate::ics::{self, Feed, Form};
+use crate::ics::{Feed, Resource};
 use crate::model::memory::{HeldFor, Hold, Memory};
 use crate::model::{Etag, Href, Mark, Occupant, Record};
 use crate::plan::{Delete, Deletes, Facts, Note, Op, Plan, Policy, Put, guard_again, plan, refused_for};
@@ -47,18 +47,22 @@ enum Round {
 impl Run<'_, '_> {
     /// Looks, if `seen` is not there already, plans, writes and settles; a second time for objects that someone changed
     /// meanwhile.
-    pub(super) fn change(&mut self, feed: &Feed, seen: Option<Look>) -> anyhow::Result<Changes> {
+    pub(super) fn change(&mut self, fresh: Fresh, seen: Option<Look>) -> anyhow::Result<(Changes, Fresh)> {
         let abilities = match self.open() {
             Err(error) if self.pass.options.dry_run && self.may_create() && kind_of(&error) == Kind::Missing => {
-                return self.show_all(feed);
+                return Ok((self.show_all(&fresh.feed)?, fresh));
             }
             abilities => abilities?,
         };
-        if let Round::Settled(changes) = self.round(feed, &abilities, seen, self.pass.options.full)? {
-            return Ok(changes);
+        // What kind of server it is may have turned out only now.
+        self.shape.schedule_agent = abilities.needs_schedule_agent;
+        let fresh = fresh.reshaped(&self.shape);
+        let feed = &fresh.feed;
+        if let Round::Settled(changes) = self.round(feed, seen, self.pass.options.full)? {
+            return Ok((changes, fresh));
         }
-        match self.round(feed, &abilities, None, true)? {
-            Round::Settled(changes) => Ok(changes),
+        match self.round(feed, None, true)? {
+            Round::Settled(changes) => Ok((changes, fresh)),
             Round::Stale => Err(fault(Kind::Internal, "the second round left something undecided; please report this")),
         }
     }
@@ -66,32 +70,25 @@ impl Run<'_, '_> {
     /// The dry run for a target that a real one would make.
     fn show_all(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
         let known = self.known()?;
-        let matched = self.matched(feed, &known, self.form(false));
+        let matched = self.matched(feed, &known);
         let plan = self.plan(&matched, &Seen::default());
         self.show(&plan, &matched, &known)?;
         Ok(Changes::without_writes(Mark::default(), false))
     }
 
-    fn matched<'f>(&self, feed: &'f Feed, known: &'f Known, form: Form) -> Matched<'f>
+    fn matched<'f>(&self, feed: &'f Feed, known: &'f Known) -> Matched<'f>
     where
         Self: 'f,
     {
         let prefix = known.prefixes.first().map(|prefix| prefix.text.as_str()).unwrap_or_default();
-        Matched::new(feed, &known.records, prefix, form, self.pass.zone)
+        Matched::new(feed, &known.records, prefix, self.pass.zone)
     }
 
-    fn round(
-        &mut self,
-        feed: &Feed,
-        abilities: &Abilities,
-        seen: Option<Look>,
-        everything: bool,
-    ) -> anyhow::Result<Round> {
+    fn round(&mut self, feed: &Feed, seen: Option<Look>, everything: bool) -> anyhow::Result<Round> {
         self.rounds += 1;
         let collection = self.pass.collection;
         let known = self.known()?;
-        let form = self.form(abilities.needs_schedule_agent);
-        let matched = self.matched(feed, &known, form.clone());
+        let matched = self.matched(feed, &known);
         let everything = everything || matched.has_doubtful_orphans();
         let look = match seen {
             Some(look) if look.listed || !everything => look,
@@ -102,8 +99,8 @@ impl Run<'_, '_> {
         };
         let is_older = self.memory.form.is_some_and(|form| form != FORM);
         let is_new = known.records.values().all(|record| record.base().is_none()) && !feed.objects().is_empty();
-        let judge = |text: &[u8]| ics::end_of_last_occurrence(text, self.pass.zone).had_ended(self.started);
-        let judges = self.pass.subscription.deletes == Deletes::Future;
+        let judge = |resource: &Resource| resource.end_of_last_occurrence(self.pass.zone).had_ended(self.started);
+        let judges = self.pass.subscription.rules.deletes == Deletes::Future;
         let had_ended = judges.then_some(&judge as &Judge<'_>);
         let what = Reading { is_new, compare_all: is_older, had_ended };
         let (look, mut seen) = read(collection, look, &known, &matched, &what)?;
@@ -127,14 +124,15 @@ impl Run<'_, '_> {
         }
         let mut more = known.clone();
         if is_older {
-            more.records = carry_over(&known.records, &matched, &mut seen, self.pass.subscription.on_conflict);
+            more.records =
+                carry_over(&known.records, feed, &matched, &mut seen, self.pass.subscription.rules.on_conflict);
         }
         if let Some(prefixes) = prefixes {
             (more.prefixes, more.prefixes_are_new) = (prefixes, true);
         }
         let found = named.into_iter().chain(recognised);
         more.records.extend(found.map(|record| (record.key.clone(), record)));
-        let matched = self.matched(feed, &more, form);
+        let matched = self.matched(feed, &more);
         self.act(&look, &seen, &more, &matched)
     }
 
@@ -163,11 +161,6 @@ impl Run<'_, '_> {
             return Ok(Round::Settled(Changes::without_writes(look.mark.clone(), look.listed)));
         }
         self.carry_out(&plan, look, seen, known, matched)
-    }
-
-    /// How the objects are written for this target.
-    fn form(&self, schedule_agent: bool) -> Form {
-        Form { target_uid: None, schedule_agent, attendees: self.pass.subscription.attendees }
     }
 
     fn plan(&self, matched: &Matched<'_>, seen: &Seen) -> Plan {
@@ -215,7 +208,7 @@ impl Run<'_, '_> {
             total: plan.puts.len() + plan.deletes.len(),
             progress: self.pass.progress,
         };
-        let on_drift = self.pass.subscription.on_drift;
+        let on_drift = self.pass.subscription.rules.on_drift;
         let (facts, policy) = (self.facts(matched, seen), self.policy());
         let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, known, seen, self.report);
         recorder.is_last_round = self.rounds > 1;

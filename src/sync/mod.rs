@@ -21,6 +21,7 @@ use crate::collection::Collection;
 use crate::config::{Subscription, TargetAddress, Verify};
 use crate::db::state::{Handle, Id, Identity};
 use crate::feed::Source;
+use crate::ics::Shape;
 use crate::model::memory::{EndMemory, Failing, Memory};
 use crate::model::{End, Hash};
 use crate::plan::backoff::{self, Turn, Wish};
@@ -161,8 +162,19 @@ impl Pass<'_> {
             }
         }
         let memory = Memory { started_at: Some(started), ..memory };
-        let mut run =
-            Run { pass: self, id, started, memory, report, began: false, rounds: 0, end: None, fresh_prefix: None };
+        let shape = Shape { attendees: self.subscription.attendees, schedule_agent: self.collection.schedules() };
+        let mut run = Run {
+            shape,
+            pass: self,
+            id,
+            started,
+            memory,
+            report,
+            began: false,
+            rounds: 0,
+            end: None,
+            fresh_prefix: None,
+        };
         let result = run.prepare().and_then(|()| run.mirror());
         let Run { memory: before, began, end, .. } = run;
         let is_settled = result.is_ok();
@@ -309,6 +321,8 @@ struct Run<'a, 'r> {
     end: Option<End>,
     /// How the hrefs begin of a subscription that has none yet.
     fresh_prefix: Option<String>,
+    /// What the rules make of each object, as far as that is known.
+    shape: Shape,
 }
 
 impl Run<'_, '_> {
@@ -352,7 +366,7 @@ impl Run<'_, '_> {
                 }
             }
         };
-        let changes = self.change(&fresh.feed, seen)?;
+        let (changes, fresh) = self.change(fresh, seen)?;
         let before = &self.memory.target;
         let target = EndMemory {
             address: before.address.clone(),
@@ -362,7 +376,7 @@ impl Run<'_, '_> {
             last_written: changes.last_written.or_else(|| before.last_written.clone()),
         };
         let mut next = Memory {
-            settings: Some(settings),
+            settings: Some(self.fingerprint()),
             form: Some(FORM),
             failing: None,
             target,
@@ -451,11 +465,7 @@ impl Run<'_, '_> {
         let subscription = self.pass.subscription;
         let settings_changed = self.memory.settings.is_some_and(|settings| settings != self.fingerprint());
         Policy {
-            on_conflict: subscription.on_conflict,
-            on_drift: subscription.on_drift,
-            deletes: subscription.deletes,
-            on_empty: subscription.on_empty,
-            max_delete: subscription.max_delete,
+            rules: subscription.rules,
             allow_deletes: self.pass.options.allow_deletes,
             take_over: self.takes_over(),
             was_held: self.memory.held.as_ref().map(|held| held.held_for),

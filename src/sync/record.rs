@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::gather::{Seen, hash_of};
+use super::gather::Seen;
 use super::look::Known;
 use super::matched::Matched;
 use crate::db::state::{Handle, Id};
-use crate::ics;
+use crate::ics::Resource;
 use crate::model::{
     self, Base, Before, Etag, Failure, Gone, Href, Key, Occupant, Place, Record, Refusal, Status, TargetForm, Written,
 };
@@ -452,8 +452,7 @@ impl<'a> Recorder<'a> {
 
     /// Whether an object is as we wrote it, though no record says so.
     pub(super) fn is_intended(&self, stored: &model::Stored) -> bool {
-        let identified = ics::identify(&stored.text);
-        self.known.intends(&stored.href, hash_of(stored, identified.as_ref(), None))
+        Resource::read(stored.text.clone()).is_some_and(|found| self.known.intends(&stored.href, found.hash()))
     }
 
     /// The record says by now what became of the writes at this href.

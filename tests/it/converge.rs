@@ -56,16 +56,16 @@ impl Story {
         mirrors.extend(plot.shares.then(|| Mirror::new("home")));
         for Mirror { subscription, .. } in &mut mirrors {
             if plot.keeps {
-                subscription.on_drift = OnDrift::Keep;
+                subscription.rules.on_drift = OnDrift::Keep;
             }
             if plot.trusts {
                 subscription.verify = Verify::Never;
             }
             if plot.holds {
-                (subscription.on_empty, subscription.max_delete) = (OnEmpty::Hold, MaxDelete::Count(0));
+                (subscription.rules.on_empty, subscription.rules.max_delete) = (OnEmpty::Hold, MaxDelete::Count(0));
             }
             if plot.contests && dice.one_in(2) {
-                subscription.on_conflict = OnConflict::Skip;
+                subscription.rules.on_conflict = OnConflict::Skip;
             }
         }
         let feeds = vec![Events::new(); mirrors.len()];

@@ -139,6 +139,11 @@ impl Caldav {
     }
 }
 
+/// Whether a server sends invitations although we ask it not to.
+fn schedules(remembered: &Remembered) -> bool {
+    remembered.auto_schedule && remembered.server != Server::Sabre
+}
+
 impl Collection for Caldav {
     fn open(&self, create: bool) -> anyhow::Result<Abilities> {
         let opened = match self.place() {
@@ -147,12 +152,16 @@ impl Collection for Caldav {
         };
         *lock(&self.opened) = Some(Arc::clone(&opened));
         self.is_lost.store(false, Ordering::Relaxed);
-        let Remembered { server, auto_schedule, components, .. } = &opened.remembered;
+        let Remembered { server, components, .. } = &opened.remembered;
         Ok(Abilities {
             connections: connections(*server, self.exchange().round_trip()),
-            needs_schedule_agent: *auto_schedule && *server != Server::Sabre,
+            needs_schedule_agent: schedules(&opened.remembered),
             components: components.clone(),
         })
+    }
+
+    fn schedules(&self) -> bool {
+        self.place().is_some_and(|opened| schedules(&opened.remembered))
     }
 
     fn address(&self) -> Option<String> {

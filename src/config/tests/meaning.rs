@@ -35,9 +35,9 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!((config.jobs, config.state.to_str()), (4, Some("/home/alice/.local/state/baikal-sync/state.db")));
     let subscription = case.only();
     assert_eq!((subscription.every, subscription.alert_after, subscription.create), (0, 10_800, false));
-    assert_eq!((subscription.verify, subscription.max_delete), (Verify::Every(3600), MaxDelete::Percent(50)));
-    assert_eq!((subscription.on_conflict, subscription.on_drift), (OnConflict::Ask, OnDrift::Restore));
-    assert_eq!((subscription.on_empty, subscription.deletes), (OnEmpty::Hold, Deletes::All));
+    assert_eq!((subscription.verify, subscription.rules.max_delete), (Verify::Every(3600), MaxDelete::Percent(50)));
+    assert_eq!((subscription.rules.on_conflict, subscription.rules.on_drift), (OnConflict::Ask, OnDrift::Restore));
+    assert_eq!((subscription.rules.on_empty, subscription.rules.deletes), (OnEmpty::Hold, Deletes::All));
     assert_eq!(web(""), (None, 134_217_728, Timeouts { connect: 10, idle: 30, total: 300 }, None));
 }
 
@@ -49,9 +49,9 @@ fn every_rule_of_a_subscription_is_read() {
     );
     let subscription = case.only();
     assert_eq!((subscription.every, subscription.create, subscription.verify), (900, true, Verify::Never));
-    assert_eq!((subscription.on_conflict, subscription.on_drift), (OnConflict::Adopt, OnDrift::Keep));
-    assert_eq!((subscription.on_empty, subscription.max_delete), (OnEmpty::Accept, MaxDelete::Count(20)));
-    assert_eq!((subscription.deletes, subscription.alert_after), (Deletes::None, 86_400));
+    assert_eq!((subscription.rules.on_conflict, subscription.rules.on_drift), (OnConflict::Adopt, OnDrift::Keep));
+    assert_eq!((subscription.rules.on_empty, subscription.rules.max_delete), (OnEmpty::Accept, MaxDelete::Count(20)));
+    assert_eq!((subscription.rules.deletes, subscription.alert_after), (Deletes::None, 86_400));
     assert_eq!(subscription.attendees, Attendees::Strip);
 }
 
@@ -59,10 +59,10 @@ fn every_rule_of_a_subscription_is_read() {
 fn the_words_with_several_forms_are_read_in_each() {
     let verify = |text: &str| with_lines(&format!("verify = \"{text}\"")).only().verify;
     assert_eq!(["always", "never", "30m"].map(verify), [Verify::Always, Verify::Never, Verify::Every(1800)]);
-    let share = |text: &str| with_lines(&format!("max_delete = {text}")).only().max_delete;
+    let share = |text: &str| with_lines(&format!("max_delete = {text}")).only().rules.max_delete;
     let expected = [MaxDelete::Percent(25), MaxDelete::Count(7), MaxDelete::Count(0), MaxDelete::Count(8)];
     assert_eq!(["\"25%\"", "7", "0", "\"8\""].map(share), expected);
-    assert_eq!(with_lines("on_conflict = \"skip\"").only().on_conflict, OnConflict::Skip);
+    assert_eq!(with_lines("on_conflict = \"skip\"").only().rules.on_conflict, OnConflict::Skip);
 }
 
 #[test]

@@ -41,25 +41,6 @@ pub fn same_uid(one: &str, other: &str) -> bool {
     one == other || from_text(one).trim_end() == from_text(other).trim_end()
 }
 
-/// Whether two resources say the same, under the same UID.
-pub fn same(ours: &[u8], theirs: &[u8]) -> bool {
-    let read = |text: &[u8]| Resource::read(text.to_vec());
-    ours == theirs || read(ours).zip(read(theirs)).is_some_and(|(ours, theirs)| same_resources(&ours, &theirs))
-}
-
-fn same_resources(ours: &Resource, theirs: &Resource) -> bool {
-    let (one, other) = (ours.key(), theirs.key());
-    one.component == other.component
-        && same_uid(&one.uid, &other.uid)
-        && (ours.hash() == theirs.hash() || Meaning::of_resource(ours).is_that_of(&Meaning::of_resource(theirs)))
-}
-
-/// The names of the properties in which two resources differ, see [`differences`].
-pub fn differing(old: &[u8], new: &[u8]) -> Vec<String> {
-    let meaning = |text: &[u8]| Resource::read(text.to_vec()).as_ref().map(Meaning::of_resource).unwrap_or_default();
-    meaning(old).differences(&meaning(new))
-}
-
 /// What a component says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Saying {

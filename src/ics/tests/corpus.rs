@@ -29,14 +29,14 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 fn round_trip(path: &Path, body: Vec<u8>) -> usize {
     let Ok(feed) = read(body, None) else { return 0 };
     for object in feed.objects() {
-        let text = feed.write_as(object, None);
+        let text = feed.write(object, None);
         let about = || format!("{} {:?}\n{}", path.display(), object.key, String::from_utf8_lossy(&text));
         let resource = Resource::read(text.clone()).unwrap_or_else(|| panic!("{}", about()));
         let again = resource.feed();
         assert_eq!((again.objects().len(), again.complaints()), (1, [].as_slice()), "{}", about());
         assert_eq!((resource.key(), resource.hash()), (&object.key, object.hash), "{}", about());
         assert_eq!((resource.summary(), resource.start()), (feed.summary(object), feed.start(object)), "{}", about());
-        assert_eq!(again.write_as(&again.objects()[0], None), text);
+        assert_eq!(again.write(&again.objects()[0], None), text);
         assert!(
             std::str::from_utf8(&text).is_ok_and(|text| text.split("\r\n").all(|line| line.len() <= 75)),
             "{}",
@@ -56,7 +56,7 @@ fn shaped_round_trip(path: &Path, feed: Feed, shape: Shape) -> Feed {
     for (object, before) in feed.objects().iter().zip(&before) {
         assert_eq!(object.key, before.key, "{}", path.display());
         if object.hash != before.hash {
-            let resource = Resource::read(feed.write_as(object, None)).unwrap();
+            let resource = Resource::read(feed.write(object, None)).unwrap();
             assert_eq!((resource.key(), resource.hash()), (&object.key, object.hash), "{}", path.display());
         }
     }
@@ -107,7 +107,7 @@ fn lost_line(body: &[u8]) -> Option<String> {
     let excuses = Excuses(feed.complaints());
     let mut written = HashSet::new();
     for object in feed.objects() {
-        written.extend(entries(&feed.write_as(object, None)).map(|entry| entry.text.into_owned()));
+        written.extend(entries(&feed.write(object, None)).map(|entry| entry.text.into_owned()));
     }
     let mut open: Vec<Vec<u8>> = Vec::new();
     let mut component: Vec<(Vec<Vec<u8>>, Entry<'_>)> = Vec::new();
@@ -162,7 +162,7 @@ fn line_ends_do_not_count_in_any_file_of_the_corpus() {
     // What is written does not depend on line ends either, so that the round trip of the file as it is stands for all.
     let said = |body: Vec<u8>| {
         let feed = read(body, None)?;
-        let written = feed.objects().iter().flat_map(|object| feed.write_as(object, None)).collect::<Vec<u8>>();
+        let written = feed.objects().iter().flat_map(|object| feed.write(object, None)).collect::<Vec<u8>>();
         Ok::<_, String>((feed.digest(), feed.complaints().to_vec(), written))
     };
     for path in paths {

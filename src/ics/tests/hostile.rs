@@ -7,7 +7,7 @@ use crate::ics::split::MOST;
 fn survives(body: Vec<u8>) -> usize {
     let Ok(feed) = read(body, None) else { return 0 };
     for object in feed.objects().iter().take(20) {
-        let text = feed.write_as(object, Some("t"));
+        let text = feed.write(object, Some("t"));
         let edited = String::from_utf8(text.clone()).unwrap().replacen("UID:t\r\n", "UID:t\r\nX-EDITED:1\r\n", 1);
         let [stored, edited] = [text, edited.into()].map(|text| Resource::read(text).unwrap());
         assert_eq!(stored.hash(), object.hash);

@@ -22,7 +22,7 @@ fn event(uid: &str, lines: &str) -> String {
 
 /// What is stored of an object, with LF.
 fn written(feed: &Feed, index: usize) -> String {
-    let text = feed.write_as(&feed.objects()[index], None);
+    let text = feed.write(&feed.objects()[index], None);
     String::from_utf8(text).unwrap().replace("\r\n", "\n")
 }
 
@@ -164,7 +164,7 @@ fn the_content_hash_recognises_an_object_under_another_uid() {
     let feed = feed(&[event("a", "X:1"), event("b", "X:1"), event("c", "X:2")].concat());
     let [a, b, c] = [0, 1, 2].map(|index| feed.objects()[index].hash);
     assert!(a == b && a != c);
-    let renamed = Resource::read(feed.write_as(&feed.objects()[0], Some("b"))).unwrap();
+    let renamed = Resource::read(feed.write(&feed.objects()[0], Some("b"))).unwrap();
     assert_eq!((renamed.key(), renamed.hash()), (&feed.objects()[1].key, feed.objects()[1].hash));
 }
 

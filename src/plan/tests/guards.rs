@@ -71,15 +71,15 @@ fn what_no_record_names_and_nobody_can_read_counts_for_the_guards_too() {
 
 #[test]
 fn a_number_in_max_delete_counts_objects() {
-    assert!(deletions(100, 21, 79, |policy| policy.max_delete = MaxDelete::Count(20)).hold.is_some());
-    assert!(deletions(100, 20, 80, |policy| policy.max_delete = MaxDelete::Count(20)).hold.is_none());
+    assert!(deletions(100, 21, 79, |policy| policy.rules.max_delete = MaxDelete::Count(20)).hold.is_some());
+    assert!(deletions(100, 20, 80, |policy| policy.rules.max_delete = MaxDelete::Count(20)).hold.is_none());
 }
 
 #[test]
 fn an_empty_feed_deletes_nothing_unless_that_is_accepted_or_released() {
     let held = deletions(3, 3, 0, |_| {});
     assert!(!held.writes() && held.hold.unwrap().reason.contains("empty"));
-    assert_eq!(deletions(30, 30, 0, |policy| policy.on_empty = OnEmpty::Accept).deletes.len(), 30);
+    assert_eq!(deletions(30, 30, 0, |policy| policy.rules.on_empty = OnEmpty::Accept).deletes.len(), 30);
     let released = |was_held| {
         let plan = deletions(30, 30, 0, |policy| (policy.allow_deletes, policy.was_held) = (true, was_held));
         plan.hold.is_none()
@@ -147,9 +147,11 @@ fn deletions_are_held_when_too_many_of_the_new_events_were_refused() {
 #[test]
 fn what_is_held_under_future_is_judged_once() {
     let case = |status: Status| {
-        let future = |policy: &mut Policy| (policy.deletes, policy.max_delete) = (Deletes::Future, MaxDelete::Count(0));
+        let future = |policy: &mut Policy| {
+            (policy.rules.deletes, policy.rules.max_delete) = (Deletes::Future, MaxDelete::Count(0))
+        };
         let mut case = mirrored().status(status).policy(future).judged("1", false);
-        (case.feed, case.policy.on_empty) = (None, OnEmpty::Hold);
+        (case.feed, case.policy.rules.on_empty) = (None, OnEmpty::Hold);
         case
     };
     let suspicious = |case: &Case| {

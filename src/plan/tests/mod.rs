@@ -60,11 +60,7 @@ fn held(approved: bool) -> Gone {
 
 fn policy() -> Policy {
     Policy {
-        on_conflict: OnConflict::Equal,
-        on_drift: OnDrift::Restore,
-        deletes: Deletes::All,
-        on_empty: OnEmpty::Hold,
-        max_delete: MaxDelete::default(),
+        rules: Rules { on_conflict: OnConflict::Equal, ..Rules::default() },
         allow_deletes: false,
         take_over: None,
         was_held: None,
@@ -146,7 +142,8 @@ impl Case {
 
     /// Only what had ended stays; the object of ours was read, and had or had not.
     fn judged(self, version: &str, ended: bool) -> Case {
-        let mut case = self.found("ours-u.ics", version, 1, false).policy(|policy| policy.deletes = Deletes::Future);
+        let mut case =
+            self.found("ours-u.ics", version, 1, false).policy(|policy| policy.rules.deletes = Deletes::Future);
         case.remote.found.get_mut(&href("u")).unwrap().ended = ended;
         case
     }
@@ -251,15 +248,15 @@ fn a_changed_object_is_updated_in_the_version_that_stands_there() {
 #[test]
 fn an_object_that_someone_deleted_is_restored_or_kept_away() {
     check(&mirrored().gone(), &[create(true)]);
-    let kept = |case: Case| case.gone().policy(|policy| policy.on_drift = OnDrift::Keep);
+    let kept = |case: Case| case.gone().policy(|policy| policy.rules.on_drift = OnDrift::Keep);
     check(&kept(mirrored()), &[Op::Note(Note::Removed { key: key("u") })]);
-    check(&mirrored().gone().feed(2).policy(|policy| policy.on_drift = OnDrift::Keep), &[create(true)]);
+    check(&mirrored().gone().feed(2).policy(|policy| policy.rules.on_drift = OnDrift::Keep), &[create(true)]);
 }
 
 #[test]
 fn a_deletion_that_was_accepted_stays_so_until_the_feed_changes_or_somebody_puts_the_object_back() {
     let removed = || new_object().status(Status::Removed(place("ours-u.ics"), hash(1)));
-    let keep = |case: Case| case.policy(|policy| policy.on_drift = OnDrift::Keep);
+    let keep = |case: Case| case.policy(|policy| policy.rules.on_drift = OnDrift::Keep);
     check(&keep(removed()), &[]);
     check(&keep(removed().feed(2)), &[create(true)]);
     check(&removed(), &[create(true)]);
@@ -286,8 +283,11 @@ fn a_feed_that_goes_back_to_the_form_that_stands_there_costs_no_write() {
 fn an_object_that_someone_edited_is_restored_or_kept() {
     let edited = || mirrored().found("ours-u.ics", "2", 5, false);
     check(&edited(), &[update("ours-u.ics", "2", Some(5))]);
-    check(&edited().policy(|policy| policy.on_drift = OnDrift::Keep), &[note("ours-u.ics", "2", Some(5), false)]);
-    check(&edited().feed(3).policy(|policy| policy.on_drift = OnDrift::Keep), &[update("ours-u.ics", "2", Some(5))]);
+    check(&edited().policy(|policy| policy.rules.on_drift = OnDrift::Keep), &[note("ours-u.ics", "2", Some(5), false)]);
+    check(
+        &edited().feed(3).policy(|policy| policy.rules.on_drift = OnDrift::Keep),
+        &[update("ours-u.ics", "2", Some(5))],
+    );
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn an_object_at_our_href_that_nothing_recorded_is_adopted_or_brought_up_to_date(
 #[test]
 fn a_uid_under_a_foreign_href_is_adopted_only_as_on_conflict_says() {
     let under = |content, same, on_conflict| {
-        new_object().foreign(content, same).policy(|policy| policy.on_conflict = on_conflict).ops()
+        new_object().foreign(content, same).policy(|policy| policy.rules.on_conflict = on_conflict).ops()
     };
     assert_eq!(under(1, true, OnConflict::Equal), [note("theirs.ics", "9", None, true)]);
     assert_eq!(under(4, false, OnConflict::Adopt), [update("theirs.ics", "9", None)]);
@@ -329,7 +329,7 @@ fn a_uid_under_a_foreign_href_is_adopted_only_as_on_conflict_says() {
 
 #[test]
 fn an_object_of_another_subscription_is_never_adopted() {
-    let mut case = new_object().foreign(1, true).policy(|policy| policy.on_conflict = OnConflict::Adopt);
+    let mut case = new_object().foreign(1, true).policy(|policy| policy.rules.on_conflict = OnConflict::Adopt);
     case.remote.others.insert(Href::new("theirs.ics"));
     check(&case, &[leave(Occupant::Subscription)]);
 }
@@ -344,7 +344,7 @@ fn a_conflict_is_told_once_and_ends_when_the_foreign_object_is_gone() {
 #[test]
 fn what_left_the_feed_is_deleted_in_the_version_that_stands_there() {
     check(&mirrored().without_feed(), &[delete("1")]);
-    check(&mirrored().without_feed().policy(|policy| policy.deletes = Deletes::None), &[]);
+    check(&mirrored().without_feed().policy(|policy| policy.rules.deletes = Deletes::None), &[]);
     check(&mirrored().without_feed().gone(), &[forget()]);
 }
 
@@ -363,7 +363,7 @@ fn what_a_server_refused_and_stored_all_the_same_goes_with_its_event() {
 #[test]
 fn what_a_pass_that_was_cut_off_was_about_to_write_is_no_edit() {
     let intended = |case: Case, intended| {
-        let mut case = case.found("ours-u.ics", "2", 5, false).policy(|policy| policy.on_drift = OnDrift::Keep);
+        let mut case = case.found("ours-u.ics", "2", 5, false).policy(|policy| policy.rules.on_drift = OnDrift::Keep);
         case.remote.found.get_mut(&href("u")).unwrap().intended = intended;
         case
     };
@@ -379,7 +379,7 @@ fn what_a_pass_that_was_cut_off_was_about_to_write_is_no_edit() {
 
 #[test]
 fn what_a_pass_that_was_cut_off_was_about_to_delete_was_deleted_by_us() {
-    let mut gone = mirrored().gone().policy(|policy| policy.on_drift = OnDrift::Keep);
+    let mut gone = mirrored().gone().policy(|policy| policy.rules.on_drift = OnDrift::Keep);
     gone.remote.taken_away.insert(href("u"));
     check(&gone, &[create(true)]);
 }
@@ -392,7 +392,7 @@ fn what_the_server_does_not_delete_rests_until_its_time() {
     };
     let orphan = |seconds_ago| refused(seconds_ago).without_feed();
     check(&orphan(60), &[]);
-    check(&orphan(60).policy(|policy| policy.deletes = Deletes::Future), &[]);
+    check(&orphan(60).policy(|policy| policy.rules.deletes = Deletes::Future), &[]);
     check(&orphan(DAY), &[delete("1")]);
     check(&orphan(60).policy(|policy| policy.retry_rejected = true), &[delete("1")]);
     check(&orphan(60).found("ours-u.ics", "2", 5, false), &[]);
@@ -404,7 +404,7 @@ fn what_the_server_does_not_delete_rests_until_its_time() {
 fn what_left_the_feed_after_someone_edited_it_is_deleted_or_released() {
     let edited = || mirrored().without_feed().found("ours-u.ics", "2", 5, false);
     check(&edited(), &[delete("2")]);
-    check(&edited().policy(|policy| policy.on_drift = OnDrift::Keep), &[forget()]);
+    check(&edited().policy(|policy| policy.rules.on_drift = OnDrift::Keep), &[forget()]);
 }
 
 #[test]
@@ -421,15 +421,15 @@ fn what_had_ended_before_it_left_the_feed_stays() {
 #[test]
 fn what_stays_though_it_left_the_feed_is_released_to_whoever_edits_it() {
     let edited = || mirrored().without_feed().standing("ours-u.ics", "2");
-    check(&edited().policy(|policy| policy.deletes = Deletes::None), &[forget()]);
+    check(&edited().policy(|policy| policy.rules.deletes = Deletes::None), &[forget()]);
     check(&mirrored().without_feed().judged("2", true), &[forget()]);
     let kept = edited().gone_as(Gone::Kept);
-    check(&kept.policy(|policy| policy.deletes = Deletes::Future), &[forget()]);
+    check(&kept.policy(|policy| policy.rules.deletes = Deletes::Future), &[forget()]);
 }
 
 #[test]
 fn what_left_the_feed_and_was_not_read_is_not_deleted() {
-    let unread = mirrored().without_feed().policy(|policy| policy.deletes = Deletes::Future);
+    let unread = mirrored().without_feed().policy(|policy| policy.rules.deletes = Deletes::Future);
     check(&unread, &[Op::Note(Note::Keep { key: key("u"), href: href("u") })]);
 }
 
@@ -437,8 +437,8 @@ fn what_left_the_feed_and_was_not_read_is_not_deleted() {
 fn what_no_record_names_is_deleted_unless_edits_are_kept_or_nothing_is_deleted() {
     let left = || new_object().standing("ours-u.ics", "1").unrecorded();
     check(&left(), &[deletion(None, "1")]);
-    check(&left().policy(|policy| policy.on_drift = OnDrift::Keep), &[]);
-    check(&left().policy(|policy| policy.deletes = Deletes::None), &[]);
+    check(&left().policy(|policy| policy.rules.on_drift = OnDrift::Keep), &[]);
+    check(&left().policy(|policy| policy.rules.deletes = Deletes::None), &[]);
 }
 
 #[test]
@@ -451,7 +451,7 @@ fn a_second_object_of_a_uid_of_the_feed_did_not_leave_it() {
 #[test]
 fn what_was_kept_stays_until_it_is_back_or_everything_is_deleted() {
     let kept = || mirrored().gone_as(Gone::Kept);
-    let orphan = |deletes| kept().without_feed().policy(|policy| policy.deletes = deletes);
+    let orphan = |deletes| kept().without_feed().policy(|policy| policy.rules.deletes = deletes);
     check(&orphan(Deletes::Future), &[]);
     check(&orphan(Deletes::Future).gone(), &[forget()]);
     check(&orphan(Deletes::None), &[]);

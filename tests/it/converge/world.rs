@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use baikal_sync::config::{
-    Attendees, Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, SourceAddress, Subscription, TargetAddress, Verify,
+    Attendees, MaxDelete, OnConflict, OnEmpty, Rules, SourceAddress, Subscription, TargetAddress, Verify,
 };
 use baikal_sync::db::state::{Owner, State};
 use baikal_sync::feed::{Fetched, Source};
@@ -86,11 +86,12 @@ impl Mirror {
             every: 0,
             create: false,
             verify: Verify::Always,
-            on_conflict: OnConflict::Equal,
-            on_drift: OnDrift::default(),
-            on_empty: OnEmpty::Accept,
-            max_delete: MaxDelete::Percent(100),
-            deletes: Deletes::default(),
+            rules: Rules {
+                on_conflict: OnConflict::Equal,
+                on_empty: OnEmpty::Accept,
+                max_delete: MaxDelete::Percent(100),
+                ..Rules::default()
+            },
             attendees: Attendees::default(),
             alert_after: 3600,
         };

@@ -42,11 +42,6 @@ impl Resource {
     }
 }
 
-/// When the last occurrence of what stands in a resource ends; see [`Feed::end_of_last_occurrence`].
-pub fn end_of_last_occurrence(text: &[u8], machine: &Zone) -> EndsAt {
-    Resource::read(text.to_vec()).map_or(EndsAt::Unknown, |resource| resource.end_of_last_occurrence(machine))
-}
-
 /// A DATE or DATE-TIME.
 #[derive(Debug, Clone, PartialEq)]
 struct Moment<'z> {

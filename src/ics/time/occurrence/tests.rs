@@ -15,8 +15,9 @@ fn end(kind: &str, components: &[&str]) -> String {
     };
     let components: String = components.iter().map(component).collect();
     let text = format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{WINDOWS}{components}END:VCALENDAR\r\n");
-    match end_of_last_occurrence(text.as_bytes(), &Zone::named("Europe/Berlin").unwrap()) {
-        End::At(moment) => Wall(moment.0).to_string(),
+    let resource = Resource::read(text.into_bytes()).unwrap();
+    match resource.end_of_last_occurrence(&Zone::named("Europe/Berlin").unwrap()) {
+        EndsAt::At(moment) => Wall(moment.0).to_string(),
         other => format!("{other:?}"),
     }
 }
@@ -174,9 +175,9 @@ fn what_cannot_be_understood_is_unknown_and_counts_as_over() {
     check("DTSTART:20200101T090000Z | RRULE:FREQ=SOMETIMES;COUNT=2", "Unknown");
     check("DTSTART:20200101T090000Z | RRULE:FREQ=DAILY;UNTIL=soon", "Unknown");
     check("SUMMARY:an event without a start", "Unknown");
-    assert_eq!(end_of_last_occurrence(b"<html>", &Zone::UTC), End::Unknown);
     let by = Timestamp(10);
-    let ended = [End::At(by), End::At(Timestamp(11)), End::Unknown, End::Never].map(|end| end.had_ended(by));
+    let ended =
+        [EndsAt::At(by), EndsAt::At(Timestamp(11)), EndsAt::Unknown, EndsAt::Never].map(|end| end.had_ended(by));
     assert_eq!(ended, [true, false, true, false]);
 }
 
