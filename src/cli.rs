@@ -124,6 +124,10 @@ pub enum Command {
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
+    /// Take a subscription out of the configuration; its events stay in the calendar
+    Remove(Remove),
+    /// Forget a subscription that the configuration does not have any more, or events that nobody has claimed
+    Forget(Forget),
     /// Check configuration, permissions and secrets without asking any server
     Check,
     /// List the calendars that a server offers, with our rights on them
@@ -178,6 +182,37 @@ pub struct Run {
     /// Where to: an address, a path or calendar name on the configured server, or dir:PATH
     #[arg(long, requires = "source", value_parser = NonEmptyStringValueParser::new())]
     pub target: Option<String>,
+}
+
+/// The flags of `remove`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Remove {
+    /// The subscription
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Delete its events from the calendar too, but for those that somebody edited
+    #[arg(long)]
+    pub delete_events: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// The flags of `forget`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Forget {
+    /// The subscription
+    #[arg(value_name = "NAME", required_unless_present = "prefix", conflicts_with = "prefix")]
+    pub name: Option<String>,
+    /// Delete its events from the calendar too, but for those that somebody edited
+    #[arg(long)]
+    pub delete_events: bool,
+    /// Delete the events under this prefix, which `status` lists as unclaimed
+    #[arg(long, value_name = "PREFIX", conflicts_with = "delete_events")]
+    pub prefix: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// What `--take-over` takes.

@@ -37,6 +37,17 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<
     written.or_fault(Kind::State, || format!("cannot write {}", path.display()))
 }
 
+/// Writes a file that is there, atomically, and leaves its rights and its owner as they are. A link is followed.
+pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let place = path.canonicalize().or_fault(Kind::State, || format!("cannot find {}", path.display()))?;
+    let metadata = place.metadata().or_fault(Kind::State, || format!("cannot read {}", path.display()))?;
+    write_atomically(&place, bytes, metadata.mode() & 0o777)?;
+    let (user, group) = (Uid::from_raw(metadata.uid()), Gid::from_raw(metadata.gid()));
+    let _ = rustix::fs::chownat(CWD, &place, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW);
+    std::fs::set_permissions(&place, metadata.permissions())
+        .or_fault(Kind::State, || format!("cannot write {}", path.display()))
+}
+
 /// The hidden name beside `path` under which its next content is written: `.NAME` and the suffix.
 pub fn temporary_name(path: &Path, suffix: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");

@@ -48,7 +48,8 @@ pub(super) struct Pair {
     clients: Vec<Client>,
 }
 
-enum Target {
+/// Where a subscription goes to.
+pub(super) enum Target {
     Folder(Vdir),
     Calendar { calendar: Box<Caldav>, canonical: String, remembered: Option<Remembered> },
 }
@@ -62,18 +63,23 @@ impl Ends {
     pub(super) fn pair(&self, subscription: &Subscription) -> anyhow::Result<Pair> {
         let mut clients = Vec::new();
         let source = self.source(&subscription.name, &subscription.source, &mut clients)?;
-        let target = match &subscription.target {
-            TargetAddress::Folder(path) => Target::Folder(Vdir::new(path.clone())),
+        let target = self.target(&subscription.target, &mut clients)?;
+        Ok(Pair { source, target, clients })
+    }
+
+    /// A target alone.
+    pub(super) fn target(&self, address: &TargetAddress, clients: &mut Vec<Client>) -> anyhow::Result<Target> {
+        match address {
+            TargetAddress::Folder(path) => Ok(Target::Folder(Vdir::new(path.clone()))),
             TargetAddress::Calendar { server, calendar } => {
-                let canonical = subscription.target.canonical();
+                let canonical = address.canonical();
                 let asked = canonical.clone();
                 let remembered = self.state.read(move |state| state.remembered(&asked))?;
-                let home = Arc::new(self.home(server, &mut clients)?);
+                let home = Arc::new(self.home(server, clients)?);
                 let calendar = Box::new(Caldav::new(home, calendar.clone(), remembered.clone()));
-                Target::Calendar { calendar, canonical, remembered }
+                Ok(Target::Calendar { calendar, canonical, remembered })
             }
-        };
-        Ok(Pair { source, target, clients })
+        }
     }
 
     /// What the user has on a server, over a client of its own that counts what is sent.
@@ -191,12 +197,18 @@ fn late(secret: SecretSource) -> LateSecret {
     LateSecret::new(move || secret.fetch())
 }
 
-impl Pair {
+impl Target {
     pub(super) fn collection(&self) -> &dyn Collection {
-        match &self.target {
+        match self {
             Target::Folder(folder) => folder,
             Target::Calendar { calendar, .. } => calendar.as_ref(),
         }
+    }
+}
+
+impl Pair {
+    pub(super) fn collection(&self) -> &dyn Collection {
+        self.target.collection()
     }
 
     /// What was sent and received for this subscription.

@@ -5,6 +5,7 @@ mod calendars;
 mod check;
 mod completions;
 mod connect;
+mod forget;
 mod local;
 mod locks;
 mod output;
@@ -53,6 +54,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
         Command::Status { names, json } => match settle(&place, &environment, None, &output, *json) {
             Ok(config) => status::status(&config, names, *json, &advice, &output),
+            Err(code) => Ok(code),
+        },
+        Command::Forget(arguments) => match settle(&place, &environment, None, &output, false) {
+            Ok(config) => forget::forget(&config, arguments, &advice, &output),
+            Err(code) => Ok(code),
+        },
+        Command::Remove(arguments) => match settle(&place, &environment, None, &output, false) {
+            Ok(config) => forget::remove(&config, arguments, &advice, &output),
             Err(code) => Ok(code),
         },
         Command::Approve { name } => match config::state_file(&place, &environment) {
@@ -107,7 +116,12 @@ fn wants_json(command: &Command) -> bool {
     match command {
         Command::Run(arguments) => arguments.json,
         Command::Status { json, .. } | Command::Calendars { json, .. } => *json,
-        Command::Approve { .. } | Command::Retry { .. } | Command::Check | Command::Completions { .. } => false,
+        Command::Approve { .. }
+        | Command::Retry { .. }
+        | Command::Check
+        | Command::Completions { .. }
+        | Command::Forget(_)
+        | Command::Remove(_) => false,
     }
 }
 

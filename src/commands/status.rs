@@ -81,6 +81,7 @@ fn report(summary: &Summary) -> StatusReport {
         conflicts: refused(&summary.tally.occupied),
         held: refused(&summary.tally.held),
         approved: summary.tally.approved,
+        unclaimed: summary.tally.unclaimed.clone(),
         ..StatusReport::default()
     }
 }

@@ -8,6 +8,7 @@ use crate::words::error::{Kind, fault};
 use crate::words::url::Url;
 
 mod address;
+mod edit;
 mod env;
 mod file;
 mod load;
@@ -21,6 +22,7 @@ mod target;
 mod tree;
 
 pub use address::{SourceAddress, SourceCredentials, TargetAddress, Timeouts, Tls};
+pub use edit::without_subscription;
 pub use env::Environment;
 pub use load::{AD_HOC, load, state_file};
 pub use problem::Problem;

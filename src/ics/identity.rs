@@ -1,6 +1,6 @@
 //! Which components are one object, and what happens to duplicates and to components without UID.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::hash;
 use super::line::{Name, joined, own};
@@ -10,14 +10,19 @@ use super::{Complaint, Object};
 use crate::model::{ComponentType, Hash, Key};
 use crate::words::digest::sha256;
 
+/// How derived UIDs begin.
+const DERIVED: &str = "baikal-sync-";
+
 /// The objects of a feed in the order of their first components, and the parts that their ranges point at: master, then
 /// overrides by RECURRENCE-ID, for sabre indexes the first one only.
 pub(super) fn objects(pieces: &mut Pieces) -> (Vec<Object>, Vec<usize>) {
     let keys = std::mem::take(&mut pieces.keys);
     let mut order: Vec<usize> = (0..pieces.parts.len()).collect();
     order.sort_by_key(|part| pieces.parts.get(*part).map(|part| part.key));
-    let mut builder =
-        Builder { objects: Vec::with_capacity(keys.len()), members: Vec::with_capacity(order.len()), pieces };
+    let is_like_derived = |(_, uid): &&(ComponentType, String)| uid.starts_with(DERIVED);
+    let taken = keys.iter().filter(is_like_derived).cloned().collect();
+    let (objects, members) = (Vec::with_capacity(keys.len()), Vec::with_capacity(order.len()));
+    let mut builder = Builder { objects, members, taken, pieces };
     let mut rest = order.as_slice();
     for (index, (component, uid)) in keys.into_iter().enumerate() {
         let count = rest.iter().take_while(|part| builder.key_of(**part) == Some(index)).count();
@@ -68,6 +73,8 @@ struct Builder<'s> {
     pieces: &'s mut Pieces,
     objects: Vec<Object>,
     members: Vec<usize>,
+    /// The UIDs of the feed that look like derived ones.
+    taken: HashSet<(ComponentType, String)>,
 }
 
 impl Builder<'_> {
@@ -150,7 +157,7 @@ impl Builder<'_> {
         let mut last: Option<(Vec<u8>, u64)> = None;
         for (index, claim) in masters.into_iter().enumerate() {
             let ordinal = last.filter(|(start, _)| *start == claim.start).map_or(0, |(_, ordinal)| ordinal + 1);
-            let derived = derived_uid(&[uid.as_bytes(), &claim.start, &ordinal.to_be_bytes()]);
+            let derived = self.derived(component, &[uid.as_bytes(), &claim.start, &ordinal.to_be_bytes()]);
             last = Some((claim.start, ordinal));
             self.complain(uid, &format!("stands for several events; this one is mirrored as {derived}"));
             let own = if index == series { exceptions } else { &[] };
@@ -164,11 +171,20 @@ impl Builder<'_> {
         for index in group {
             let Some(hash) = self.pieces.unshaped_hash(*index) else { continue };
             let ordinal = count.entry(hash).or_default();
-            let derived = derived_uid(&[component.as_str().as_bytes(), &hash.0, &ordinal.to_be_bytes()]);
+            let about: [&[u8]; 3] = [component.as_str().as_bytes(), &hash.0, &ordinal.to_be_bytes()];
+            let derived = self.derived(component, &about);
             *ordinal += 1;
             self.complain(&derived, "is missing; this one is derived from the content");
             self.add_renamed(component, derived, [*index]);
         }
+    }
+
+    /// A derived UID that no event of the feed has: exports of calendars that we filled bring ours back.
+    fn derived(&self, component: ComponentType, about: &[&[u8]]) -> String {
+        let salted = (1_u64..).map(|salt| derived_uid(&[about, &[&salt.to_be_bytes()]].concat()));
+        let mut candidates = std::iter::once(derived_uid(about)).chain(salted);
+        let is_free = |uid: &String| !self.taken.contains(&(component, uid.clone()));
+        candidates.find(is_free).unwrap_or_default()
     }
 
     fn add_renamed(&mut self, component: ComponentType, uid: String, parts: impl IntoIterator<Item = usize>) {
@@ -197,7 +213,7 @@ pub fn substitute_uid(uid: &str, ordinal: usize) -> String {
 /// A UID that is the same at every fetch and unlike any other.
 fn derived_uid(about: &[&[u8]]) -> String {
     let hash = sha256(&[&about.join(&b'\0')]).to_string();
-    format!("baikal-sync-{}", hash.get(..32).unwrap_or_default())
+    format!("{DERIVED}{}", hash.get(..32).unwrap_or_default())
 }
 
 /// The hash of an object: its components and the time zones that they use.

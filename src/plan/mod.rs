@@ -10,6 +10,7 @@ use crate::words::time::Timestamp;
 pub mod backoff;
 mod blame;
 mod claim;
+mod forget;
 mod guard;
 mod mirror;
 pub mod naming;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use blame::{Blame, FEW, LAST_CHANCE, MANY, Outcome, Probe, Suspicion, blame, cause, failures_in_a_row, wait};
 pub use claim::{Claim, Named, claims};
+pub use forget::{Farewell, farewell};
 pub use guard::{MaxDelete, guard, guard_again};
 pub use mirror::{is_judged, plan, refused_for};
 pub use rename::renames;

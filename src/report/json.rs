@@ -152,6 +152,8 @@ fn standing(report: &StatusReport) -> Value {
         "rejected": report.rejected.iter().map(refused).collect::<Vec<_>>(),
         "conflicts": report.conflicts.iter().map(refused).collect::<Vec<_>>(),
         "held": held,
+        "unclaimed": report.unclaimed.iter().map(|(prefix, events)| json!({ "prefix": prefix, "events": events }))
+            .collect::<Vec<_>>(),
         "error": failing,
     })
 }

@@ -1,5 +1,6 @@
 //! What `status` tells: one block a subscription, what is wrong first, times in words.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Refused;
@@ -31,6 +32,8 @@ pub struct StatusReport {
     pub held: Vec<Refused>,
     /// How many of them were approved since.
     pub approved: u64,
+    /// How many objects stand under prefixes of our shape that nobody has.
+    pub unclaimed: BTreeMap<String, u64>,
     /// Since when a run is working on it.
     pub running_since: Option<Timestamp>,
     /// The last run was killed before it ended.
@@ -130,9 +133,21 @@ fn block(report: &StatusReport, now: Timestamp, advice: &Advice) -> String {
         tell("from", &report.source);
     }
     tell("to", &report.target);
-    if let Some(settled) = report.memory.settled_at {
+    if let Some(settled) = report.memory.settled_at.filter(|_| report.configured) {
         tell("holds", &plural(report.mirrored, "object"));
         tell("settled", &format!("{} ago", in_words(now.since(settled))));
+    }
+    if !report.configured {
+        tell("holds", &plural(report.mirrored, "object"));
+        tell("forget", &advice.command(&["forget", &report.name]));
+    }
+    for (prefix, events) in &report.unclaimed {
+        let command = advice.command(&["forget", "--prefix", prefix.trim_end_matches('-')]);
+        let them = if *events == 1 { "it" } else { "them" };
+        tell(
+            "unclaimed",
+            &format!("{} under {prefix}, of nobody; delete {them}: {command}", plural(*events, "object")),
+        );
     }
     for held in report.held.iter().take(MOST_NAMED) {
         tell("waits", &format!("{} {}", held.reason, title(&held.summary, &held.uid)));
@@ -257,7 +272,8 @@ a: in order
         let left_behind = StatusReport { configured: false, memory, ..settled("work") };
         assert_eq!(
             text(&[left_behind], NOW, &Advice::default()),
-            "work: not in the configuration any more\n  to        work\n"
+            "work: not in the configuration any more\n  to        work\n  holds     12 objects\n  \
+             forget    baikal-sync forget work\n"
         );
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Known {
     pub(super) others: Vec<OthersObject>,
     /// How their hrefs begin.
     pub(super) prefixes_of_others: HashSet<String>,
+    /// Whether the records are not as the state has them: they were carried over from an older version.
+    pub(super) is_carried_over: bool,
     /// What a pass that was cut off was about to do.
     pub(super) journal: HashSet<Intent>,
     /// Objects whose writes failed for a reason that no pass has found out.

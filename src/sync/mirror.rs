@@ -124,6 +124,7 @@ impl Run<'_, '_> {
         }
         let mut more = known.clone();
         if is_older {
+            more.is_carried_over = true;
             more.records =
                 carry_over(&known.records, feed, &matched, &mut seen, self.pass.subscription.rules.on_conflict);
         }
@@ -267,12 +268,14 @@ impl Run<'_, '_> {
         let foreign = foreign_changed.then_some(foreign);
         let memory = writes.then(|| Memory { feed: None, ..self.memory.clone() });
         let intents = intents.to_vec();
+        let carried = known.is_carried_over.then(|| known.records.values().cloned().collect::<Vec<_>>());
         let id = self.pass.state.write(move |state| {
             let id = state.subscription(&identity)?;
             memory.map_or(Ok(()), |memory| state.remember(id, &memory))?;
             if !prefixes.is_empty() {
                 state.set_prefixes(id, &prefixes)?;
             }
+            carried.map_or(Ok(()), |records| state.set_records(id, &records))?;
             state.add_to_journal(id, &intents)?;
             foreign.map_or(Ok(()), |foreign| state.set_foreign_objects(id, &foreign))?;
             Ok(id)

@@ -5,6 +5,7 @@ mod carry_over;
 mod claim;
 mod dry_run;
 pub mod execute;
+pub mod forget;
 mod gates;
 mod gather;
 mod look;

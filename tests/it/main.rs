@@ -21,6 +21,8 @@ mod attendees;
 mod backoff;
 /// One failed write is one failed write.
 mod blame;
+/// Whose the events of a calendar are.
+mod claims;
 /// Convergence under every fault.
 mod converge;
 /// Every file of the corpus of real feeds.
@@ -44,6 +46,8 @@ mod failures;
 mod fake;
 /// The fakes themselves, so that a test that passes proves something.
 mod fake_tests;
+/// A subscription is given up.
+mod farewell;
 /// When a feed is read at all.
 mod feeds;
 /// A folder as the target.
@@ -80,3 +84,5 @@ mod truth;
 mod two_at_once;
 /// The systemd units.
 mod units;
+/// States of older versions.
+mod upgrade;

@@ -26,6 +26,7 @@ const HOMES: &[(&str, &str)] = &[
     ("url", "words/url.rs"),
     ("rrule", "ics/time/recurrence.rs"),
     ("toml", ""),
+    ("toml_edit", "config/edit.rs"),
     ("encoding_rs", ""),
     ("http_auth", ""),
     ("signal_hook", ""),

@@ -1,9 +1,12 @@
 //! Which subscriptions share a calendar, and whose its prefixes are.
 
+use std::collections::{BTreeMap, HashSet};
+
 use rusqlite::params;
 
-use super::{Id, Identity, State, reading};
+use super::{Id, Identity, State, reading, writing};
 use crate::model::Hash;
+use crate::plan::naming;
 use crate::words::error::{Kind, OrFault};
 
 /// A subscription whose target was found at some address.
@@ -74,5 +77,38 @@ impl State {
                 AND NOT EXISTS (SELECT 1 FROM prefix WHERE prefix.subscription = subscription.id)",
             [id],
         )
+    }
+
+    /// Forgets a subscription and everything about it.
+    pub fn forget(&self, id: Id) -> anyhow::Result<()> {
+        self.connection.execute_batch("PRAGMA foreign_keys = ON").or_fault(Kind::State, writing)?;
+        self.begin()?;
+        self.run("DELETE FROM subscription WHERE id = ?1", [id])?;
+        self.commit()
+    }
+
+    /// The objects under prefixes of our shape that no subscription has, by prefix, as the passes of a subscription saw them.
+    pub fn unclaimed(&self, id: Id) -> anyhow::Result<BTreeMap<String, u64>> {
+        let mut statement = self.statement("SELECT DISTINCT prefix FROM prefix")?;
+        let rows = statement.query_map([], |row| row.get(0)).or_fault(Kind::State, reading)?;
+        let owned: HashSet<String> = rows.collect::<Result<_, _>>().or_fault(Kind::State, reading)?;
+        let mut unclaimed = BTreeMap::new();
+        for (href, ..) in self.foreign_objects(id)? {
+            let prefix = naming::prefix_of(&href).filter(|prefix| !owned.contains(*prefix));
+            if let Some(prefix) = prefix {
+                *unclaimed.entry(prefix.to_owned()).or_default() += 1;
+            }
+        }
+        Ok(unclaimed)
+    }
+
+    /// What stood under a prefix is gone: the next passes look again.
+    pub fn forget_prefix(&self, prefix: &str) -> anyhow::Result<()> {
+        self.begin()?;
+        let touched = "IN (SELECT subscription FROM foreign_object WHERE substr(href, 1, 9) = ?1)";
+        self.run(&format!("UPDATE subscription SET feed_body = NULL WHERE id {touched}"), [prefix])?;
+        self.run(&format!("UPDATE ends SET listed_at = NULL WHERE subscription {touched}"), [prefix])?;
+        self.run("DELETE FROM foreign_object WHERE substr(href, 1, 9) = ?1", [prefix])?;
+        self.commit()
     }
 }

@@ -92,6 +92,12 @@ impl State {
         )
     }
 
+    /// Replaces every record of a subscription.
+    pub fn set_records(&self, id: Id, records: &[Record]) -> anyhow::Result<()> {
+        self.run("DELETE FROM record WHERE subscription = ?1", [id])?;
+        records.iter().try_for_each(|record| self.put_record(id, record))
+    }
+
     /// Removes a record.
     pub fn forget_record(&self, id: Id, key: &Key) -> anyhow::Result<()> {
         self.run(

@@ -1,5 +1,7 @@
 //! The subscriptions in the state: their memory, and what was discovered behind their targets.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Id, State, reading};
@@ -64,6 +66,8 @@ pub struct Tally {
     pub held: Vec<(String, String, String)>,
     /// How many of them a person has given up since.
     pub approved: u64,
+    /// Objects that bear names of our shape, by prefixes that no subscription has.
+    pub unclaimed: BTreeMap<String, u64>,
 }
 
 /// A subscription with its end. The columns are named, so that a file which lacks one is noticed.
@@ -188,7 +192,10 @@ impl State {
         let rows: Result<Vec<_>, _> = rows.or_fault(Kind::State, reading)?.collect();
         let rows = rows.or_fault(Kind::State, reading)?;
         rows.into_iter()
-            .map(|(id, name, target, memory)| Ok(Summary { id, name, target, memory, tally: self.tally(id)? }))
+            .map(|(id, name, target, memory)| {
+                let (tally, unclaimed) = (self.tally(id)?, self.unclaimed(id)?);
+                Ok(Summary { id, name, target, memory, tally: Tally { unclaimed, ..tally } })
+            })
             .collect()
     }
 

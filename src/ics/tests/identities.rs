@@ -98,3 +98,12 @@ fn an_object_with_one_component_that_cannot_be_sent_is_rejected() {
     let reasons: Vec<_> = feed.objects().iter().map(|object| object.rejected.as_deref()).collect();
     assert_eq!(reasons, [Some("it has no DTSTART"), None]);
 }
+
+#[test]
+fn a_derived_uid_never_is_one_that_the_feed_has() {
+    let nameless = event("", "X:1").replace("UID:\n", "");
+    let derived = feed(&nameless).objects()[0].key.uid.clone();
+    let both = feed(&(nameless + &event(&derived, "X:2")));
+    let uids: Vec<&str> = both.objects().iter().map(|object| object.key.uid.as_str()).collect();
+    assert!(uids.len() == 2 && uids[0] != uids[1] && uids[1] == derived, "{uids:?}");
+}
