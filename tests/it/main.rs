@@ -60,6 +60,8 @@ mod hostile;
 mod judged;
 /// What a server lists, leaves out, or does not tell.
 mod listing;
+/// The states of a record.
+mod machine;
 /// What is said, where, and to whom.
 mod output;
 /// Whose an object is.
