@@ -59,7 +59,7 @@ pub struct PassReport {
     pub failing_for: u64,
     /// Whether it has been failing for longer than `alert_after`.
     pub alert: bool,
-    /// What a person must be told even if nobody watches.
+    /// What must be reported even without an audience.
     pub say: Say,
     /// The steps, only for a dry run.
     pub plan: Option<Vec<Step>>,
@@ -163,7 +163,7 @@ impl Gate {
     }
 }
 
-/// What a person must be told even if nobody watches: a failure when it begins, daily, and when it ends.
+/// What must be reported even without an audience: a failure when it begins, daily, and when it ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Say {
     /// Nothing.
