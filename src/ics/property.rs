@@ -7,7 +7,7 @@ use super::charset;
 use super::line::Entry;
 use super::scan::slice;
 
-/// The parser is quadratic in the number of parameters (`ical` 0.11: 200,000 of them take 15 s); real lines have a dozen.
+/// The parser is quadratic in the number of parameters (`ical` 0.11: 200,000 take 15 s); real lines have a dozen.
 const MOST_PARAMETERS: usize = 200;
 /// Longest parameters that are parsed, in octets; inline photographs are in values, not parameters.
 const LONGEST_PARAMETERS: usize = 64 * 1024;
