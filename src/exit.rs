@@ -1,4 +1,4 @@
-//! The exit codes: one table for `--help`, the man page and the program, and the rule for several subscriptions.
+//! The exit codes: one table for `--help`, the man page and the program, and how several subscriptions combine.
 
 use crate::words::error::Kind;
 
@@ -6,7 +6,7 @@ use crate::words::error::Kind;
 pub const SETTLED: u8 = 0;
 /// Events were refused in this run, most of a feed is refused, or some subscriptions failed while others settled.
 pub const PARTIAL: u8 = 3;
-/// A guard kept deletions back.
+/// A guard held back deletions.
 pub const HELD: u8 = 4;
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
@@ -14,15 +14,15 @@ pub const USAGE: u8 = 64;
 pub const FEED: u8 = 65;
 /// A feed or server has been unavailable for too long.
 pub const UNAVAILABLE: u8 = 69;
-/// A fault of the program.
+/// A bug in the program.
 pub const INTERNAL: u8 = 70;
-/// The state file or the disk.
+/// The state file or the disk failed.
 pub const STATE: u8 = 74;
-/// Trouble that may pass; a later run tries again.
+/// A failure that may be temporary; a later run tries again.
 pub const TEMPORARY: u8 = 75;
-/// The server is not CalDAV, or the calendar is not there.
+/// The server is not CalDAV, or the calendar does not exist.
 pub const NOT_CALDAV: u8 = 76;
-/// Authentication, rights, a certificate that is not trusted, or a secret file that others can read.
+/// Authentication, permissions, an untrusted certificate, or a secret file that others can read.
 pub const REFUSED: u8 = 77;
 /// The configuration is wrong.
 pub const CONFIGURATION: u8 = 78;
@@ -49,21 +49,21 @@ pub const TABLE: &[(u8, &str)] = &[
     (TERMINATED, "stopped by SIGTERM"),
 ];
 
-/// How a subscription stands after a run, whether it was run or not.
+/// The state of a subscription after a run, whether it was run or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Changed, unchanged or not due.
     Settled,
     /// Settled, but events were refused in this pass, or most of the feed is.
     Partial,
-    /// Settled but for the deletions that a guard kept back.
+    /// Settled except for the deletions that a guard held back.
     Held,
-    /// Failed, with the code that [`of`] gives.
+    /// Failed, with the code from [`of`].
     Failed(u8),
 }
 
-/// The code of a failure. `older_than_alert`: the subscription has failed for longer than its `alert_after`.
-/// `signal`: the number of the signal that stopped the run, if one did.
+/// The code of a failure. `older_than_alert`: the subscription has been failing for longer than its `alert_after`.
+/// `signal`: the number of the signal that stopped the run, if any.
 pub fn of(kind: Kind, older_than_alert: bool, signal: Option<i32>) -> u8 {
     match kind {
         Kind::Usage => USAGE,
@@ -84,8 +84,8 @@ fn stopped(signal: Option<i32>) -> u8 {
     if signal == Some(SIGINT) { INTERRUPTED } else { TERMINATED }
 }
 
-/// One code for all subscriptions that were asked for: what ends every run first, then a signal, then a hold; if all
-/// failed, the one that most needs a person; if some settled, 75 when every failure is temporary and else 3.
+/// One code for all requested subscriptions: what ends every run comes first, then a signal, then a hold. If all
+/// failed, the one that most needs a person; if some settled, 75 if every failure is temporary, else 3.
 pub fn combine(outcomes: &[Standing]) -> u8 {
     let failed = |code: u8| outcomes.contains(&Standing::Failed(code));
     let first_of = |codes: &[u8]| codes.iter().copied().find(|code| failed(*code));

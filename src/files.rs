@@ -1,4 +1,4 @@
-//! Files that must be whole, locked or private: atomic writes, advisory locks, secret files.
+//! Files that must be complete, locked or private: atomic writes, advisory locks, secret files.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -12,21 +12,21 @@ use crate::signal::Stop;
 use crate::words::error::{Kind, OrFault, fault};
 use crate::words::secret::Secret;
 
-/// Where container engines put secrets, readable for all in their own small world.
+/// Where container engines mount secrets, readable by everyone inside the container.
 const CONTAINER_SECRETS: &str = "/run/secrets";
-/// What nobody else may have: to read and write for others, to write for the group.
+/// Permissions too open for a secret: read or write for others, write for the group.
 const TOO_OPEN: u32 = 0o026;
-/// What nobody else may read or write.
+/// Readable and writable by the owner only.
 const PRIVATE: u32 = 0o600;
-/// Neither follows a link nor waits for the other end of a pipe.
+/// Neither follows a symlink nor blocks on a pipe.
 const UNLINKED: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
-/// How often a waiting run asks for a lock again.
+/// How often a waiting run retries a lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Writes a file so that at any moment, a power loss included, the old or the new content stands there whole. `mode` is
-/// what the umask leaves of it. Errors are [`Kind::State`] and name the path.
+/// Writes a file atomically: even after a power loss it has either the old or the new content. `mode` is subject to
+/// the umask. Errors are [`Kind::State`] and name the path.
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
-    // Two processes may write the same file at the same time, and the last one wins.
+    // Two processes may write the same file at the same time; the last one wins.
     let temporary = temporary_name(path, &format!(".{}.tmp", std::process::id()));
     let written = write_and_sync(&temporary, bytes, mode)
         .and_then(|_| std::fs::rename(&temporary, path))
@@ -48,7 +48,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .or_fault(Kind::State, || format!("cannot write {}", path.display()))
 }
 
-/// The hidden name beside `path` under which its next content is written: `.NAME` and the suffix.
+/// The hidden temporary name beside `path` for its next content: `.NAME` plus the suffix.
 pub fn temporary_name(path: &Path, suffix: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -56,7 +56,7 @@ pub fn temporary_name(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Writes a new file and waits until it is on the disk; a leftover of that name is replaced.
+/// Writes a new file and syncs it to disk, replacing a leftover of that name.
 pub fn write_and_sync(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -68,8 +68,7 @@ pub fn write_and_sync(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> 
     Ok(file)
 }
 
-/// Makes sure that a file is there that nobody else can read or write, and its folder too. Errors are [`Kind::State`], or
-/// those of [`make_private_folder`].
+/// Ensures that a private file and its folder exist. Errors are [`Kind::State`], or those of [`make_private_folder`].
 pub fn make_private(path: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot open or make {}", path.display());
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -78,9 +77,9 @@ pub fn make_private(path: &Path) -> anyhow::Result<()> {
     open_private(path).map(drop).or_fault(Kind::State, failed)
 }
 
-/// Opens a file that nobody else can read or write, making it if needed. In a folder of somebody else it must be an ordinary
-/// file of one name, because its owner could have put a link there to have another file changed; and what root makes there
-/// is theirs: otherwise a single run with sudo would lock them out.
+/// Opens a private file, creating it if needed. In a folder of another user it must be a regular file with one link,
+/// because that user could have planted a link to have another file changed. What root creates there is given to that
+/// user: otherwise a single run with sudo would lock them out.
 fn open_private(path: &Path) -> io::Result<File> {
     let folder = folder_of(path).metadata()?;
     let is_ours = folder.uid() == user();
@@ -104,7 +103,7 @@ fn open_private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether we are root, and this is root's in a folder of somebody else.
+/// Whether we are root, and root owns this file in a folder of another user.
 fn is_left_by_root(made: &Metadata, folder: &Metadata) -> bool {
     user() == 0 && made.uid() == 0 && folder.uid() != 0
 }
@@ -113,8 +112,8 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes sure that a file is the only name of its content, and belongs to the owner of its folder: then nobody has put it
-/// there to have another file changed by whoever is more powerful. Errors are [`Kind::Refused`].
+/// Ensures that a file has no second link and belongs to the owner of its folder: then nobody planted it to have a
+/// more privileged user change another file. Errors are [`Kind::Refused`].
 pub fn check_untouched(path: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot look at {}", path.display());
     let file = path.symlink_metadata().or_fault(Kind::State, failed)?;
@@ -128,20 +127,20 @@ pub fn check_untouched(path: &Path) -> anyhow::Result<()> {
     Err(fault(Kind::Refused, format!("{} {why}, so it is not written to", path.display())))
 }
 
-/// The same file with a folder that is reached without a link.
+/// The same file with its folder resolved, free of symlinks.
 pub fn in_real_folder(path: &Path) -> anyhow::Result<PathBuf> {
     let folder = folder_of(path);
     let folder = folder.canonicalize().or_fault(Kind::State, || format!("cannot look at {}", folder.display()))?;
     Ok(folder.join(path.file_name().unwrap_or_default()))
 }
 
-/// The user that we act as.
+/// The effective user id.
 pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Makes sure that a folder is there; a new one is open to nobody else. Errors are [`Kind::State`]; for root, a link that
-/// somebody else has made is [`Kind::Refused`].
+/// Ensures that a folder exists; a new one is private. Errors are [`Kind::State`]; for root, a symlink made by
+/// another user is [`Kind::Refused`].
 pub fn make_private_folder(path: &Path) -> anyhow::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
@@ -155,7 +154,7 @@ pub fn make_private_folder(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A new folder that root has made in somebody else's is theirs.
+/// Gives a folder that root created in another user's folder to that user.
 fn give_folder(path: &Path) {
     let Ok((made, above)) = path.symlink_metadata().and_then(|made| Ok((made, folder_of(path).metadata()?))) else {
         return;
@@ -166,25 +165,24 @@ fn give_folder(path: &Path) {
     }
 }
 
-/// Waits until the folder of this file is on the disk: until then a power loss may undo what was made, renamed or removed
-/// there.
+/// Syncs the folder of this file to disk: until then a power loss may undo a creation, renaming or removal there.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
     match File::open(folder_of(path))?.sync_all() {
-        // Some file systems (9p, the shared folders of VirtualBox) have nothing of the kind.
+        // Some file systems (9p, the shared folders of VirtualBox) do not support this.
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
         synced => synced,
     }
 }
 
-/// Makes sure that a folder is there, and that a power loss does not take a new one away with all that it will hold.
+/// Ensures that a folder exists, and that a power loss does not lose a new one with its contents.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     std::fs::create_dir_all(path)?;
     missing.into_iter().try_for_each(sync_folder)
 }
 
-/// An advisory lock, held until it is dropped or the process ends in any way. Its file can hold a word, which stays when
-/// the process is killed.
+/// An advisory lock, held until it is dropped or the process ends in any way. Its file can store a word, which
+/// survives a killed process.
 #[derive(Debug)]
 pub struct Lock(File);
 
@@ -192,12 +190,12 @@ pub struct Lock(File);
 const LONGEST_WORD: u64 = 64;
 
 impl Lock {
-    /// What its last holder left; `None` for nothing.
+    /// The word that the last holder left, if any.
     pub fn word(&self) -> Option<String> {
         word_in(&self.0)
     }
 
-    /// Leaves a word, or takes it away. It need not survive more than the end of this process.
+    /// Stores or removes the word. It only has to survive the end of this process.
     pub fn leave(&self, word: Option<&str>) -> io::Result<()> {
         self.0.set_len(0)?;
         self.0.write_all_at(word.unwrap_or_default().as_bytes(), 0)
@@ -211,16 +209,16 @@ fn word_in(file: &File) -> Option<String> {
     String::from_utf8(word).ok().filter(|word| !word.is_empty())
 }
 
-/// The word in a lock that may be held, and whether it is. Nothing is made; `None` when there is no such file, or it may
-/// not be read.
+/// The word in a lock file and whether the lock is held. Creates nothing; `None` if the file does not exist or is not
+/// readable.
 pub fn look_at_lock(path: &Path) -> Option<(Option<String>, bool)> {
     let file = OpenOptions::new().read(true).custom_flags(UNLINKED.bits().cast_signed()).open(path).ok()?;
     let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     Some((word_in(&file), is_held))
 }
 
-/// Takes the lock that this file stands for, making the file if needed; `None` when another process has it. The file
-/// stays when the lock is gone: removing it would let two runs hold locks on two files of one name.
+/// Takes the lock, creating its file if needed; `None` if another process holds it. The file stays when the lock is
+/// released: removing it would let two runs lock two files of the same name.
 pub fn lock(path: &Path) -> anyhow::Result<Option<Lock>> {
     let failed = || format!("cannot lock {}", path.display());
     let file = open_private(path).or_fault(Kind::State, failed)?;
@@ -231,7 +229,7 @@ pub fn lock(path: &Path) -> anyhow::Result<Option<Lock>> {
     }
 }
 
-/// Takes the lock and waits for it as long as needed, or until somebody asks to stop: [`Kind::Stopped`].
+/// Waits for the lock until it is free; [`Kind::Stopped`] on a request to stop.
 pub fn wait_for_lock(path: &Path, stop: &Stop) -> anyhow::Result<Lock> {
     loop {
         if let Some(lock) = lock(path)? {
@@ -241,7 +239,7 @@ pub fn wait_for_lock(path: &Path, stop: &Stop) -> anyhow::Result<Lock> {
     }
 }
 
-/// Waits before a lock is asked for again; [`Kind::Stopped`] when somebody asks to stop.
+/// Waits before the next attempt to lock; [`Kind::Stopped`] on a request to stop.
 pub fn pause_for_lock(stop: &Stop) -> anyhow::Result<()> {
     if stop.requested().is_some() {
         return Err(fault(Kind::Stopped, "stopped while waiting for another run to finish"));
@@ -252,8 +250,8 @@ pub fn pause_for_lock(stop: &Stop) -> anyhow::Result<()> {
 
 /// Reads a password or token from a file, without its last line break.
 ///
-/// A file that others can read or write, or that belongs to someone else than us or root, is [`Kind::Refused`], with
-/// the command that mends it. Files below `/run/secrets` and below `credentials` (systemd's `$CREDENTIALS_DIRECTORY`)
+/// A file that others can read or write, or that belongs to someone other than us or root, is [`Kind::Refused`], with
+/// the command that fixes it. Files below `/run/secrets` and below `credentials` (systemd's `$CREDENTIALS_DIRECTORY`)
 /// are exempt. A missing or empty file is [`Kind::Configuration`].
 pub fn read_secret_file(path: &Path, credentials: Option<&Path>) -> anyhow::Result<Secret> {
     let cannot_read = || format!("cannot read the secret file {}", path.display());
@@ -288,7 +286,7 @@ fn check_privacy(path: &Path, mode: u32, owner: u32, us: u32) -> anyhow::Result<
     Err(fault(Kind::Refused, format!("the secret file {path} belongs to user {owner}: {advice}")))
 }
 
-/// Four octets that nobody can guess.
+/// Four unpredictable octets.
 pub fn chance() -> anyhow::Result<[u8; 4]> {
     let mut octets = [0; 4];
     let read = rustix::rand::getrandom(&mut octets, rustix::rand::GetRandomFlags::empty());

@@ -1,4 +1,4 @@
-//! The wish to stop, told by a signal. The only file that names the crate `signal-hook`.
+//! Stop requests by signal. The only file that names the crate `signal-hook`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,21 +9,21 @@ use signal_hook::flag;
 
 use crate::words::error::{Kind, OrFault};
 
-/// How long a sleeper may overlook a signal.
+/// How long a sleeper may take to notice a signal.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// A flag that all parts of a run share: once it is set, finish what is in hand and begin nothing new.
+/// A flag shared by all parts of a run: once set, finish what is in progress and start nothing new.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicUsize>);
 
 impl Stop {
-    /// A flag that the first SIGTERM or SIGINT sets; the second one ends the process at once with 128 + its number.
+    /// A flag set by the first SIGTERM or SIGINT; the second one ends the process at once with 128 + its number.
     pub fn on_signals() -> anyhow::Result<Stop> {
         let stop = Stop::default();
         let seen = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
             let number = usize::try_from(signal).unwrap_or_default();
-            // In this order: the first signal must find `seen` unset.
+            // The order matters: the first signal must find `seen` unset.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&seen))
                 .and_then(|_| flag::register(signal, Arc::clone(&seen)))
                 .and_then(|_| flag::register_usize(signal, Arc::clone(&stop.0), number))
@@ -37,12 +37,12 @@ impl Stop {
         i32::try_from(self.0.load(Ordering::Relaxed)).ok().filter(|signal| *signal != 0)
     }
 
-    /// Asks to stop, as this signal would.
+    /// Requests a stop, as this signal would.
     pub fn request(&self, signal: i32) {
         self.0.store(usize::try_from(signal).unwrap_or_default(), Ordering::Relaxed);
     }
 
-    /// Sleeps, but not longer than until somebody asks to stop.
+    /// Sleeps, but no longer than until a stop is requested.
     pub fn sleep(&self, duration: Duration) {
         let start = Instant::now();
         while self.requested().is_none() {

@@ -1,5 +1,5 @@
-//! Authentication: reads a server's challenge and answers it, once asked and from then on before being asked. The only
-//! file that names the crates `http_auth` and `md5`.
+//! Authentication: answers a server's challenge, then authenticates later requests without being asked. The only file
+//! that names the crates `http_auth` and `md5`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,13 +10,14 @@ use crate::words::message::Response;
 use crate::words::secret::{Credentials, Secret};
 use crate::words::url::Url;
 
-/// Octets of a field of a challenge that is sent back; many servers refuse requests with more than 8 kB of header.
+/// Longest challenge field that we echo, in octets: many servers refuse requests with more than 8 kB of headers.
 const LONGEST_FIELD: usize = 2048;
 
-/// Octets of the shortest secret that is taken out of a server's words: without less they could not be understood.
+/// Shortest secret that is redacted from server messages, in octets: redacting shorter ones would make them
+/// unreadable.
 const SHORTEST_HIDDEN: usize = 4;
 
-/// The credentials for one origin, and how its server wants to have them. All connections share it, for the nonce
+/// The credentials for one origin and the scheme that its server wants. All connections share it because the nonce
 /// count must never repeat (RFC 7616 §3.3).
 #[derive(Debug)]
 pub struct Authenticator {
@@ -45,15 +46,15 @@ struct Digest {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Algorithm {
-    /// No algorithm was named, which means MD5 (RFC 7616 §3.3; sabre/dav names none).
+    /// The challenge names no algorithm, which means MD5 (RFC 7616 §3.3; sabre/dav names none).
     Unnamed,
     Md5,
     Sha256,
 }
 
 impl Authenticator {
-    /// For the server at this origin (`https://host:port`, as [`Url::origin`] writes it). `remembered` is what
-    /// [`Authenticator::remember`] gave in an earlier run; nonsense in it is forgotten.
+    /// `origin` is that of the server (`https://host:port`, as [`Url::origin`] writes it). `remembered` is the result
+    /// of [`Authenticator::remember`] in an earlier run; invalid values are ignored.
     pub fn new(origin: String, credentials: Credentials, remembered: Option<&str>) -> Authenticator {
         let known = match credentials {
             Credentials::Bearer(_) => Some(Challenge::Bearer),
@@ -67,9 +68,8 @@ impl Authenticator {
         url.origin() == self.origin
     }
 
-    /// The Authorization value for a request; `None` when nothing is known yet or the request goes to another origin.
-    /// `cnonce` is a chance value, used by Digest alone.
-    /// An error is that of fetching the secret.
+    /// The Authorization value for a request; `None` if no challenge is known yet or the request goes to another
+    /// origin. `cnonce` is a random value, used by Digest only. Fails if the secret cannot be fetched.
     pub fn header(&self, method: &str, url: &Url, cnonce: &str) -> anyhow::Result<Option<Secret>> {
         let mut known = self.known();
         let Some(known) = known.as_mut().filter(|_| self.belongs_to(url)) else {
@@ -89,8 +89,8 @@ impl Authenticator {
         })
     }
 
-    /// Reads a 401. `sent` is the Authorization value of the request, if it had one. `Ok`: try once more. `Err` says in
-    /// a sentence why it cannot help, with [`Kind::Refused`].
+    /// Handles a 401. `sent` is the Authorization value of the request, if it had one. `Ok` means retry; the error
+    /// explains why a retry cannot help and is always [`Kind::Refused`].
     pub fn challenged(&self, sent: Option<&Secret>, response: &Response, over_https: bool) -> anyhow::Result<()> {
         let offers = Offers::read(response);
         let stale = offers.stale;
@@ -106,8 +106,8 @@ impl Authenticator {
         Ok(())
     }
 
-    /// Takes out of a refusal what repeats our credentials, for its words are shown and kept; proxies and servers under
-    /// test do repeat them. `sent` is the Authorization value of the request.
+    /// Redacts our credentials from an error response, because its text is shown and stored. Proxies and test servers
+    /// do echo them. `sent` is the Authorization value of the request.
     pub fn hide_in(&self, response: &mut Response, sent: &Secret) {
         if response.status < 400 {
             return;
@@ -126,7 +126,7 @@ impl Authenticator {
         }
     }
 
-    /// What the state keeps: the challenge and the nonce count, nothing secret.
+    /// What the state file stores: the challenge and the nonce count, nothing secret.
     pub fn remember(&self) -> Option<String> {
         match self.known().as_ref()? {
             Challenge::Bearer => None,
@@ -143,7 +143,7 @@ impl Authenticator {
         match offers {
             Offers { digest: Some(digest), .. } if user.is_ascii() => Ok(Challenge::Digest(digest)),
             Offers { basic: true, .. } if basic_is_safe => Ok(Challenge::Basic),
-            // sabre wants other letters raw, which the HTTP library does not send in this field.
+            // sabre expects other characters unencoded, which the HTTP library cannot send in this field.
             Offers { digest: Some(_), .. } => {
                 Err(self.refused("wants Digest authentication, which works here for user names in ASCII only"))
             }
@@ -184,13 +184,13 @@ impl Challenge {
         if challenge.scheme.eq_ignore_ascii_case("basic") {
             return Some(Challenge::Basic);
         }
-        // Whatever was remembered has been used, so that its refusal does not yet mean a wrong password.
+        // A remembered nonce has been used, so its rejection does not yet mean a wrong password.
         let count = count.parse::<u32>().ok()?.max(1);
         Some(Challenge::Digest(Digest { count, ..Digest::read(&challenge)? }))
     }
 
-    /// Whether `sent` was a first and proper answer to what we know, so that another try can bring nothing. A request
-    /// with an older nonce, with a nonce that had been good for a while, or in another scheme deserves another try.
+    /// Whether `sent` was a first, correct answer to the known challenge, so that a retry is pointless. A request
+    /// with an older nonce, with a nonce that worked before, or in another scheme deserves a retry.
     fn was_answered_in_vain(&self, sent: &Secret, chosen: &Challenge, stale: bool) -> bool {
         match (self, chosen) {
             (Challenge::Digest(digest), Challenge::Digest(_)) => {
@@ -233,7 +233,7 @@ impl Offers {
 }
 
 impl Digest {
-    /// `None` when the challenge asks for what we cannot do.
+    /// `None` if the challenge requires something we do not support.
     fn read(challenge: &ChallengeRef<'_>) -> Option<Digest> {
         if !challenge.scheme.eq_ignore_ascii_case("digest") {
             return None;
@@ -255,7 +255,7 @@ impl Digest {
         Some(Digest { realm: realm?, nonce: nonce?, opaque, algorithm, count: 0 })
     }
 
-    /// RFC 7616 §3.4.1 with qop=auth. The user name goes out as it is: sabre knows no `username*`.
+    /// RFC 7616 §3.4.1 with qop=auth. The user name is sent as it is: sabre does not support `username*`.
     fn answer(&mut self, user: &str, password: &Secret, method: &str, uri: &str, cnonce: &str) -> Secret {
         self.count = self.count.saturating_add(1);
         let hash = |text: &str| self.algorithm.hash(text);
@@ -274,7 +274,7 @@ impl Digest {
         ))
     }
 
-    /// The fields that repeat the challenge after everything else, each with its comma.
+    /// The trailing fields that echo the challenge, each with its comma.
     fn echoes(&self) -> String {
         let opaque = self.opaque.as_ref().map(|opaque| format!(", opaque={}", quoted(opaque))).unwrap_or_default();
         let algorithm = self.algorithm.name().map(|name| format!(", algorithm={name}")).unwrap_or_default();

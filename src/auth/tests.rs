@@ -1,10 +1,10 @@
-//! Challenges as servers write them, and the answers that they must get.
+//! Challenges as servers write them, and the answers they must get.
 
 use super::*;
 use crate::words::error::{kind_of, sentence};
 use crate::words::message::Headers;
 
-/// Baïkal, without spaces and without algorithm.
+/// Baïkal: without spaces and without an algorithm.
 const BAIKAL: &str =
     r#"Digest realm="BaikalDAV",qop="auth",nonce="6a1f0e7c3d2b1",opaque="df58bdff8cf60599c939187d0b5c54de""#;
 const RADICALE: &str = r#"Basic realm="Radicale - Password Required""#;
@@ -34,7 +34,7 @@ fn header(authenticator: &Authenticator) -> Option<String> {
     authenticator.header("PROPFIND", &url(), "0a4f113b").unwrap().map(|secret| secret.reveal().to_owned())
 }
 
-/// The Authorization of a request after these challenges, over https.
+/// Checks the Authorization of a request after these challenges, over https.
 fn check(challenges: &[&str], begins: &str) {
     let authenticator = alice(None);
     authenticator.challenged(None, &response(challenges), true).unwrap();
@@ -148,9 +148,9 @@ fn an_old_nonce_is_replaced_by_a_new_one() {
     authenticator.challenged(first.as_ref(), &renewed, true).unwrap();
     let with_new = header(&authenticator).unwrap();
     assert!(with_new.contains("nonce=\"6a200e7c3d2b1\"") && with_new.contains("nc=00000001"), "{with_new}");
-    // Another thread had the old nonce too, and comes later.
+    // Another thread used the old nonce too and gets its response later.
     authenticator.challenged(second.as_ref(), &renewed, true).unwrap();
-    // A server that says so may call even the first use stale.
+    // A server may declare even a first use stale.
     let stale = format!("{BAIKAL},stale=true");
     authenticator.challenged(Some(&Secret::new(with_new)), &response(&[&stale]), true).unwrap();
 }

@@ -1,4 +1,4 @@
-//! What carries the requests of a home and its calendars to their server.
+//! Sends the requests of a home and its calendars to their server.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,18 +8,18 @@ use crate::http::Client;
 use crate::words::error::{Kind, fault, fault_of, kind_of};
 use crate::words::message::{Request, Response, Why};
 
-/// The largest answer that is read, in octets: the listing of some hundred thousands of objects.
+/// The largest accepted response, in octets: a listing of several hundred thousand objects.
 const LARGEST_ANSWER: u64 = 128 << 20;
 
-/// Sends requests; the tests have one of their own.
+/// Sends requests; tests have their own implementation.
 pub(super) trait Exchange: Send + Sync {
-    /// Says what the next requests are for.
+    /// Sets the purpose of the next requests.
     fn begin(&self, _why: Why) {}
 
-    /// The response; `None` when it is larger than [`LARGEST_ANSWER`].
+    /// The response; `None` if it is larger than [`LARGEST_ANSWER`].
     fn try_send(&self, request: &Request) -> anyhow::Result<Option<Response>>;
 
-    /// The response; one that is too large is a trouble of the server.
+    /// The response; one that is too large is a failure of the server.
     fn send(&self, request: &Request) -> anyhow::Result<Response> {
         self.try_send(request)?.ok_or_else(|| {
             let origin = request.url.origin();
@@ -28,11 +28,11 @@ pub(super) trait Exchange: Send + Sync {
         })
     }
 
-    /// How long the way to the server and back takes, once that is known.
+    /// The round-trip time to the server, once known.
     fn round_trip(&self) -> Option<Duration>;
 }
 
-/// The exchange with a real server.
+/// A connection to a real server.
 pub(super) struct Connection {
     client: Client,
     authenticator: Option<Arc<Authenticator>>,
@@ -63,7 +63,7 @@ impl Exchange for Connection {
     }
 }
 
-/// Whether an error may concern one request alone: the connection broke, or no answer came.
+/// Whether an error may concern only one request: the connection broke, or there was no answer.
 pub(super) fn is_of_one_exchange(error: &anyhow::Error) -> bool {
     let fault = fault_of(error);
     fault.kind == Kind::Unavailable && fault.retry_after.is_none()

@@ -1,4 +1,4 @@
-//! For tests: a server that answers in the order of a script.
+//! For tests: a server that follows a script.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::collection::exchange::Exchange;
 use crate::words::message::{Headers, Request, Response};
 
-/// A request and its answer. The request is `METHOD path`, or `METHOD http://host/path` where the host matters.
+/// A request and its answer. The request is `METHOD path`, or `METHOD http://host/path` if the host matters.
 pub(super) type Step = (&'static str, Response);
 
-/// Answers each request with the next step, which must be about it. A clone goes on in the same script.
+/// Answers each request with the next step, which must match it. Clones share the script.
 #[derive(Clone)]
 pub(super) struct Script(Arc<Mutex<VecDeque<Step>>>);
 
@@ -19,7 +19,7 @@ impl Script {
         Script(Arc::new(Mutex::new(steps.into())))
     }
 
-    /// Asserts that everything was asked.
+    /// Asserts that every step was used.
     #[track_caller]
     pub(super) fn assert_used_up(&self) {
         let left: Vec<&str> = self.steps().iter().map(|(request, _)| *request).collect();
@@ -47,9 +47,9 @@ impl Exchange for Script {
     }
 }
 
-/// Stands in the script for an answer that is larger than we read.
+/// Marks an answer in the script as larger than we accept.
 pub(super) const TOO_LARGE: u16 = 0;
-/// The path of the calendar that most scripts are about.
+/// The path of the calendar in most scripts.
 pub(super) const WORK: &str = "/dav.php/calendars/alice/work/";
 
 pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response {

@@ -17,20 +17,20 @@ use crate::words::error::{Fault, Kind, fault};
 
 use super::{Abilities, Collection};
 
-/// What the umask leaves of it: other programs of the user read the folder.
+/// Subject to the umask: other programs of the user read the folder.
 const FILE_MODE: u32 = 0o644;
-/// How the hidden names begin and end under which the next content of an object is written. Between them stand the process
-/// and a number, so that nobody writes into the file of another, who may have come by a link or have another state.
+/// Prefix and suffix of the hidden temporary file for an object's next content. The process id and a number between
+/// them keep runs from sharing a file, even if they reach the folder by a symlink or use another state file.
 const TEMPORARY: (&str, &str) = (".baikal-sync.", ".tmp");
-/// How many folders this process has named so far.
+/// Number of [`Vdir`]s created by this process so far.
 static FOLDERS: AtomicUsize = AtomicUsize::new(0);
 
-/// A folder of objects. Its ETags are made of modification time, size and inode, and its hrefs are percent-encoded
-/// file names.
+/// A folder of objects. Its ETags consist of modification time, size and inode; its hrefs are percent-encoded file
+/// names.
 #[derive(Debug)]
 pub struct Vdir {
     path: PathBuf,
-    /// Where the next content of an object is written.
+    /// The temporary file for an object's next content.
     temporary: PathBuf,
     swept: Once,
 }
@@ -44,7 +44,7 @@ impl Vdir {
         Vdir { path, temporary, swept: Once::new() }
     }
 
-    /// Removes what runs that were killed have left, once.
+    /// Removes the leftovers of killed runs, once.
     fn sweep(&self) {
         self.swept.call_once(|| {
             let names = fs::read_dir(&self.path).into_iter().flatten().flatten().map(|found| found.file_name());
@@ -104,7 +104,7 @@ impl Collection for Vdir {
             match etag_at(&self.path.join(&name)) {
                 Ok(Some(etag)) => listed.entries.push(Entry { href: href_of(&name), etag }),
                 Ok(None) => {}
-                // A looped link, a folder that may not be searched: that file alone.
+                // A symlink loop or a folder without search permission affects only this file.
                 Err(_) => listed.silent.push(href_of(&name)),
             }
         }
@@ -146,7 +146,7 @@ impl Collection for Vdir {
     }
 }
 
-/// A write is done when a power loss cannot undo it: what is done is recorded, and the records outlive the loss.
+/// A write is only done once a power loss cannot undo it: it is then recorded, and the records survive the loss.
 fn kept(file: &Path, written: Written) -> io::Result<Written> {
     if matches!(written, Written::Done { .. }) {
         sync_folder(file)?;
@@ -154,7 +154,7 @@ fn kept(file: &Path, written: Written) -> io::Result<Written> {
     Ok(written)
 }
 
-/// A write of one file that failed. A disk that is full or read-only concerns all of them.
+/// Handles a failed write of one file. A full or read-only disk affects all files, so it is an error.
 fn failed(error: &io::Error, what: &str) -> anyhow::Result<Written> {
     use ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let fault = Fault::new(kind(error), format!("{what}: {error}"));
@@ -164,7 +164,7 @@ fn failed(error: &io::Error, what: &str) -> anyhow::Result<Written> {
     Ok(Written::Failed(Failure::of(fault)))
 }
 
-/// Gives an error of the disk its kind: a folder that we may not use is refused, like a calendar.
+/// Assigns a kind to a disk error: a folder without permission is refused, like a calendar.
 fn told<T>(result: io::Result<T>, what: impl FnOnce() -> String) -> anyhow::Result<T> {
     result.map_err(|error| fault(kind(&error), format!("{}: {error}", what())))
 }
@@ -225,7 +225,7 @@ fn etag_of(metadata: &Metadata) -> Option<Etag> {
     Etag::parse(&format!("\"{nanoseconds}-{}-{}\"", metadata.size(), metadata.ino()))
 }
 
-/// `None` when no file is there.
+/// `None` if the file does not exist.
 fn etag_at(file: &Path) -> io::Result<Option<Etag>> {
     match file.metadata() {
         Ok(metadata) => Ok(etag_of(&metadata).filter(|_| metadata.is_file())),
@@ -234,7 +234,8 @@ fn etag_at(file: &Path) -> io::Result<Option<Etag>> {
     }
 }
 
-/// `None` when no file is there. The ETag is taken first: if someone writes meanwhile, it is the one that fails later.
+/// `None` if the file does not exist. The ETag is taken first, so that a concurrent change makes our later write
+/// fail.
 fn read(path: &Path) -> io::Result<Option<(Etag, Vec<u8>)>> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -247,12 +248,12 @@ fn read(path: &Path) -> io::Result<Option<(Etag, Vec<u8>)>> {
     Ok(etag.map(|etag| (etag, text)))
 }
 
-/// Gives a finished file its name unless the name is taken: a link, unlike a rename, never replaces.
+/// Moves a finished file to its name unless the name is taken: unlike a rename, a hard link never replaces a file.
 fn create(temporary: &Path, file: &Path, etag: Option<Etag>) -> io::Result<Written> {
     match fs::hard_link(temporary, file) {
         Ok(()) => fs::remove_file(temporary).map(|()| Written::Done { etag }),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Written::Stale),
-        // Some file systems (FAT, many network and FUSE ones) have no links.
+        // Some file systems (FAT, many network and FUSE ones) have no hard links.
         Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => {
             if file.symlink_metadata().is_ok() {
                 return Ok(Written::Stale);
@@ -328,7 +329,7 @@ mod tests {
         let (_root, vdir) = folder();
         let in_use = format!(".baikal-sync.{}.99.tmp", std::process::id());
         let others = [".a.ics.tmp", ".baikal-sync.tmp", ".baikal-sync.x.1.tmp", &in_use, "b.ics"];
-        // No process has a number above 4194304.
+        // No process id exceeds 4194304.
         for name in others.into_iter().chain([".baikal-sync.4194305.0.tmp", ".baikal-sync.4194306.12.tmp"]) {
             fs::write(vdir.path.join(name), "x").unwrap();
         }

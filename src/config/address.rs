@@ -1,4 +1,4 @@
-//! The two ends of a subscription as values: where a feed comes from, where it goes to.
+//! The two ends of a subscription as values: the source of a feed and its target.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,65 +8,65 @@ use crate::config::{SecretSource, Server};
 use crate::dav::discover::CalendarAddress;
 use crate::words::url::PrivateUrl;
 
-/// How long a request may take, in seconds, each at least 1.
+/// Time-outs of a request, in seconds, each at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timeouts {
-    /// Until the connection must stand.
+    /// To establish the connection.
     pub connect: u64,
-    /// Within which at least one octet must arrive.
+    /// Without receiving a single octet.
     pub idle: u64,
     /// For the whole request.
     pub total: u64,
 }
 
-/// Certificates that count beside those of the system, as PEM files with absolute paths.
+/// Certificates in addition to those of the system, as PEM files with absolute paths.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
     /// A CA, or the server's own certificate.
     pub ca: Option<PathBuf>,
     /// Our own certificate with its chain, for a server that asks for one.
     pub cert: Option<PathBuf>,
-    /// The key of `cert`; `None` when it stands in that file.
+    /// The key of `cert`; `None` if that file contains it.
     pub key: Option<PathBuf>,
 }
 
-/// Where a feed comes from. It prints without anything secret.
+/// The source of a feed. Its `Debug` and `Display` output contains no secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is one for each subscription, and most are of the large kind")]
 pub enum SourceAddress {
     /// An http or https address.
     Web {
-        /// Path and query are secrets.
+        /// Path and query are secret.
         url: PrivateUrl,
-        /// What to send as User-Agent; `None` for the default of the host.
+        /// The User-Agent to send; `None` for the default of the host.
         user_agent: Option<String>,
-        /// A larger body is refused, in octets.
+        /// The largest accepted body, in octets.
         max_size: u64,
-        /// How long to wait.
+        /// Time-outs.
         timeouts: Timeouts,
-        /// Whom to trust, and whom to be.
+        /// Certificates to trust and to present.
         tls: Tls,
-        /// For a feed that asks for them.
+        /// Credentials, if the feed requires them.
         credentials: Option<SourceCredentials>,
     },
-    /// A file of this machine.
+    /// A local file.
     File {
-        /// Absolute.
+        /// An absolute path.
         path: PathBuf,
-        /// A larger file is refused, in octets.
+        /// The largest accepted file, in octets.
         max_size: u64,
     },
     /// Standard input.
     StandardInput {
-        /// A larger feed is refused, in octets.
+        /// The largest accepted feed, in octets.
         max_size: u64,
     },
 }
 
-/// What a feed's server wants to see.
+/// Credentials for the server of a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceCredentials {
-    /// User and password, for Basic or Digest as the server asks.
+    /// User and password, for Basic or Digest as the server requests.
     Password {
         /// The user.
         user: String,
@@ -75,7 +75,7 @@ pub enum SourceCredentials {
     },
     /// A token for `Authorization: Bearer`.
     Bearer(SecretSource),
-    /// A token in a header of its own.
+    /// A token in a custom header.
     Header {
         /// The header's name.
         name: String,
@@ -85,7 +85,7 @@ pub enum SourceCredentials {
 }
 
 impl SourceAddress {
-    /// The whole address in one canonical form, for hashing and comparing, never for printing.
+    /// The whole address in one canonical form, for hashing and comparing; never print it.
     pub fn reveal(&self) -> String {
         match self {
             SourceAddress::Web { url, .. } => url.0.reveal().to_owned(),
@@ -105,23 +105,23 @@ impl fmt::Display for SourceAddress {
     }
 }
 
-/// Where a feed goes to.
+/// The target of a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetAddress {
     /// A folder of .ics files, absolute.
     Folder(PathBuf),
     /// A calendar of a server.
     Calendar {
-        /// Whose credentials are used.
+        /// The server whose credentials are used.
         server: Arc<Server>,
-        /// Which one.
+        /// The calendar on that server.
         calendar: CalendarAddress,
     },
 }
 
 impl TargetAddress {
-    /// What the state keys ownership by: the resolved address, the server's address and the calendar's name, or the
-    /// absolute path of the folder.
+    /// The key under which the state records ownership: the resolved address, the server's address and the calendar's
+    /// name, or `dir:` and the absolute path of the folder.
     pub fn canonical(&self) -> String {
         match self {
             TargetAddress::Calendar { server, calendar } => match calendar.url() {

@@ -1,4 +1,4 @@
-//! The environment as a value, so that a test can give one, and what its variables say in the words of the file.
+//! The environment as a value, so that tests can supply one, and its variables as configuration keys.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use crate::config::server::has_default;
 use crate::config::tree::{Origin, Place, Table, Value};
 use crate::words::secret::Secret;
 
-/// The variables and the current folder that the shell hands down.
+/// The variables and the current folder of the process.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
@@ -25,7 +25,7 @@ impl std::fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// An environment of these variables and this current folder (absolute).
+    /// An environment with these variables and this current folder (absolute).
     pub fn new<K: Into<String>, V: Into<String>>(
         variables: impl IntoIterator<Item = (K, V)>,
         folder: impl Into<PathBuf>,
@@ -34,14 +34,14 @@ impl Environment {
         Environment { variables, folder: folder.into() }
     }
 
-    /// The environment of this process. A variable that is not UTF-8 is left out.
+    /// The environment of this process. Variables that are not UTF-8 are left out.
     pub fn of_process() -> Environment {
         let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
         let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         Environment::new(std::env::vars_os().filter_map(text), folder)
     }
 
-    /// The value of a variable; `None` when it is unset or empty.
+    /// The value of a variable; `None` if it is unset or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -56,21 +56,21 @@ impl Environment {
         self.get("CREDENTIALS_DIRECTORY").map(PathBuf::from)
     }
 
-    /// A folder of the XDG base directory specification, or its default below the home; a relative one is ignored, as
-    /// that specification asks.
+    /// A folder of the XDG base directory specification, or its default below the home. A relative one is ignored, as
+    /// that specification requires.
     pub(super) fn xdg_folder(&self, name: &str, below_home: &str) -> Option<PathBuf> {
         let named = self.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
         named.or_else(|| Some(Path::new(self.get("HOME")?).join(below_home)))
     }
 }
 
-/// What the original daemon waits between two passes when nothing is said.
+/// The default interval of the original daemon.
 const SYNC_FREQUENCY: &str = "5m";
 
-/// The name of the subscription that the environment makes.
+/// The name of the subscription defined by the environment.
 const NAME: &str = "environment";
 
-/// Puts what the environment says over what the file says.
+/// Overrides values of the file with those of the environment.
 pub(super) struct Overlay<'a> {
     environment: &'a Environment,
     origin: Arc<Origin>,
@@ -92,16 +92,15 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// `BAIKAL_USER`, `BAIKAL_PASS` and `BAIKAL_PASS_FILE` over the keys of `[server]`, and `BAIKAL_URL` where no `url`
-    /// stands. User and password
-    /// belong to a server; without one they say nothing.
+    /// Lets `BAIKAL_USER`, `BAIKAL_PASS` and `BAIKAL_PASS_FILE` override the keys of `[server]`, and uses
+    /// `BAIKAL_URL` if it has no `url`. User and password belong to a server; without one they are ignored.
     pub(super) fn server(&mut self, root: &mut Table) {
         let mut table = match root.get("server").map(|node| &node.value) {
             Some(Value::Table(table)) => table.clone(),
             Some(_) => return,
             None => Table::empty(self.place("")),
         };
-        // The password of a file is for the server of that file, whatever the environment says.
+        // A password in the file is for the server in that file, whatever the environment says.
         if table.get("url").is_none() {
             self.set(&mut table, "url", "BAIKAL_URL");
         }
@@ -111,7 +110,7 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// The credentials of the environment over those of a server.
+    /// Overrides the credentials of a server with those of the environment.
     pub(super) fn credentials(&mut self, table: &mut Table) {
         self.set(table, "user", "BAIKAL_USER");
         let (password, file) = (self.environment.get("BAIKAL_PASS"), self.environment.get("BAIKAL_PASS_FILE"));
@@ -131,8 +130,8 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// `ICS_URL`, `CALENDAR_ID` and `SYNC_FREQUENCY` as the one subscription; with subscriptions in a file it would be
-    /// unclear which of them to believe.
+    /// Turns `ICS_URL`, `CALENDAR_ID` and `SYNC_FREQUENCY` into the only subscription; together with subscriptions in
+    /// a file it would be unclear which should win.
     pub(super) fn subscription(&mut self, root: &mut Table) {
         if self.environment.get("ICS_URL").is_none() {
             return;

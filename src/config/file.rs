@@ -1,4 +1,4 @@
-//! The configuration file: finds it, reads it, makes a tree of it. The only file that names the crate `toml`.
+//! The configuration file: finds it, reads it and turns it into a tree. The only file that names the crate `toml`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use crate::config::{Environment, Problem, Where};
 
 const SYSTEM_WIDE: &str = "/etc/baikal-sync/config.toml";
 
-/// The file to read and whether it was asked for by name; the first that exists counts, files are not merged.
+/// The file to read. The first existing one is used; files are not merged.
 pub(super) enum Found {
-    /// This one, by its absolute path.
+    /// This file, as an absolute path.
     File(PathBuf),
-    /// None of these exists.
+    /// None of these files exists.
     Nothing(Vec<PathBuf>),
 }
 
-/// Looks where a configuration may stand: that of a profile, or `--config`, `$BAIKAL_SYNC_CONFIG`, the user's folder, /etc.
+/// Finds the configuration file: that of a profile, or `--config`, `$BAIKAL_SYNC_CONFIG`, the user's folder, /etc.
 pub(super) fn find(arguments: &Where, environment: &Environment) -> Found {
     if let Some(profile) = &arguments.profile {
         return Found::File(of_profile(profile, environment));
@@ -31,14 +31,14 @@ pub(super) fn find(arguments: &Where, environment: &Environment) -> Found {
     let user =
         environment.xdg_folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("baikal-sync/config.toml"));
     let places: Vec<PathBuf> = user.into_iter().chain([PathBuf::from(SYSTEM_WIDE)]).collect();
-    // A file that is there but cannot be read is an error, not a reason to take the next one.
+    // A file that exists but cannot be read is an error, not a reason to try the next one.
     match places.iter().find(|path| path.symlink_metadata().is_ok()) {
         Some(path) => Found::File(path.clone()),
         None => Found::Nothing(places),
     }
 }
 
-/// The file of a profile. Within its unit it is a credential, for there the user cannot read /etc/baikal-sync.
+/// The file of a profile. Inside its unit it is a credential, because the unit's user cannot read /etc/baikal-sync.
 fn of_profile(profile: &str, environment: &Environment) -> PathBuf {
     let credential = environment.credentials_directory().map(|folder| folder.join("config.toml"));
     let standing = || Path::new(SYSTEM_WIDE).with_file_name(format!("{profile}.toml"));
@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path, environment: &Environment) -> Result<Table, Prob
     parse(&text, &top.origin)
 }
 
-/// Makes a tree of the text of a file.
+/// Parses the text of a file into a tree.
 pub(super) fn parse(text: &str, origin: &Arc<Origin>) -> Result<Table, Problem> {
     let top = Place { origin: Arc::clone(origin), line: None, key: String::new() };
     let table = DeTable::parse(text).map_err(|error| {

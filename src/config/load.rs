@@ -1,4 +1,4 @@
-//! Puts flags, environment, file and defaults together, in this order, and reads the whole.
+//! Combines flags, environment, file and defaults, in this order of precedence, and reads the result.
 
 use std::path::PathBuf;
 
@@ -14,15 +14,15 @@ use crate::words::url::Url;
 
 /// The keys of the top level.
 pub(super) const KEYS: &[&str] = &["state", "jobs", "server", "defaults", "subscription"];
-/// The folder in which systemd makes the state folder of each profile.
+/// The folder in which systemd creates the state folder of each profile.
 const PROFILES: &str = "/var/lib/baikal-sync";
 const COMMAND_LINE: &str = "the command line";
 const JOBS: usize = 4;
 const MOST_JOBS: u64 = 64;
 const JOB_COUNT: Expected = Expected { is_not: "is not a number of jobs", allowed: "a number from 1 to 64" };
 
-/// Settles the configuration: flag over environment over file over default. Nothing but the file is read, and nothing
-/// is asked over the network. On failure every mistake is told, in the order of the lines.
+/// Loads the configuration: flags override the environment, which overrides the file, which overrides defaults. Reads
+/// only the file and uses no network. On failure all mistakes are returned, in the order of the lines.
 pub fn load(arguments: &Where, environment: &Environment, ad_hoc: Option<&AdHoc>) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
     let (file, mut root) = read_file(arguments, environment, ad_hoc).map_err(|problem| vec![problem])?;
@@ -43,7 +43,7 @@ pub fn load(arguments: &Where, environment: &Environment, ad_hoc: Option<&AdHoc>
     settled.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
-/// The state file alone, for the commands that ask no server and need no subscription: a configuration need not be there.
+/// Only the state file, for commands that need no server and no subscription: a configuration need not exist.
 pub fn state_file(arguments: &Where, environment: &Environment) -> Result<PathBuf, Vec<Problem>> {
     let mut problems = Vec::new();
     let root = match file::find(arguments, environment) {
@@ -54,7 +54,7 @@ pub fn state_file(arguments: &Where, environment: &Environment) -> Result<PathBu
     found.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
-/// The tree of the file, or an empty one when there is none and the rest says enough without.
+/// The tree of the file, or an empty one if there is no file and the other settings suffice.
 fn read_file(
     arguments: &Where,
     environment: &Environment,
@@ -81,8 +81,8 @@ fn read_file(
     }
 }
 
-/// Puts the subscription of the command line in the place of those of the file, with a server for its target if no
-/// configured one is there.
+/// Replaces the subscriptions of the file with that of the command line, adding a server for its target if none is
+/// configured there.
 fn put_ad_hoc(ad_hoc: &AdHoc, root: &mut Table, environment: &Environment, overlay: &mut Overlay<'_>) {
     let origin = Origin::of_shell(COMMAND_LINE, environment);
     let place = |key: &str| Place::of(&origin, key);
@@ -102,7 +102,7 @@ fn put_ad_hoc(ad_hoc: &AdHoc, root: &mut Table, environment: &Environment, overl
     }
     let url = Value::Text(ad_hoc.target.clone());
     if has_default(&servers) {
-        // The configured credentials belong to another origin: this server gets none.
+        // The configured credentials belong to another origin, so this server gets none.
         let mut own = Table::empty(place("--target"));
         own.set("url", place("--target"), url);
         servers.set(AD_HOC, place("--target"), Value::Table(own));
@@ -113,7 +113,7 @@ fn put_ad_hoc(ad_hoc: &AdHoc, root: &mut Table, environment: &Environment, overl
     root.set("server", servers.place.clone(), Value::Table(servers));
 }
 
-/// The addresses of all servers of a tree that can be read.
+/// The addresses of all servers in a tree, if valid.
 fn addresses(servers: &Table) -> Vec<Url> {
     let others = servers.nodes.values().filter_map(|node| match &node.value {
         Value::Table(table) => table.get("url"),
@@ -143,11 +143,11 @@ fn settle(
     Some(Config { origin, file, state: state?, jobs: jobs.unwrap_or(JOBS), servers: servers.all(), subscriptions })
 }
 
-/// The state file: flag, variable, key, the folder that systemd gives, the user's folder.
+/// The state file: flag, variable, key, systemd's folder, the user's folder.
 fn state(reader: &mut Reader<'_>, arguments: &Where, environment: &Environment) -> Option<PathBuf> {
     let here = Origin::of_shell("the environment", environment);
     let below = |folder: PathBuf| folder.join("state.db");
-    // Read in any case, so that a mistake in it is found.
+    // Always read, so that a mistake in it is reported.
     let key = reader.path("state");
     let flag = arguments.state.as_ref().map(|path| environment.folder().join(path).components().collect());
     let found = flag
@@ -155,7 +155,7 @@ fn state(reader: &mut Reader<'_>, arguments: &Where, environment: &Environment) 
             environment.get("BAIKAL_SYNC_STATE").filter(|_| arguments.profile.is_none()).map(|path| here.path(path))
         })
         .or(key)
-        // systemd lists several folders with colons between them (systemd.exec(5)).
+        // systemd separates several folders with colons (systemd.exec(5)).
         .or_else(|| environment.get("STATE_DIRECTORY")?.split(':').next().map(|path| below(here.path(path))))
         .or_else(|| arguments.profile.as_ref().map(|profile| below(PathBuf::from(PROFILES).join(profile))))
         .or_else(|| {
@@ -168,7 +168,7 @@ fn state(reader: &mut Reader<'_>, arguments: &Where, environment: &Environment) 
     found
 }
 
-/// The name of a subscription of the command line until its ends are known, and how it begins afterwards.
+/// The name of a command-line subscription until its source and target are known, and its prefix afterwards.
 pub const AD_HOC: &str = "adhoc";
 
 fn subscriptions(
@@ -189,7 +189,7 @@ fn subscriptions(
     read.into_iter().map(|(table, subscription)| named(table, subscription)).collect()
 }
 
-/// A subscription of the command line is named after its two ends, so that it finds its state again.
+/// Names a command-line subscription after its source and target, so that a later run finds its state.
 fn named(table: &Table, subscription: Subscription) -> Subscription {
     if table.get("source").is_none_or(|source| source.place.origin.name != COMMAND_LINE) {
         return subscription;

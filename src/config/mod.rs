@@ -1,5 +1,5 @@
-//! The settled configuration: what every key means once flags, environment, file and defaults have been weighed.
-//! `load` makes it or tells every mistake at once; nothing is fetched and no secret is read before it is needed.
+//! The final configuration: the meaning of every key after combining flags, environment, file and defaults. `load`
+//! builds it or reports all mistakes at once; nothing is fetched, and secrets are read only when needed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,36 +34,36 @@ pub use crate::plan::{Deletes, MaxDelete, OnConflict, OnDrift, OnEmpty, Rules};
 /// Everything that a run needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where it comes from, for people: the path of the file, `the environment` or `the command line`.
+    /// Human-readable origin: the path of the file, `the environment` or `the command line`.
     pub origin: String,
     /// The configuration file, if there is one.
     pub file: Option<PathBuf>,
     /// The state file, absolute.
     pub state: PathBuf,
-    /// How many subscriptions run side by side, at least 1.
+    /// How many subscriptions run in parallel, at least 1.
     pub jobs: usize,
-    /// Every server, the default one first, the others by name.
+    /// All servers: the default one first, then the others by name.
     pub servers: Vec<Arc<Server>>,
     /// In the order of the file.
     pub subscriptions: Vec<Subscription>,
 }
 
-/// A CalDAV server and how to talk to it.
+/// A CalDAV server and how to access it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// `default` for `[server]`, else the NAME of `[server.NAME]`.
+    /// `default` for `[server]`, otherwise the NAME of `[server.NAME]`.
     pub name: String,
     /// Any address from which its calendars can be found; targets that are paths are resolved against it.
     pub url: Url,
-    /// For Basic and Digest; `None` with a token or for a server that asks for nothing.
+    /// For Basic and Digest; `None` with a token or for a server without authentication.
     pub user: Option<String>,
-    /// The password, or the token when `bearer` is set.
+    /// The password, or the token if `bearer` is set.
     pub secret: Option<SecretSource>,
     /// Whether the secret is a token for `Authorization: Bearer`.
     pub bearer: bool,
-    /// Whom to trust, and whom to be.
+    /// Certificates to trust and to present.
     pub tls: Tls,
-    /// How long to wait.
+    /// Time-outs.
     pub timeouts: Timeouts,
 }
 
@@ -74,45 +74,45 @@ pub struct Subscription {
     pub name: String,
     /// Where the feed comes from.
     pub source: SourceAddress,
-    /// Where it goes to.
+    /// Where the feed goes.
     pub target: TargetAddress,
     /// Seconds between two passes; 0 for every invocation.
     pub every: u64,
-    /// Whether a missing calendar may be made.
+    /// Whether a missing calendar may be created.
     pub create: bool,
-    /// How often the target is looked at when the feed has not changed.
+    /// How often the target is checked while the feed is unchanged.
     pub verify: Verify,
-    /// What its plans go by.
+    /// The rules for its plans.
     pub rules: Rules,
-    /// What becomes of ORGANIZER and ATTENDEE.
+    /// What happens to ORGANIZER and ATTENDEE.
     pub attendees: Attendees,
-    /// Seconds of failure after which a temporary trouble needs a person.
+    /// Seconds after which a temporary failure needs a person.
     pub alert_after: u64,
 }
 
-/// How often the target is looked at when the feed has not changed.
+/// How often the target is checked while the feed is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verify {
     /// In every pass.
     Always,
-    /// Not at all.
+    /// Never.
     Never,
-    /// When the last look is older than this, in seconds.
+    /// If the last check is older than this, in seconds.
     Every(u64),
 }
 
-/// What the command line says about where things are.
+/// The locations given on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Where {
     /// `--config`
     pub config: Option<PathBuf>,
     /// `--state`
     pub state: Option<PathBuf>,
-    /// `--profile`: takes the place of `config`.
+    /// `--profile`: used instead of `config`.
     pub profile: Option<String>,
 }
 
-/// A subscription given on the command line; it takes the place of those of the file.
+/// A subscription given on the command line; replaces those of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdHoc {
     /// `--source`
@@ -121,19 +121,19 @@ pub struct AdHoc {
     pub target: String,
 }
 
-/// Every key of the configuration file, for the test that holds the manual against them.
+/// Every key of the configuration file, for the test that compares them with the manual.
 pub fn keys() -> Vec<&'static str> {
     [load::KEYS, server::KEYS, &subscription::keys()].concat()
 }
 
 impl Config {
-    /// The server of this name, or the default one.
+    /// The server of this name; the default one for `None`.
     pub fn server(&self, name: Option<&str>) -> Option<&Arc<Server>> {
         self.servers.iter().find(|server| server.name == name.unwrap_or(server::DEFAULT))
     }
 
-    /// The subscriptions of these names in the order of the file; all of them when no name is given. A name that does
-    /// not exist is an error of kind [`Kind::Usage`].
+    /// The subscriptions of these names in the order of the file; all of them if no name is given. An unknown name is
+    /// a [`Kind::Usage`].
     pub fn choose(&self, names: &[String]) -> anyhow::Result<Vec<&Subscription>> {
         let known: Vec<&str> = self.subscriptions.iter().map(|each| each.name.as_str()).collect();
         if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
@@ -146,8 +146,8 @@ impl Config {
         Ok(self.subscriptions.iter().filter(|each| names.is_empty() || names.contains(&each.name)).collect())
     }
 
-    /// The mistake of a configuration that gives a run nothing to do. It is none for the commands that only ask a
-    /// server, such as `calendars`, with which a configuration begins.
+    /// The mistake of a configuration without subscriptions, which gives a run nothing to do. It is none for commands
+    /// that only query a server, such as `calendars`, which come first when writing a configuration.
     pub fn without_subscriptions(&self) -> Option<Problem> {
         self.subscriptions.is_empty().then(|| Problem {
             origin: self.origin.clone(),

@@ -1,4 +1,4 @@
-//! A mistake in the configuration: where it stands, which key, what is allowed.
+//! A mistake in the configuration: its location, its key, and what is allowed.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use std::fmt;
 pub struct Problem {
     /// The file, or `the environment` or `the command line`.
     pub origin: String,
-    /// The line in the file, from 1.
+    /// The line in the file, starting at 1.
     pub line: Option<usize>,
-    /// The key, variable or flag; empty when the mistake is not about one.
+    /// The key, variable or flag; empty if the mistake is not about one.
     pub key: String,
-    /// What is wrong and what is allowed. Never a secret, never a feed's address.
+    /// What is wrong and what is allowed. Never contains a secret or a feed's address.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! Reads typed values out of a table. A value that does not fit becomes a problem and reads as absent, so that one look
+//! Reads typed values from a table. An invalid value is recorded as a problem and reads as absent, so that one run
 //! finds every mistake.
 
 use std::path::PathBuf;
@@ -7,12 +7,12 @@ use crate::config::Problem;
 use crate::config::tree::{Node, Table, Value};
 use crate::words::time::parse_duration;
 
-/// What a key takes, in the words of its error message.
+/// What a key accepts, worded for its error message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
     /// `is not a duration`
     pub is_not: &'static str,
-    /// What is allowed, with an example.
+    /// The allowed values, with an example.
     pub allowed: &'static str,
 }
 
@@ -31,16 +31,16 @@ const SIZE: Expected = Expected {
     allowed: "a number and a unit in quotes, such as \"500KiB\", \"128MiB\" or \"1GiB\", or a number of octets",
 };
 
-/// One table and where its problems go.
+/// A table and the list that collects its problems.
 pub(super) struct Reader<'a> {
-    /// What is read.
+    /// The table to read.
     pub table: &'a Table,
-    /// What is wrong with it.
+    /// The problems found so far.
     pub problems: &'a mut Vec<Problem>,
 }
 
 impl<'a> Reader<'a> {
-    /// The value of a key if `parse` can make something of it; otherwise a problem, or nothing when there is no such key.
+    /// The value of a key as parsed by `parse`; `None` if the key is missing, or after recording a problem.
     pub(super) fn value<T>(
         &mut self,
         key: &str,
@@ -56,12 +56,12 @@ impl<'a> Reader<'a> {
         read
     }
 
-    /// Text that is not empty.
+    /// Non-empty text.
     pub(super) fn text(&mut self, key: &str) -> Option<&'a str> {
         self.value(key, TEXT, |value| value.as_text().filter(|text| !text.trim().is_empty()))
     }
 
-    /// The node of a key that must be there; `allowed` says what to write.
+    /// The node of a required key; `allowed` says what to write.
     pub(super) fn required(&mut self, key: &str, allowed: &str) -> Option<&'a Node> {
         let node = self.table.get(key);
         if node.is_none() {
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// One of a few words.
+    /// One of a fixed set of words.
     pub(super) fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let node = self.table.get(key)?;
         let known = node.value.as_text().and_then(|text| words.iter().find(|(word, _)| *word == text));
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
         known.map(|(_, meaning)| *meaning)
     }
 
-    /// A path, absolute: a relative one is relative to where the key was written.
+    /// An absolute path: a relative one is resolved against the place where the key was written.
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
         let written = self.value(key, PATH, |value| value.as_text().filter(|text| !text.is_empty()))?;
         Some(self.table.get(key)?.place.origin.path(written))
@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Complains about every key that is not in `known`; those in `told` have been complained of with a better word.
+    /// Rejects every key that is not in `known`, except those in `told`, which already have a more specific problem.
     pub(super) fn refuse_others(&mut self, known: &[&str], told: &[&str]) {
         for (key, node) in &self.table.nodes {
             if !known.contains(&key.as_str()) && !told.contains(&key.as_str()) {
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What to say of a key that does not exist.
+/// The message for an unknown key.
 fn unknown(key: &str, known: &[&str]) -> String {
     match nearest(key, known) {
         Some(meant) => format!("unknown key; did you mean {meant}?"),
@@ -147,7 +147,7 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters have to be added, taken away or changed (Levenshtein).
+/// The number of letters to insert, delete or replace (Levenshtein).
 fn distance(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.chars().count()).collect();
     for (at, letter) in left.chars().enumerate() {
@@ -166,7 +166,7 @@ fn distance(left: &str, right: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// Reads a size: `500KiB`, `128MiB`, `1GiB`, `64MB`, `1000`.
+/// Parses a size: `500KiB`, `128MiB`, `1GiB`, `64MB`, `1000`.
 fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
     let unit_at = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());

@@ -11,7 +11,7 @@ use crate::words::error::sentence;
 use crate::words::time::MINUTE;
 use crate::words::url::Url;
 
-/// The name of the server of `[server]`.
+/// The name of the server in `[server]`.
 pub(super) const DEFAULT: &str = "default";
 
 /// The keys of a server.
@@ -32,29 +32,29 @@ pub(super) const KEYS: &[&str] = &[
     "timeout",
 ];
 
-/// What somebody may write who wants to put a secret itself into the file; the environment may.
+/// Keys that users may try for a literal secret, which only the environment may contain.
 const SECRETS: &[&str] = &["password", "token"];
 
-/// How long to wait when nothing is said.
+/// The default time-outs.
 const TIMEOUTS: Timeouts = Timeouts { connect: 10, idle: 30, total: 5 * MINUTE };
 
-/// Every configured server by name; `None` for one that has problems of its own, so that those who use it do not add to
-/// them.
+/// Every configured server by name; `None` for an invalid one, so that subscriptions using it do not report further
+/// problems.
 #[derive(Debug, Default)]
 pub(super) struct Servers(BTreeMap<String, Option<Arc<Server>>>);
 
-/// What is known of a server.
+/// The result of looking up a server.
 pub(super) enum Known {
-    /// Everything.
+    /// A valid server.
     Sound(Arc<Server>),
-    /// That it has problems, which are told.
+    /// An invalid server, whose problems are already reported.
     Unsound,
     /// There is no such server.
     No,
 }
 
 impl Servers {
-    /// The server of this name.
+    /// Looks up a server by name.
     pub(super) fn get(&self, name: &str) -> Known {
         match self.0.get(name) {
             Some(Some(server)) => Known::Sound(Arc::clone(server)),
@@ -68,17 +68,17 @@ impl Servers {
         self.0.keys().map(String::as_str).collect()
     }
 
-    /// Whether each of them could be read.
+    /// Whether all of them are valid.
     pub(super) fn are_sound(&self) -> bool {
         self.0.values().all(Option::is_some)
     }
 
-    /// The default server if it is at this address's origin, else the first that is.
+    /// The first server with the same origin as this address; the default one is preferred.
     pub(super) fn at_origin_of(&self, url: &Url) -> Option<Arc<Server>> {
         self.all().into_iter().find(|server| server.url.origin() == url.origin())
     }
 
-    /// The servers without problems, the default one first.
+    /// All valid servers, the default one first.
     pub(super) fn all(&self) -> Vec<Arc<Server>> {
         let mut servers: Vec<Arc<Server>> = self.0.values().flatten().cloned().collect();
         servers.sort_by_key(|server| server.name != DEFAULT);
@@ -86,12 +86,12 @@ impl Servers {
     }
 }
 
-/// Whether a table of servers says anything about the default server.
+/// Whether a table of servers configures the default server.
 pub(super) fn has_default(server: &Table) -> bool {
     server.nodes.iter().any(|(key, node)| is_key_of_default(key, node))
 }
 
-/// A table below `[server]` is another server, unless it stands where a key of the default server belongs.
+/// A table below `[server]` is another server, unless its name is a key of the default server.
 fn is_key_of_default(key: &str, node: &Node) -> bool {
     !matches!(node.value, Value::Table(_)) || KEYS.contains(&key)
 }
@@ -139,13 +139,13 @@ fn read_one(name: &str, table: &Table, environment: &Environment, problems: &mut
         bearer,
         tls: tls(&mut reader),
         timeouts: timeouts(&mut reader),
-        // Last, so that a bad address does not keep other mistakes from being found.
+        // Last, so that an invalid address does not hide other mistakes.
         url: url?,
     };
     (problems.len() == before).then_some(server)
 }
 
-/// How long to wait for a server or a feed.
+/// The time-outs of a server or a feed.
 pub(super) fn timeouts(reader: &mut Reader<'_>) -> Timeouts {
     Timeouts {
         connect: reader.span("connect_timeout").unwrap_or(TIMEOUTS.connect),
@@ -162,7 +162,7 @@ pub(super) fn tls(reader: &mut Reader<'_>) -> Tls {
     Tls { ca: reader.path("tls_ca"), cert: reader.path("tls_cert"), key: reader.path("tls_key") }
 }
 
-/// The address of a server; credentials in it would be secrets in a place that is printed.
+/// The address of a server, without credentials: they would be secrets in a place that is printed.
 fn url(node: &Node, problems: &mut Vec<Problem>) -> Option<Url> {
     let Some(text) = node.value.as_text() else {
         problems.push(node.problem(format!("{} is not an address; allowed: {ADDRESS}", node.value.shown())));
@@ -184,7 +184,7 @@ fn url(node: &Node, problems: &mut Vec<Problem>) -> Option<Url> {
 
 const ADDRESS: &str = "such as \"https://dav.example.org/dav.php/\"";
 
-/// The secret of a server and whether it is a token.
+/// The secret of a server, and whether it is a token.
 fn secret(reader: &mut Reader<'_>, environment: &Environment) -> (Option<SecretSource>, bool) {
     let table = reader.table;
     let password = match table.get("password").map(|node| &node.value) {
@@ -212,12 +212,12 @@ fn secret(reader: &mut Reader<'_>, environment: &Environment) -> (Option<SecretS
 const USER_KEY: [&str; 2] = ["user", "BAIKAL_USER"];
 const PASSWORD_KEYS: [&str; 2] = ["password_file, password_command or credential", "BAIKAL_PASS or BAIKAL_PASS_FILE"];
 
-/// The key or the variable, whichever belongs beside the one that stands at a place.
+/// The name to suggest beside the one at `place`: a key or a variable.
 fn in_words_of(place: &Place, [key, variable]: [&'static str; 2]) -> &'static str {
     if place.key.starts_with("BAIKAL_") { variable } else { key }
 }
 
-/// Whether a secret itself stands in the file, where everyone reads it who may see the configuration.
+/// Whether a literal secret is in the file, where everyone who may see the configuration can read it.
 fn is_written(table: &Table, key: &str) -> bool {
     table.get(key).is_some_and(|node| !matches!(node.value, Value::Secret(_)))
 }

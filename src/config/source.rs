@@ -1,4 +1,4 @@
-//! Reads where a feed comes from: the key `source` and those that go with it.
+//! Reads the source of a feed: the key `source` and those that belong to it.
 
 use crate::config::reader::{Expected, Reader};
 use crate::config::secret::{SOURCE_PASSWORD, SOURCE_TOKEN};
@@ -21,7 +21,7 @@ pub(super) const CREDENTIAL_KEYS: &[&str] = &[
     "source_header",
 ];
 
-/// What somebody may write who wants to put a secret itself into the file.
+/// Keys that users may try for a literal secret.
 pub(super) const SECRETS: &[&str] = &["source_password", "source_token"];
 
 const MAX_SIZE: u64 = 128 << 20;
@@ -31,12 +31,12 @@ const HEADER: Expected = Expected {
     allowed: "a name such as \"X-Api-Key\", without value and colon",
 };
 
-/// What a source is, by the way it is written.
+/// The kind of a source, judged by its spelling.
 enum Written {
     Web(String),
     Path(String),
     StandardInput,
-    /// An address with a scheme that cannot be fetched.
+    /// An address with an unsupported scheme.
     Foreign,
 }
 
@@ -81,7 +81,7 @@ fn classify(text: &str) -> Written {
     }
 }
 
-/// The path of a `file:` address (RFC 8089), which may name this host only.
+/// The path of a `file:` address (RFC 8089), which must be on this host.
 fn path_of_address(rest: &str) -> Option<String> {
     let path = match rest.strip_prefix("//") {
         Some(with_host) => with_host.strip_prefix("localhost").unwrap_or(with_host),
@@ -101,7 +101,7 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// A source of this machine takes no credentials.
+/// A local source, which takes no credentials.
 fn local(reader: &mut Reader<'_>, source: SourceAddress) -> Option<SourceAddress> {
     let needless = first_credential(reader.table);
     reader
@@ -114,7 +114,7 @@ fn first_credential(table: &Table) -> Option<&Node> {
     CREDENTIAL_KEYS.iter().find_map(|key| table.get(key))
 }
 
-/// The credentials of the address itself or else those of the keys; both are a problem.
+/// The credentials in the address, or those in the keys; having both is a problem.
 fn join(
     source: &Node,
     own: Option<(String, String)>,
@@ -174,7 +174,7 @@ fn refuse_written_secrets(reader: &mut Reader<'_>) {
     }
 }
 
-/// Whether a text can be the name of a header (RFC 9110 §5.6.2).
+/// Whether a text is a valid header name (RFC 9110 §5.6.2).
 fn is_token(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(allowed)

@@ -12,10 +12,10 @@ use crate::config::{
 };
 use crate::words::time::{HOUR, parse_duration};
 
-/// The keys that a subscription must say itself.
+/// The keys that a subscription must set itself.
 const OWN_KEYS: &[&str] = &["name", "source", "target"];
 
-/// The keys that `[defaults]` may set too, beside those of a feed's credentials.
+/// The keys that `[defaults]` may also set, besides those of a feed's credentials.
 const RULE_KEYS: &[&str] = &[
     "server",
     "every",
@@ -46,7 +46,7 @@ pub(super) fn keys() -> Vec<&'static str> {
     [OWN_KEYS, RULE_KEYS, CREDENTIAL_KEYS].concat()
 }
 
-/// The value of `every` when nothing is said, in seconds.
+/// The default of `every`, in seconds.
 const EVERY: u64 = 0;
 const ALERT_AFTER: u64 = 3 * HOUR;
 const VERIFY: Verify = Verify::Every(HOUR);
@@ -61,8 +61,8 @@ const NAME: Expected = Expected {
     allowed: "letters, digits and any of . _ - in quotes, with a letter or digit first",
 };
 
-/// The table `[defaults]`; `None` and a problem when something else stands there. Its values are judged where they are
-/// used, by [`read`].
+/// The table `[defaults]`; `None` and a problem if it is not a table. Its values are checked where they are used, by
+/// [`read`].
 pub(super) fn defaults<'a>(root: &'a Table, problems: &mut Vec<Problem>) -> Option<&'a Table> {
     let node = root.get("defaults")?;
     let Value::Table(table) = &node.value else {
@@ -136,8 +136,8 @@ const ON_EMPTY: &[(&str, OnEmpty)] = &[("hold", OnEmpty::Hold), ("accept", OnEmp
 const ATTENDEES: &[(&str, Attendees)] = &[("keep", Attendees::Keep), ("strip", Attendees::Strip)];
 const DELETES: &[(&str, Deletes)] = &[("all", Deletes::All), ("future", Deletes::Future), ("none", Deletes::None)];
 
-/// A subscription's table over the defaults. Credentials are taken from one of them as a whole, and so is a certificate
-/// with its key: halves do not match.
+/// A subscription's table merged over the defaults. Credentials come from only one of them, and so does a certificate
+/// with its key: parts from both would not match.
 fn merged(own: &Table, defaults: Option<&Table>) -> Table {
     let Some(defaults) = defaults else { return own.clone() };
     let mut table = defaults.overlaid(own);
@@ -146,7 +146,7 @@ fn merged(own: &Table, defaults: Option<&Table>) -> Table {
             table.nodes.retain(|key, _| !keys.contains(&key.as_str()) || own.get(key).is_some());
         }
     }
-    // Mistakes of this kind are told of [defaults] itself.
+    // Such mistakes are reported for [defaults] itself.
     table.nodes.retain(|key, _| !OWN_KEYS.contains(&key.as_str()) || own.get(key).is_some());
     table
 }
@@ -180,7 +180,7 @@ fn max_delete(value: &Value) -> Option<MaxDelete> {
     }
 }
 
-/// Complains about subscriptions that get in each other's way; `tables` are theirs.
+/// Reports subscriptions that conflict with each other; `read` pairs each with its table.
 pub(super) fn refuse_twins(read: &[(&Table, Subscription)], problems: &mut Vec<Problem>) {
     let mut names: BTreeMap<&str, &Table> = BTreeMap::new();
     let mut ends: BTreeMap<(String, String), &str> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Reads where a feed goes to: the keys `target` and `server`.
+//! Reads the target of a feed: the keys `target` and `server`.
 
 use std::sync::Arc;
 
@@ -38,17 +38,17 @@ pub(super) fn read(reader: &mut Reader<'_>, servers: &Servers) -> Option<TargetA
     }
 }
 
-/// What the key `server` says.
+/// The server chosen by the key `server`.
 enum Chosen {
-    /// Nothing.
+    /// None was named.
     Any,
     /// This server.
     One(Arc<Server>),
-    /// A server that has problems of its own, or that does not exist; both are told already.
+    /// An invalid or unknown server; the problem is already reported.
     Unsound,
 }
 
-/// A server, or none because of a problem that is told already, or what is wrong.
+/// A server, none because of a problem that is already reported, or a new error message.
 type Sought = Result<Option<Arc<Server>>, String>;
 
 fn chosen_server(reader: &mut Reader<'_>, servers: &Servers) -> Chosen {
@@ -72,7 +72,7 @@ fn no_such_server(name: &str, servers: &Servers) -> String {
     }
 }
 
-/// The server of an absolute address: credentials go to their own origin only.
+/// The server of an absolute address: credentials are only sent to their own origin.
 fn at_address(url: anyhow::Result<Url>, chosen: Chosen, servers: &Servers) -> Sought {
     let url = url.map_err(|error| format!("{}; allowed: {ALLOWED}", sentence(&error)))?;
     match chosen {
@@ -101,7 +101,7 @@ fn without_address(chosen: Chosen, servers: &Servers) -> Sought {
     }
 }
 
-/// The calendar that a target means on its server; a path must not lead away from there.
+/// The calendar that a target means on its server; a path must not lead to another origin.
 fn on(server: Arc<Server>, text: &str) -> Result<TargetAddress, String> {
     let calendar = CalendarAddress::read(text, &server.url).map_err(|error| sentence(&error))?;
     if calendar.url().is_some_and(|url| url.origin() != server.url.origin()) {

@@ -1,5 +1,5 @@
-//! A configuration as a tree of keys, whichever way it came: the file, the environment and the command line all make
-//! one, so that every value is read and judged by the same code and a problem knows where the value stands.
+//! A configuration as a tree of keys: the file, the environment and the command line all produce one, so that every
+//! value is checked by the same code and every problem knows where its value was written.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,32 +8,32 @@ use std::sync::Arc;
 use crate::config::{Environment, Problem};
 use crate::words::secret::Secret;
 
-/// What a tree was read from.
+/// Where a tree was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
-    /// For people: the path of the file, `the environment` or `the command line`.
+    /// Human-readable: the path of the file, `the environment` or `the command line`.
     pub name: String,
-    /// What relative paths are relative to.
+    /// The base of relative paths.
     pub folder: PathBuf,
-    /// What `~/` stands for.
+    /// The expansion of `~/`.
     pub home: Option<PathBuf>,
 }
 
 impl Origin {
-    /// The origin of values of the environment or the command line.
+    /// The origin of values from the environment or the command line.
     pub(super) fn of_shell(name: &str, environment: &Environment) -> Arc<Origin> {
         let home = environment.get("HOME").map(PathBuf::from);
         Arc::new(Origin { name: name.to_owned(), folder: environment.folder().to_owned(), home })
     }
 
-    /// The origin of the values of a file, given by its absolute path.
+    /// The origin of values from a file, given by its absolute path.
     pub(super) fn of_file(path: &Path, environment: &Environment) -> Arc<Origin> {
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
         let home = environment.get("HOME").map(PathBuf::from);
         Arc::new(Origin { name: path.display().to_string(), folder, home })
     }
 
-    /// The absolute path of a path as it is written there, without `.` and empty parts.
+    /// Makes a path absolute as seen from this origin, without `.` and empty segments.
     pub(super) fn path(&self, written: &str) -> PathBuf {
         let path = match (&self.home, written.strip_prefix("~/")) {
             (Some(home), Some(below)) => home.join(below),
@@ -43,23 +43,23 @@ impl Origin {
     }
 }
 
-/// Where a value stands and what it is called there.
+/// Where a value was written and what it is called there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub origin: Arc<Origin>,
-    /// From 1; only files have lines.
+    /// Starts at 1; only files have lines.
     pub line: Option<usize>,
     /// `server.url`, `BAIKAL_URL`, `--source`; empty for a whole file.
     pub key: String,
 }
 
 impl Place {
-    /// A place that has no line.
+    /// A place without a line.
     pub(super) fn of(origin: &Arc<Origin>, key: &str) -> Place {
         Place { origin: Arc::clone(origin), line: None, key: key.to_owned() }
     }
 
-    /// A mistake at this place.
+    /// Creates a problem at this place.
     pub(super) fn problem(&self, message: impl Into<String>) -> Problem {
         Problem { origin: self.origin.name.clone(), line: self.line, key: self.key.clone(), message: message.into() }
     }
@@ -84,17 +84,17 @@ impl Node {
     }
 }
 
-/// What can stand behind a key.
+/// The value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     Text(String),
-    /// A secret itself; a file cannot make one.
+    /// A literal secret; a file cannot produce one.
     Secret(Secret),
     Number(u64),
     Truth(bool),
     List(Vec<Node>),
     Table(Table),
-    /// What no key takes: a date, a fraction, a negative number, as it is written.
+    /// A value that no key accepts: a date, a fraction, a negative number, as written.
     Other(String),
 }
 
@@ -104,7 +104,7 @@ impl Value {
         Node { place, value: self }
     }
 
-    /// The value for an error message.
+    /// The value as shown in an error message.
     pub(super) fn shown(&self) -> String {
         match self {
             Value::Text(text) => format!("{text:?}"),
@@ -139,12 +139,12 @@ impl Table {
         self.nodes.get(key)
     }
 
-    /// Sets a key, in the place of what it held.
+    /// Sets a key, replacing its old value.
     pub(super) fn set(&mut self, key: &str, place: Place, value: Value) {
         self.nodes.insert(key.to_owned(), Node { place, value });
     }
 
-    /// This table with the keys of another in the place of its own.
+    /// This table with the keys of another taking precedence.
     pub(super) fn overlaid(&self, over: &Table) -> Table {
         let mut nodes = self.nodes.clone();
         nodes.extend(over.nodes.clone());

@@ -1,15 +1,15 @@
-//! Hrefs: from what a server writes into its answers to the name within the collection, and from there to an address.
+//! Hrefs: from the form in a server's answer to a name within the collection, and from there to an address.
 
 use crate::model::Href;
 use crate::words::error::{Kind, fault};
 use crate::words::url::Url;
 
-/// Where an href of an answer points to, seen from a collection.
+/// Where an href points, relative to a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// The collection itself.
     Collection,
-    /// Something directly inside it, in the server's own form.
+    /// A direct member, in the server's own form.
     Member(Href),
     /// A collection inside it.
     Subcollection,
@@ -17,9 +17,8 @@ pub enum Place {
     Elsewhere,
 }
 
-/// Places an href: an absolute address, an absolute path or a relative one. The collection's path may be
-/// percent-encoded in another way there (sabre/dav writes `%c3%a9`, Radicale `%C3%A9`), and scheme and port may be those
-/// behind a proxy.
+/// Classifies an href: an absolute address, an absolute path or a relative one. It may encode the collection's path
+/// differently (sabre/dav writes `%c3%a9`, Radicale `%C3%A9`) and have the scheme and port from behind a proxy.
 pub fn place(collection: &Url, href: &str) -> Place {
     let base = collection.as_collection();
     let Ok(url) = base.join(href) else { return Place::Elsewhere };
@@ -33,8 +32,8 @@ pub fn place(collection: &Url, href: &str) -> Place {
     }
 }
 
-/// The address of a member. An href that leads out of the collection, as only a damaged state file could hold, is a
-/// fault.
+/// The address of a member. Fails for an href that points outside the collection, which only a damaged state file
+/// could contain.
 pub fn url(collection: &Url, href: &Href) -> anyhow::Result<Url> {
     let base = collection.as_collection();
     let url = base.join(&format!("./{}", href.as_str()))?;
@@ -44,17 +43,17 @@ pub fn url(collection: &Url, href: &Href) -> anyhow::Result<Url> {
     }
 }
 
-/// Whether two segments of a path are the same after percent-decoding.
+/// Whether two path segments are equal after percent-decoding.
 pub fn same_segment(one: &str, other: &str) -> bool {
     Href::new(one) == Href::new(other)
 }
 
-/// The segments of a path, without empty ones.
+/// The segments of a path, skipping empty ones.
 pub fn segments(path: &str) -> impl DoubleEndedIterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
-/// The segments that follow those of the base.
+/// The segments after those of the base.
 fn below<'a, 'b>(base: &Url, segments: &'a [&'b str]) -> Option<&'a [&'b str]> {
     let base: Vec<&str> = self::segments(base.path()).collect();
     let (start, rest) = segments.split_at_checked(base.len())?;

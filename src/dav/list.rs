@@ -1,5 +1,5 @@
-//! PROPFIND on a calendar: the state of the whole in one cheap request, and the listing of its objects
-//! (RFC 4918 §9.1).
+//! PROPFIND on a calendar: its ctag and sync token in one cheap request, and the listing of its objects (RFC 4918
+//! §9.1).
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::words::error::{Kind, fault};
 use crate::words::message::{Request, Response};
 use crate::words::url::Url;
 
-/// Asks for `getctag` and `sync-token` of the calendar alone. Separate from the listing, where every property that the
+/// Asks for `getctag` and `sync-token` of the calendar only. Separate from the listing, where each property that the
 /// objects lack costs sabre/dav a query per object: 450 ms instead of 224 for ten thousand (Baïkal 0.11).
 #[derive(Debug, Clone, Copy)]
 pub struct Look;
@@ -22,7 +22,7 @@ impl Look {
         propfind(base, "0", &[xml::GETCTAG, xml::SYNC_TOKEN])
     }
 
-    /// What the server says of it; `Missing` when the calendar is gone.
+    /// The calendar's ctag and sync token; `Missing` if the calendar is gone.
     pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Mark> {
         read(&self.request(base), response, |members| {
             let found = members.iter().find(|member| place(base, &member.href) == Place::Collection);
@@ -44,9 +44,9 @@ impl Listing {
         propfind(base, "1", &[xml::GETETAG])
     }
 
-    /// The objects, each href once: Baïkal lists one several times after a race of writers (sabre/dav 4.7). An object of
-    /// which the server tells no version is listed as silent; an answer that does not account for the calendar is an error
-    /// and never a shorter listing.
+    /// The objects, each href once: Baïkal lists one several times after a race of writers (sabre/dav 4.7). An object
+    /// without an ETag is listed as silent. An answer that does not cover the calendar is an error, never a shorter
+    /// listing.
     pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Listed> {
         read(&self.request(base), response, |members| {
             let mut listing = Gathered::default();
@@ -78,7 +78,7 @@ impl Gathered {
             }
             Place::Collection => check(base, member, xml::GETETAG)?,
             Place::Subcollection => {}
-            // Gone while the server was listing.
+            // Deleted while the server was listing.
             Place::Member(_) if matches!(member.status, Some(404 | 410)) => {}
             Place::Member(href) => {
                 if self.known.insert(href.clone()) {
@@ -94,7 +94,7 @@ impl Gathered {
     }
 }
 
-/// The version that a member of an answer tells.
+/// The ETag in a member of an answer.
 pub(super) fn etag_of(member: &Member<'_>) -> Option<Etag> {
     member.status.is_none_or(|status| (200..300).contains(&status)).then_some(())?;
     Etag::parse(&member.property(xml::GETETAG)?.text())
@@ -116,8 +116,8 @@ fn read<T>(
     }
 }
 
-/// The troubles that come inside of a 207: Xandikos says so of a calendar that is gone, and every server of one that
-/// we may not read, which must not look like an empty one.
+/// Detects failures inside a 207: Xandikos reports a deleted calendar this way, and every server an unreadable one,
+/// which must not look like an empty calendar.
 fn check(base: &Url, member: &Member<'_>, property: xml::Name) -> anyhow::Result<()> {
     let whole = |status| Response { status, headers: crate::words::message::Headers::default(), body: Vec::new() };
     match member.status {
@@ -138,7 +138,7 @@ mod tests {
     use crate::dav::tests::{answer, base, xml};
     use crate::words::error::{kind_of, sentence};
 
-    /// `Ok` with href=etag, and href? for a silent object, or the kind of trouble.
+    /// Expects `Ok` with href=etag, and href? for a silent object, or the kind of the failure.
     fn check(response: &Response, expected: Result<&[&str], Kind>) {
         let found = Listing.response(&base(), response).map_err(|error| kind_of(&error));
         let words = |entry: &Entry| format!("{}={}", entry.href.as_str(), entry.etag.as_str());

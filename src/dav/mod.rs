@@ -1,5 +1,5 @@
-//! CalDAV without a connection (RFC 4791, RFC 6578): each verb is a value that makes an HTTP request and reads the HTTP
-//! response. Nothing here sends anything.
+//! CalDAV without a connection (RFC 4791, RFC 6578): each operation is a value that builds an HTTP request and reads
+//! the HTTP response. Nothing here sends anything.
 
 pub mod discover;
 pub mod href;
@@ -16,16 +16,16 @@ use crate::words::time::{Timestamp, parse_http_date, parse_retry_after};
 use crate::words::url::Url;
 use xml::{Element, ErrorBody};
 
-/// How many characters of a server's sentence are kept.
+/// How many characters of a server's message are kept.
 const LONGEST_REASON: usize = 300;
 
-/// A request with an XML body. Xandikos refuses one without a Content-Type (0.4).
+/// A request with an XML body. Xandikos rejects one without a Content-Type (0.4).
 fn xml_request(method: &'static str, url: Url, depth: &str, body: String) -> Request {
     Request::new(method, url).header("Depth", depth).header("Content-Type", "application/xml; charset=utf-8").body(body)
 }
 
-/// Reads the multistatus of PROPFIND and REPORT; only 207 with XML is a success, for a Baïkal
-/// whose database is broken answers everything with 200 and a page.
+/// Reads the multistatus of PROPFIND and REPORT. Only 207 with XML is a success, because a Baïkal with a broken
+/// database answers everything with 200 and a web page.
 fn multistatus<T>(
     asked: &Request,
     response: &Response,
@@ -38,20 +38,20 @@ fn multistatus<T>(
     result.flatten().unwrap_or_else(|| Err(unreadable(asked)))
 }
 
-/// What a response that is no success says of the collection or the server as a whole, as an error.
+/// Like [`whole`], as an error.
 fn trouble(asked: &Request, response: &Response) -> anyhow::Error {
     whole(asked, response).into()
 }
 
-/// Whether a response is about whoever asks or the server as a whole, whatever was asked.
+/// Whether a response concerns the client or the whole server, regardless of the request.
 fn is_about_everything(response: &Response) -> bool {
     matches!(response.status, 401 | 429) || (response.status == 503 && retry_after(response).is_some())
 }
 
-/// What a response that is no success says of the collection or the server as a whole.
+/// What an unsuccessful response means for the collection or the server as a whole.
 fn whole(asked: &Request, response: &Response) -> Fault {
     let (kind, what) = judge(response);
-    // What is no refusal has no words about it.
+    // A response that is not an error has no message about it.
     let reason = match sentence(response) {
         Some(sentence) if !response.is_html() && response.status >= 400 => format!(": {sentence}"),
         _ => String::new(),
@@ -86,7 +86,7 @@ fn judge(response: &Response) -> (Kind, &'static str) {
     }
 }
 
-/// A calendar that was there and is no more.
+/// The error for a calendar that no longer exists.
 fn gone(calendar: &Url) -> anyhow::Error {
     crate::words::error::fault(Kind::Missing, format!("the calendar {calendar} is not on the server any more"))
 }
@@ -96,7 +96,7 @@ fn unreadable(asked: &Request) -> anyhow::Error {
     crate::words::error::fault(Kind::Unavailable, message)
 }
 
-/// Seconds; a date counts from the response's own `Date`.
+/// In seconds; a date is relative to the response's own `Date`.
 fn retry_after(response: &Response) -> Option<u64> {
     let written = response.headers.get("retry-after")?;
     let date = response.headers.get("date").and_then(|date| parse_http_date(&date));
@@ -106,7 +106,7 @@ fn retry_after(response: &Response) -> Option<u64> {
     }
 }
 
-/// The server's own words, as far as they can be shown: one line, no control characters, no query of an address.
+/// The server's own message, made safe to show: one line, no control characters, no query of an address.
 fn sentence(response: &Response) -> Option<String> {
     let body = ErrorBody::of(&response.body);
     let plain =
@@ -119,7 +119,7 @@ fn sentence(response: &Response) -> Option<String> {
     (!shown.is_empty()).then_some(shown)
 }
 
-/// Cuts the query off each address in a text: it may be a secret.
+/// Removes the query from each address in a text: it may be a secret.
 fn without_queries(text: &str) -> String {
     let cut = |word: &str| match (word.find("://"), word.find('?')) {
         (Some(scheme), Some(query)) if scheme < query => word.get(..query).unwrap_or_default().to_owned(),
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::words::error::{fault_of, kind_of};
 
-    /// A response with header lines and a body, as on the wire.
+    /// A response with header lines and a body, as received.
     pub(super) fn answer(status: u16, headers: &str, body: &str) -> Response {
         let mut response = Response { status, headers: crate::words::message::Headers::default(), body: body.into() };
         for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {

@@ -1,4 +1,4 @@
-//! Reading objects: the report `calendar-multiget` (RFC 4791 §7.9), and GET for what it cannot bring.
+//! Reads objects: the report `calendar-multiget` (RFC 4791 §7.9), and GET for what it cannot deliver.
 
 use crate::dav::href::{self, Place, place};
 use crate::dav::list::etag_of;
@@ -8,7 +8,7 @@ use crate::model::{Etag, Href, Stored};
 use crate::words::message::{Request, Response};
 use crate::words::url::Url;
 
-/// How many objects to ask for at once. Baïkal 0.11 answers so many in 20 ms; with 40,000 it fails.
+/// How many objects to request at once. Baïkal 0.11 answers 500 in 20 ms; with 40,000 it fails.
 pub const MOST_HREFS: usize = 500;
 
 /// Asks for the text and the ETag of several objects.
@@ -18,19 +18,19 @@ pub struct Multiget<'a> {
     pub hrefs: &'a [Href],
 }
 
-/// What a multiget brought.
+/// The result of a multiget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The objects that it brought. Of others that were asked for it says nothing, or that they are gone, which is not
-    /// believed: Zoho answers for the first hundred and leaves out the others, or calls them 404.
+    /// The objects in the answer. Other requested ones are left out or reported as gone, which is not trusted: Zoho
+    /// answers for the first hundred and omits the others, or reports them as 404.
     Objects {
-        /// Those whose text is exactly what is stored.
+        /// Objects whose text is exactly what is stored.
         stored: Vec<Stored>,
-        /// Those whose text XML could not carry, or that came without one: GET them.
+        /// Objects whose text XML could not carry, or that came without one: GET them.
         doubtful: Vec<Href>,
     },
-    /// Nothing can be said of so many: one of them is missing (sabre 1.8 fails the whole request), spoils the XML, may not
-    /// be seen, or they are too much for the server (PHP out of memory answers 500). Ask for fewer.
+    /// The batch as a whole failed: one object is missing (sabre 1.8 fails the whole request), breaks the XML or is
+    /// forbidden, or the batch is too large for the server (PHP out of memory answers 500). Ask for fewer.
     AskForFewer,
 }
 
@@ -78,18 +78,18 @@ fn text_and_etag(member: &Member<'_>) -> Option<(Vec<u8>, Etag)> {
     Some((text.into_owned().into_bytes(), etag_of(member)?)).filter(|_| whole)
 }
 
-/// What a GET brought.
+/// The result of a GET.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Got {
     /// The object.
     Object(Stored),
-    /// It is not there.
+    /// It does not exist.
     Gone,
-    /// It may be there, but cannot be read: forbidden, a fault of the server, no ETag.
+    /// It may exist but cannot be read: forbidden, a server error, no ETag.
     Unreadable,
 }
 
-/// Asks for one object; this works whatever its text holds.
+/// Asks for one object; works whatever its text contains.
 #[derive(Debug, Clone)]
 pub struct Get<'a> {
     /// The object.
@@ -102,8 +102,8 @@ impl Get<'_> {
         Ok(Request::new("GET", href::url(base, self.href)?).header("Accept", "text/calendar"))
     }
 
-    /// The request for its version alone, which is answered like the other one but for the text. Nothing must be said of
-    /// an encoding, or some would look for a compressed text that is not there.
+    /// The request for its ETag only; a HEAD is answered like the GET, without the text. It must not advertise an
+    /// encoding, or some clients would look for a compressed body that is not there.
     pub fn head(&self, base: &Url) -> anyhow::Result<Request> {
         Ok(Request { method: "HEAD", ..self.request(base)? }.header("Accept-Encoding", "identity"))
     }
@@ -130,7 +130,7 @@ mod tests {
     use crate::dav::tests::{answer, base, xml};
     use crate::words::error::kind_of;
 
-    /// `href=etag:text` of what is stored, `?href` of what is doubtful.
+    /// `href=etag:text` for stored objects, `?href` for doubtful ones.
     fn check(response: &Response, expected: &str) {
         let words = match (Multiget { hrefs: &[] }).response(&base(), response) {
             Err(error) => format!("{:?}", kind_of(&error)),

@@ -10,18 +10,18 @@ use crate::model::{Changes, Entry, Etag, Href};
 use crate::words::message::{Request, Response};
 use crate::words::url::Url;
 
-/// What a sabre server puts before the number in its tokens.
+/// The prefix of the number in a sabre token.
 const SABRE_TOKEN: &str = "http://sabre.io/ns/sync/";
 
 /// Asks what changed since a token; an empty one asks for everything.
 #[derive(Debug, Clone)]
 pub struct SyncCollection<'a> {
-    /// The token that an earlier answer gave.
+    /// The token from an earlier answer.
     pub since: &'a str,
 }
 
-/// How many truncated answers are followed. Servers cut at a hundred objects or more; one that has still more to say, or
-/// never comes to an end, is asked for the whole listing.
+/// How many truncated answers to follow. Servers truncate at a hundred objects or more; if one has even more to
+/// report, or never finishes, we request the full listing.
 const MOST_PAGES: usize = 1000;
 
 /// One answer to `sync-collection`.
@@ -33,17 +33,17 @@ pub enum Page {
         changed: Vec<Entry>,
         /// Objects that are gone.
         gone: Vec<Href>,
-        /// The point that this answer stands for.
+        /// The token for the state after this answer.
         sync_token: String,
-        /// There is more after that point (507 for the calendar, RFC 6578 §3.6).
+        /// More changes follow (507 for the calendar, RFC 6578 §3.6).
         truncated: bool,
     },
-    /// The server refuses the token, does not know the report, or does not say all that is needed: list instead.
+    /// The server rejects the token, does not support the report, or omits required data: list instead.
     Unknown,
 }
 
 impl SyncCollection<'_> {
-    /// The request for this calendar. sabre demands the token element even when it is empty.
+    /// The request for this calendar. sabre requires the token element even when it is empty.
     pub fn request(&self, base: &Url) -> Request {
         let token = xml::SYNC_TOKEN.around(&xml::escape(self.since));
         let level = xml::SYNC_LEVEL.around("1");
@@ -51,8 +51,9 @@ impl SyncCollection<'_> {
         xml_request("REPORT", base.as_collection(), "0", body)
     }
 
-    /// What changed. Whatever is no delta is [`Page::Unknown`]: servers say in many ways that they have forgotten a token, and
-    /// the listing that follows tells missing rights and a missing calendar. An `Err` is about the server as a whole.
+    /// The changes. Anything else is [`Page::Unknown`]: servers have many ways to report a forgotten token, and the
+    /// listing that follows detects missing permissions and a missing calendar. An `Err` is about the server as a
+    /// whole.
     pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Page> {
         if is_about_everything(response) {
             return Err(trouble(&self.request(base), response));
@@ -86,7 +87,7 @@ enum Outcome {
     Gone,
 }
 
-/// `None` when the answer leaves open what became of the object.
+/// `None` if the answer does not say whether the object changed or is gone.
 fn outcome(member: &Member<'_>) -> Option<Outcome> {
     match member.status {
         Some(404 | 410) => Some(Outcome::Gone),
@@ -95,7 +96,7 @@ fn outcome(member: &Member<'_>) -> Option<Outcome> {
     }
 }
 
-/// Follows truncated answers (RFC 6578 §3.6) until one is whole; what a later one says of an object counts. `ask` sends
+/// Follows truncated answers (RFC 6578 §3.6) until one is complete; the last report about an object wins. `ask` sends
 /// [`SyncCollection`] with a token.
 pub fn follow(since: &str, mut ask: impl FnMut(&str) -> anyhow::Result<Page>) -> anyhow::Result<Changes> {
     let mut all: Vec<(Href, Option<Entry>)> = Vec::new();
@@ -127,9 +128,9 @@ fn merged(all: Vec<(Href, Option<Entry>)>, sync_token: String) -> Changes {
     Changes::Since { changed, gone, sync_token }
 }
 
-/// Whether a token can be one of this calendar's past. sabre answers "nothing changed" to a token that it has yet to
-/// reach, as one is after a restored backup or a calendar made anew, and to one that is no number
-/// (sabre/dav 4.7). Tokens of other servers are left for those servers to refuse.
+/// Whether a token can come from this calendar's past. sabre answers "nothing changed" to a token that is not a
+/// number, and to one from its future, as after a restored backup or when the calendar was recreated (sabre/dav 4.7).
+/// Tokens of other servers are left for those servers to reject.
 pub fn token_is_plausible(sent: &str, current: &str) -> bool {
     let number = |token: &str| token.strip_prefix(SABRE_TOKEN)?.parse::<u64>().ok();
     match (sent.starts_with(SABRE_TOKEN), number(sent), number(current)) {
@@ -147,7 +148,7 @@ mod tests {
 
     const SYNC: SyncCollection<'static> = SyncCollection { since: "t&1" };
 
-    /// `+href=etag` for changed, `-href` for gone, then the token and `…` when truncated.
+    /// `+href=etag` for changed, `-href` for gone, then the token and `…` if truncated.
     fn check(response: &Response, expected: &str) {
         let words = match SYNC.response(&base(), response) {
             Err(error) => format!("{:?}", kind_of(&error)),

@@ -1,11 +1,11 @@
-//! XML as CalDAV writes it: names, bodies of requests, and a reader for answers. The only file that names the crate
-//! `roxmltree`, which refuses DTDs and with them every entity of a server's own.
+//! XML as used by CalDAV: names, request bodies, and a reader for responses. The only file that names the crate
+//! `roxmltree`, which rejects DTDs and thus all custom entities.
 
 use std::borrow::Cow;
 
 use super::xml_limits::is_modest;
 
-/// An element's name: namespace and local part.
+/// An element name: namespace and local part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Name(&'static str, &'static str);
 
@@ -15,7 +15,7 @@ const CALENDAR_SERVER: &str = "http://calendarserver.org/ns/";
 const APPLE: &str = "http://apple.com/ns/ical/";
 const SABRE: &str = "http://sabredav.org/ns";
 
-/// Prefixes of the namespaces that requests use.
+/// Namespace prefixes used in requests.
 const PREFIXES: [(&str, &str); 4] = [(DAV, "d"), (CALDAV, "c"), (CALENDAR_SERVER, "cs"), (APPLE, "a")];
 
 macro_rules! names {
@@ -43,7 +43,7 @@ names!(CALENDAR_SERVER: GETCTAG = "getctag", SHARED = "shared");
 names!(APPLE: CALENDAR_COLOR = "calendar-color");
 names!(SABRE: EXCEPTION = "exception", MESSAGE = "message");
 
-/// The preconditions of PUT that speak of the object itself (RFC 4791 §5.3.2.1, RFC 6638 §3.2.4.2).
+/// The preconditions of PUT that are about the object itself (RFC 4791 §5.3.2.1, RFC 6638 §3.2.4.2).
 pub const OBJECT_CONDITIONS: [Name; 13] = [
     Name(CALDAV, "valid-calendar-data"),
     Name(CALDAV, "valid-calendar-object-resource"),
@@ -61,7 +61,7 @@ pub const OBJECT_CONDITIONS: [Name; 13] = [
 ];
 
 impl Name {
-    /// The name with its prefix, as requests write it.
+    /// The prefixed name, as in requests.
     fn prefixed(self) -> String {
         let prefix = PREFIXES.iter().find(|(namespace, _)| *namespace == self.0).map_or("d", |(_, prefix)| prefix);
         format!("{prefix}:{}", self.1)
@@ -72,7 +72,7 @@ impl Name {
         format!("<{}/>", self.prefixed())
     }
 
-    /// `<d:name>content</d:name>`; the content is XML already.
+    /// `<d:name>content</d:name>`; the content must already be XML.
     pub fn around(self, content: &str) -> String {
         let name = self.prefixed();
         format!("<{name}>{content}</{name}>")
@@ -91,12 +91,12 @@ pub fn prop(names: &[Name]) -> String {
     PROP.around(&names.iter().map(|name| name.empty()).collect::<String>())
 }
 
-/// Text for the inside of an element or an attribute.
+/// Escapes text for use inside an element or attribute.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// An element of an answer.
+/// An element of a response.
 #[derive(Clone, Copy)]
 pub struct Element<'a>(roxmltree::Node<'a, 'a>);
 
@@ -106,22 +106,22 @@ impl<'a> Element<'a> {
         self.0.tag_name().namespace() == Some(name.0) && self.0.tag_name().name() == name.1
     }
 
-    /// The elements inside it.
+    /// Its child elements.
     pub fn elements(self) -> impl Iterator<Item = Element<'a>> {
         self.0.children().filter(roxmltree::Node::is_element).map(Element)
     }
 
-    /// The elements of this name inside it.
+    /// Its child elements of this name.
     pub fn children(self, name: Name) -> impl Iterator<Item = Element<'a>> {
         self.elements().filter(move |element| element.is(name))
     }
 
-    /// The first element of this name inside it.
+    /// Its first child element of this name.
     pub fn child(self, name: Name) -> Option<Element<'a>> {
         self.children(name).next()
     }
 
-    /// Its own text, CDATA included, as it is written.
+    /// Its own text, including CDATA, unmodified.
     pub fn text(self) -> Cow<'a, str> {
         let mut parts = self.0.children().filter(roxmltree::Node::is_text).filter_map(|node| node.text());
         let first = parts.next().unwrap_or_default();
@@ -131,13 +131,13 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// Its own text without the white space around it; `None` when nothing is left.
+    /// Its own text without surrounding white space; `None` if nothing is left.
     pub fn trimmed(self) -> Option<String> {
         let text = self.text();
         Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
-    /// The value of an attribute without namespace.
+    /// The value of an attribute without a namespace.
     pub fn attribute(self, name: &str) -> Option<&'a str> {
         self.0.attribute(name)
     }
@@ -151,24 +151,24 @@ impl<'a> Element<'a> {
 pub struct Member<'a> {
     /// The href as the server writes it.
     pub href: String,
-    /// The status of the resource as a whole, when there is one.
+    /// The status of the resource as a whole, if present.
     pub status: Option<u16>,
     propstats: Vec<(u16, Element<'a>)>,
 }
 
 impl<'a> Member<'a> {
-    /// A property that was found: only those whose own status is a success (RFC 4918 §9.1).
+    /// A property that was found, i.e. whose own status is a success (RFC 4918 §9.1).
     pub fn property(&self, name: Name) -> Option<Element<'a>> {
         let found = self.propstats.iter().filter(|(status, _)| (200..300).contains(status));
         found.into_iter().find_map(|(_, prop)| prop.child(name))
     }
 
-    /// Every status that it holds.
+    /// Every status in it.
     pub fn statuses(&self) -> Vec<u16> {
         self.status.into_iter().chain(self.propstats.iter().map(|(status, _)| *status)).collect()
     }
 
-    /// Whether the server keeps this property or the whole resource from us.
+    /// Whether the server denies us this property or the whole resource.
     pub fn is_refused(&self, name: Name) -> bool {
         let refused = |status: u16| matches!(status, 401 | 403);
         self.status.is_some_and(refused)
@@ -192,25 +192,25 @@ pub fn members(multistatus: Element<'_>) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
-/// The code of `HTTP/1.1 404 Not Found`, also without the words.
+/// The code of `HTTP/1.1 404 Not Found`, also without a reason phrase.
 fn status_code(status: Element<'_>) -> Option<u16> {
     status.text().split_whitespace().nth(1)?.parse().ok()
 }
 
-/// What an error body says (RFC 4918 §16), and the elements that sabre adds.
+/// The contents of an error body (RFC 4918 §16), including the elements that sabre adds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorBody {
     conditions: Vec<(String, String)>,
-    /// The class of the exception on a sabre server.
+    /// The exception class on a sabre server.
     pub exception: Option<String>,
-    /// The server's words.
+    /// The server's message.
     pub message: Option<String>,
     /// The href inside `no-uid-conflict` (RFC 4791 §5.3.2.1).
     pub conflict: Option<String>,
 }
 
 impl ErrorBody {
-    /// Reads a body; one that is no XML error says nothing.
+    /// Parses a body; one that is not an XML error gives an empty result.
     pub fn of(body: &[u8]) -> ErrorBody {
         read(body, |root| {
             let said = |name| root.child(name).and_then(Element::trimmed);
@@ -227,26 +227,27 @@ impl ErrorBody {
         .unwrap_or_default()
     }
 
-    /// Whether it names this precondition.
+    /// Whether it contains this precondition.
     pub fn names(&self, condition: Name) -> bool {
         self.conditions.iter().any(|(namespace, local)| namespace == condition.0 && local == condition.1)
     }
 
-    /// The local name of the first precondition of DAV or CalDAV.
+    /// The local name of the first DAV or CalDAV precondition.
     pub fn first_condition(&self) -> Option<&str> {
         let standard = |namespace: &str| namespace == DAV || namespace == CALDAV;
         self.conditions.iter().find(|(namespace, _)| standard(namespace)).map(|(_, local)| local.as_str())
     }
 }
 
-/// What stands for a character that XML forbids or that was no UTF-8. Text that holds one may differ from what is stored.
+/// Replaces characters that XML forbids or that were not UTF-8. Text that contains it may differ from what is stored.
 pub const REPLACEMENT: char = '\u{fffd}';
 
-/// Reads a document and hands over its root. `None` when it is not XML, has a DTD, or is made to exhaust its reader.
+/// Parses a document and passes its root to `read`. `None` if it is not XML, has a DTD, or is built to exhaust the
+/// parser.
 ///
-/// sabre, Radicale and Xandikos store control characters and U+FFFE that they then write into their answers, where one
-/// spoils the whole document: a document that cannot be read is tried once more with
-/// [`REPLACEMENT`] in their place.
+/// sabre, Radicale and Xandikos store control characters and U+FFFE and then write them into responses, where a
+/// single one makes the whole document invalid: an invalid document is parsed again with [`REPLACEMENT`] instead of
+/// them.
 pub fn read<T>(body: &[u8], read: impl FnOnce(Element<'_>) -> T) -> Option<T> {
     if !is_modest(body) {
         return None;
@@ -259,7 +260,7 @@ pub fn read<T>(body: &[u8], read: impl FnOnce(Element<'_>) -> T) -> Option<T> {
     roxmltree::Document::parse(&cleaned).ok().map(|document| read(Element(document.root_element())))
 }
 
-/// Replaces what XML 1.0 §2.2 forbids, as characters and as references.
+/// Replaces what XML 1.0 §2.2 forbids, both characters and references.
 fn replace_forbidden(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut rest = text;
@@ -293,7 +294,7 @@ fn is_allowed(code: u32) -> bool {
 mod tests {
     use super::*;
 
-    /// href, status and ETag of each member.
+    /// Checks href, status and ETag of each member.
     fn check(body: &str, expected: &[(&str, Option<u16>, Option<&str>)]) {
         let found: Vec<_> = read(body.as_bytes(), |root| {
             let entry = |member: Member<'_>| {

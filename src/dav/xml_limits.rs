@@ -1,18 +1,18 @@
-//! Whether an XML document is one that a CalDAV server would write. The XML library needs many times the memory of small
-//! elements, time that grows with the square of the attributes of an element, and with the cube of namespaces that are
-//! declared inside each other: 100 kB can keep it busy for ever.
+//! Rejects XML documents that no CalDAV server would write. The XML library needs many times the memory of small
+//! elements, and time quadratic in the attributes of an element and cubic in nested namespace declarations: 100 kB
+//! can keep it busy forever.
 
 use memchr::{memchr, memchr3, memmem};
 
-/// Elements, attributes, comments and the like: a listing of some 600 000 objects.
+/// Elements, attributes, comments and so on: a listing of about 600 000 objects.
 const MOST_NODES: usize = 4_000_000;
-/// Comparisons of names, a second or so.
+/// Name comparisons, about a second.
 const MOST_WORK: usize = 200_000_000;
 
-/// Looks at the tags alone; what is no XML is left for the library to refuse.
+/// Looks at the tags only; invalid XML is left for the library to reject.
 pub(super) fn is_modest(document: &[u8]) -> bool {
     let (mut nodes, mut work) = (0_usize, 0_usize);
-    // How many namespaces are declared within each open element.
+    // The number of namespaces in scope within each open element.
     let mut scopes: Vec<usize> = vec![0];
     let mut rest = document;
     while let Some(tag) = next_tag(&mut rest) {
@@ -48,7 +48,7 @@ enum Tag {
     Other,
 }
 
-/// Takes the next tag off; `None` when there is none that ends.
+/// Consumes the next tag; `None` if there is none that ends.
 fn next_tag(rest: &mut &[u8]) -> Option<Tag> {
     let tag = rest.get(memchr(b'<', rest)?..)?;
     let ends_with = |end: &[u8]| Some(memmem::find(tag, end)? + end.len());

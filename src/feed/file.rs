@@ -1,4 +1,4 @@
-//! A feed in a file or on standard input. It has no validators: the hash of the body tells whether it changed.
+//! A feed in a file or on standard input. It has no validators: the hash of the body shows whether it changed.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::{Fetched, Source};
 /// A feed in a file.
 #[derive(Debug)]
 pub struct File {
-    /// `None` is standard input.
+    /// `None` for standard input.
     path: Option<PathBuf>,
     max_size: u64,
-    /// What standard input held: it can be read only once, and a pass may fetch twice.
+    /// The contents of standard input: it can be read only once, but a pass may fetch twice.
     input: Mutex<Option<Vec<u8>>>,
 }
 

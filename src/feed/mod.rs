@@ -1,20 +1,20 @@
-//! Where a feed comes from: the trait that every kind of source fulfils.
+//! Where a feed comes from: the trait for all kinds of sources.
 
 pub mod file;
 pub mod web;
 
 use crate::model::Validators;
 
-/// What a fetch brought.
+/// The result of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
-    /// 304: the feed is what the validators stand for.
+    /// 304: the feed still matches the validators.
     NotModified,
-    /// The whole document; whether it is a calendar is for `ics` to say.
+    /// The whole document; `ics` checks whether it is a calendar.
     Document {
-        /// The octets, decoded from their Content-Encoding.
+        /// The body, decoded from its Content-Encoding.
         body: Vec<u8>,
-        /// The charset that the server named.
+        /// The charset given by the server.
         charset: Option<String>,
         /// For the next fetch.
         validators: Validators,
@@ -23,7 +23,7 @@ pub enum Fetched {
 
 /// One feed.
 pub trait Source: Send + Sync {
-    /// Fetches the feed, unless it is still what the validators stand for. Errors have a kind and name the feed
-    /// without giving its address away.
+    /// Fetches the feed unless it still matches the validators. Errors have a kind and name the feed without
+    /// revealing its address.
     fn fetch(&self, validators: &Validators) -> anyhow::Result<Fetched>;
 }

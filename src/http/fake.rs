@@ -1,4 +1,4 @@
-//! A server for tests that reads requests and gives back raw answers as they were scripted, misbehaviour included.
+//! A test server that reads requests and returns scripted raw responses, including malformed ones.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,13 +15,13 @@ pub(crate) enum Answer {
     Raw(Vec<u8>),
     /// Writes these octets and closes the connection.
     Last(Vec<u8>),
-    /// Says nothing, and keeps the connection open.
+    /// Sends nothing and keeps the connection open.
     Silence,
-    /// Writes these octets, and then one more every 50 ms for ever.
+    /// Writes these octets, then one more every 50 ms forever.
     Drip(Vec<u8>),
 }
 
-/// An answer with a Content-Length.
+/// A response with a Content-Length.
 pub(crate) fn answer(status: &str, headers: &[&str], body: &[u8]) -> Answer {
     let mut raw = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len()).into_bytes();
     for header in headers {
@@ -39,7 +39,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Gives the answers in turn; the last one is repeated. A new connection goes on where the one before it ended.
+    /// Returns the answers in turn and repeats the last one. A new connection continues where the previous one ended.
     pub(crate) fn start(answers: Vec<Answer>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -58,12 +58,12 @@ impl Server {
         Url::parse(&format!("http://127.0.0.1:{}{path}", self.port)).unwrap()
     }
 
-    /// The requests so far, whole.
+    /// The complete requests so far.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The first lines of the requests so far.
+    /// The request lines so far.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.requests().iter().map(|request| request.lines().next().unwrap().to_owned()).collect()
     }
@@ -90,7 +90,7 @@ fn serve(stream: &mut TcpStream, answers: &[Answer], seen: &Mutex<Vec<String>>) 
     }
 }
 
-/// `None` when the client has closed the connection.
+/// `None` if the client has closed the connection.
 fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut request = Vec::new();
     let mut octet = [0];

@@ -1,4 +1,4 @@
-//! HTTP: sends a request and brings the whole response, with authentication, limits and second tries. Nothing outside
+//! HTTP: sends a request and returns the whole response, with authentication, limits and retries. Nothing outside
 //! this folder opens a connection.
 
 #[cfg(test)]
@@ -23,30 +23,30 @@ use crate::words::secret::Secret;
 use retry::{Retries, Verdict};
 use transport::{Connections, Exchange, Trouble};
 
-/// How often one request may be answered with 401: unauthenticated, with a nonce that became stale, with a fresh one.
+/// How often one request may be answered with 401: unauthenticated, with a stale nonce, with a fresh one.
 const CHALLENGES: u32 = 3;
 
-/// What the configuration says about connections.
+/// Connection settings from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Seconds until a connection, TLS included, must stand.
+    /// Seconds to establish a connection, TLS included.
     pub connect_timeout: u64,
     /// Seconds without a single octet after which we give up.
     pub idle_timeout: u64,
     /// Seconds for a whole exchange.
     pub timeout: u64,
-    /// PEM file of certificates to trust beside those of the system.
+    /// PEM file of certificates to trust in addition to those of the system.
     pub tls_ca: Option<PathBuf>,
     /// PEM file of the client's certificate and its chain.
     pub tls_cert: Option<PathBuf>,
-    /// PEM file of the key of `tls_cert`; without it the key is in that file.
+    /// PEM file of the key of `tls_cert`; `None` if that file contains the key.
     pub tls_key: Option<PathBuf>,
-    /// How often a request is repeated.
+    /// How often a request is retried.
     pub retries: u32,
 }
 
 impl Options {
-    /// Whether the certificate files can be used, before anything is sent. Errors are [`Kind::Configuration`], or
+    /// Checks that the certificate files are usable, before anything is sent. Errors are [`Kind::Configuration`], or
     /// [`Kind::Refused`] for a key that others can read.
     pub fn check_certificates(&self) -> anyhow::Result<()> {
         tls::check(self)
@@ -67,10 +67,10 @@ impl Default for Options {
     }
 }
 
-/// What went over the wire.
+/// What was sent and received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Requests, each try and each 401 counted.
+    /// Requests; each retry and each 401 counts.
     pub requests: u64,
     /// Octets of request bodies.
     pub bytes_sent: u64,
@@ -97,14 +97,14 @@ struct Counters {
 }
 
 impl Client {
-    /// A client without connections. Certificates, the system's and those that the options name, are read when the first
-    /// https request is made.
+    /// Creates a client without connections. Certificates, both the system's and the configured ones, are read on the
+    /// first https request.
     pub fn new(options: &Options, stop: Stop) -> Client {
         let connections = Arc::new(Connections::new(options));
         Client { connections, counters: Arc::default(), retries: options.retries, stop }
     }
 
-    /// A client with the same connections, whose traffic and round trip are measured apart, from zero.
+    /// A client that shares the connections but counts traffic and round trips separately, from zero.
     pub fn counting_apart(&self) -> Client {
         Client { counters: Arc::default(), ..self.clone() }
     }
@@ -118,22 +118,22 @@ impl Client {
         }
     }
 
-    /// The fastest time from request to first octet that was seen on a connection already open; it tells how many
-    /// connections are worth having.
+    /// The fastest time from request to first octet on an already open connection; determines how many connections
+    /// are worth opening.
     pub fn round_trip(&self) -> Option<Duration> {
         let nanoseconds = self.counters.round_trip.load(Ordering::Relaxed);
         (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
     }
 
-    /// One exchange; redirects are not followed, and every status is a response.
+    /// Performs one exchange; redirects are not followed, and every status is a response.
     ///
-    /// Answers a 401 with the authenticator, if the request goes to its origin. Tries again when the connection is lost
-    /// and after 429, 502, 503 and 504, if the request may be repeated. Adds User-Agent and Accept-Encoding where the
-    /// request has none. A body above `limit` octets, decoded, is a [`Kind::Feed`]; a body that breaks off, silence
-    /// and a failed connection are [`Kind::Unavailable`]. So is a certificate that is out of date, which others renew; one
-    /// that nobody vouches for, or that is for another name, is [`Kind::Refused`], for it does not mend itself and may be
-    /// somebody else's, and so is a server that misses or rejects our own. Certificate files that cannot be used are
-    /// [`Kind::Configuration`].
+    /// Answers a 401 with the authenticator if the request goes to its origin. Retries a repeatable request after a
+    /// lost connection and after 429, 502, 503 and 504. Adds User-Agent and Accept-Encoding if the request has none.
+    ///
+    /// A decoded body above `limit` octets is [`Kind::Feed`]. A truncated body, silence, a failed connection and an
+    /// expired server certificate are [`Kind::Unavailable`]. An untrusted certificate or one for another name is
+    /// [`Kind::Refused`], because it does not fix itself and may be an attacker's; so is a server that requires or
+    /// rejects ours. Unusable certificate files are [`Kind::Configuration`].
     pub fn send(
         &self,
         request: &Request,
@@ -200,8 +200,8 @@ impl Client {
     }
 }
 
-/// One request for the log: what, where, what came of it, how long it took, how much was sent and received, and why. The
-/// path of a feed may be a secret.
+/// The log line of one request: method, address, outcome, duration, sizes and purpose. Hides the path of a feed,
+/// which may be a secret.
 fn line(request: &Request, why: Why, took: Duration, outcome: &Result<Exchange, Trouble>) -> String {
     let place = match why {
         Why::Feed => format!("{}/…", request.url.origin()),

@@ -1,4 +1,4 @@
-//! Whether and when a request is sent again.
+//! Decides whether and when a request is sent again.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
@@ -9,9 +9,9 @@ use crate::words::time::{Timestamp, in_words, parse_retry_after};
 
 use super::transport::Trouble;
 
-/// The longest Retry-After that is waited for within a run, in seconds.
+/// Longest Retry-After that we wait for within a run, in seconds.
 const PATIENCE: u64 = 20;
-/// The wait before the first repetition; each later one doubles it.
+/// The wait before the first retry; each later one doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// What to do after an exchange.
@@ -21,7 +21,7 @@ pub(super) enum Verdict {
     Again { after: Duration },
 }
 
-/// The repetitions of one request.
+/// The retry state of one request.
 #[derive(Debug)]
 pub(super) struct Retries {
     origin: String,
@@ -32,7 +32,7 @@ pub(super) struct Retries {
 }
 
 impl Retries {
-    /// At most `retries` repetitions, and none for a request that might act twice.
+    /// Allows at most `retries` retries, and none for a request that might take effect twice.
     pub(super) fn new(request: &Request, retries: u32) -> Retries {
         let repeatable = may_be_repeated(request);
         Retries {
@@ -44,7 +44,7 @@ impl Retries {
         }
     }
 
-    /// Judges the outcome of a try.
+    /// Decides what to do after an attempt.
     pub(super) fn judge(&mut self, outcome: Result<Response, Trouble>) -> Verdict {
         match outcome {
             Ok(response) if response.may_pass_by_itself() => self.judge_busy(response),
@@ -54,7 +54,7 @@ impl Retries {
     }
 
     fn judge_trouble(&mut self, trouble: Trouble) -> Verdict {
-        // The server closed a connection that had been kept open, just as we took it up again.
+        // The server closed a kept-alive connection just as we reused it.
         if trouble.lost && trouble.reused && self.repeatable && !self.on_dead_connection {
             self.on_dead_connection = true;
             return Verdict::Again { after: Duration::ZERO };
@@ -92,14 +92,14 @@ impl Retries {
     }
 }
 
-/// Reading may be repeated, and so may a write with a precondition: if the lost one had succeeded, the repetition is
-/// answered 412, and the caller reads what stands there.
+/// Reads may be repeated, and so may writes with a precondition: if the lost one succeeded, the retry gets a 412, and
+/// the caller reads what is stored.
 fn may_be_repeated(request: &Request) -> bool {
     matches!(request.method, "GET" | "HEAD" | "OPTIONS" | "PROPFIND" | "REPORT")
         || ["if-match", "if-none-match"].iter().any(|name| request.headers.get(name).is_some())
 }
 
-/// 128 bits that nobody can guess, as hexadecimal digits.
+/// 128 unpredictable bits as hexadecimal digits.
 pub(super) fn chance_text() -> String {
     format!("{:016x}{:016x}", chance(), chance())
 }
@@ -137,7 +137,7 @@ mod tests {
         Trouble { fault, lost, reused }
     }
 
-    /// Milliseconds until the next try; `None` when there is none.
+    /// Milliseconds until the next attempt; `None` if there is none.
     fn wait(retries: &mut Retries, outcome: Result<Response, Trouble>) -> Option<u128> {
         match retries.judge(outcome) {
             Verdict::Again { after } => Some(after.as_millis()),

@@ -1,4 +1,4 @@
-//! The client against a scripted server.
+//! Tests the client against a scripted server.
 
 use super::fake::{Answer, Server, answer};
 use super::*;
@@ -22,7 +22,7 @@ fn alice(url: &Url) -> Authenticator {
     Authenticator::new(url.origin(), credentials, None)
 }
 
-/// The error of one request to a server that answers like this.
+/// Checks the error of one request to a server that answers like this.
 fn check(answers: Vec<Answer>, options: &Options, kind: Kind, words: &str) {
     let server = Server::start(answers);
     let request = get(server.url("/private/feed.ics?token=t0ken"));
@@ -92,7 +92,7 @@ fn one_connection_serves_many_requests_and_tells_the_round_trip() {
     let client = client(&impatient());
     client.send(&get(server.url("/")), Why::Find, None, LIMIT).unwrap();
     assert_eq!(client.round_trip(), None);
-    // The server takes one connection at a time, so that a second one would have to wait for ever.
+    // The server handles one connection at a time, so a second one would wait forever.
     client.send(&get(server.url("/")), Why::Find, None, LIMIT).unwrap();
     client.send(&get(server.url("/")), Why::Find, None, LIMIT).unwrap();
     assert!(client.round_trip().is_some());

@@ -1,5 +1,4 @@
-//! One exchange over one connection, and what its failures mean. This file and `tls` are the only ones that name the
-//! crate `ureq`.
+//! One exchange over one connection, and the meaning of its failures. Only this file and `tls` name the crate `ureq`.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -23,20 +22,20 @@ use super::Options;
 use super::tls::Encrypting;
 
 const USER_AGENT: &str = concat!("baikal-sync/", env!("CARGO_PKG_VERSION"));
-/// As many as the most writes that are ever under way at once to one server.
+/// Equals the maximum number of concurrent writes to one server.
 const IDLE_CONNECTIONS_PER_HOST: usize = 8;
 const IDLE_CONNECTIONS: usize = 64;
-/// What one read or write moves at most, in octets; each new connection clears and touches all of it.
+/// Maximum size of one read or write, in octets; each new connection clears and touches all of it.
 const INPUT_BUFFER: usize = 64 * 1024;
 const OUTPUT_BUFFER: usize = 16 * 1024;
-/// The least by which a body of unknown length grows, in octets.
+/// Minimum growth of a buffer for a body of unknown length, in octets.
 const GROWTH: u64 = 64 * 1024;
 
-/// A response, and how it came.
+/// A response and its timing.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) response: Response,
-    /// Time to the head of the response, if the connection had been open before.
+    /// Time to the head of the response, if the connection was already open.
     pub(super) round_trip: Option<Duration>,
 }
 
@@ -44,7 +43,7 @@ pub(super) struct Exchange {
 #[derive(Debug)]
 pub(super) struct Trouble {
     pub(super) fault: Fault,
-    /// The connection stood and broke.
+    /// An established connection broke.
     pub(super) lost: bool,
     /// The connection had been used before.
     pub(super) reused: bool,
@@ -78,7 +77,7 @@ impl Connections {
         limit: u64,
     ) -> Result<Exchange, Trouble> {
         let opened_before = self.opened.load(Ordering::Relaxed);
-        // Another thread may have opened one meanwhile; then we believe it was ours, which costs nothing but a wait.
+        // If another thread opened one meanwhile, we take it for ours, which only costs a wait.
         let reused = || self.opened.load(Ordering::Relaxed) == opened_before;
         let trouble = |(fault, lost)| Trouble { fault, lost, reused: reused() };
 
@@ -120,7 +119,7 @@ fn config(options: &Options) -> Config {
         .build()
 }
 
-/// Counts the connections that are opened.
+/// Counts opened connections.
 #[derive(Debug)]
 struct Counting(Arc<AtomicU64>);
 
@@ -133,7 +132,7 @@ impl<In: Transport> Connector<In> for Counting {
     }
 }
 
-/// Looks each name up once: a run is short, and ureq would ask (in a new thread) for every single request.
+/// Resolves each name once: a run is short, and ureq would resolve (in a new thread) for every request.
 #[derive(Debug, Default)]
 struct Names {
     system: DefaultResolver,
@@ -176,7 +175,7 @@ impl Resolver for Names {
     }
 }
 
-/// The address of a host that is given in numbers, which needs no look-up and so no thread to wait for one.
+/// The address of a host given as an IP address, which needs no lookup and thus no resolver thread.
 fn numeric(uri: &http::Uri) -> Option<SocketAddr> {
     let host = uri.host()?.trim_matches(['[', ']']).parse().ok()?;
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
@@ -191,7 +190,7 @@ fn message<'a>(request: &'a Request, authorization: Option<&Secret>) -> Result<h
     if let Some(authorization) = authorization {
         builder = builder.header("authorization", authorization.reveal());
     }
-    // The library's own words could repeat a secret.
+    // The library's own message could contain a secret.
     builder.body(request.body.as_slice()).map_err(|_| {
         let origin = request.url.origin();
         let text = format!("a request to {origin} cannot be sent: its address or a header is malformed");
@@ -207,7 +206,7 @@ fn read_body(body: ureq::Body, limit: u64, failure: &Failure<'_>) -> Result<Vec<
     let mut bytes = Vec::new();
     let mut reader = body.into_reader();
     loop {
-        // One octet more than expected, to see the end: only then the connection can be used again.
+        // One octet more than expected, to reach the end: only then can the connection be reused.
         let wanted = expected.map_or(GROWTH.max(bytes.len() as u64 / 4), |expected| expected + 1);
         let room = wanted.min(limit.saturating_add(1) - bytes.len() as u64);
         let reserved = usize::try_from(room).is_ok_and(|room| bytes.try_reserve_exact(room).is_ok());
@@ -225,7 +224,7 @@ fn read_body(body: ureq::Body, limit: u64, failure: &Failure<'_>) -> Result<Vec<
     }
 }
 
-/// Says what a failure means.
+/// Explains failures.
 struct Failure<'a> {
     origin: String,
     through_proxy: bool,
@@ -233,11 +232,11 @@ struct Failure<'a> {
 }
 
 impl Failure<'_> {
-    /// The failure of an exchange before its body, and whether a standing connection broke.
+    /// The failure of an exchange before its body, and whether an established connection was lost.
     fn before_body(&self, error: ureq::Error) -> (Fault, bool) {
         use ureq::Error;
         let lost = matches!(&error, Error::Io(error) | Error::Decompress(_, error) if is_loss(error));
-        // The connection stood: whoever does not even get one did not hang the server.
+        // The connection was established: a client that gets none did not hang the server.
         let hung = matches!(&error, Error::Timeout(timeout) if !matches!(timeout, Timeout::Resolve | Timeout::Connect));
         let origin = &self.origin;
         let message = match error {
@@ -300,7 +299,7 @@ impl Failure<'_> {
     }
 }
 
-/// Whether a connection that stood is gone.
+/// Whether an established connection is gone.
 fn is_loss(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset | ConnectionAborted)

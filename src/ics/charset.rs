@@ -1,5 +1,4 @@
-//! From octets to text: which encoding a body has, and what must not stand in a text. The only file that names the crate
-//! `encoding_rs`.
+//! Decodes a body to UTF-8 text and removes forbidden characters. The only file that names the crate `encoding_rs`.
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use memchr::memmem;
@@ -11,14 +10,14 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A body that can be scanned as octets.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Decoded {
-    /// The text, UTF-8 but for what `clean` mends line by line.
+    /// The text, in UTF-8 except for what `clean` fixes line by line.
     pub text: Vec<u8>,
     /// Whether lines may hold octets that `clean` would change.
     pub suspicious: bool,
 }
 
-/// Decodes a body only when it must be: UTF-16 by its BOM, then the charset that the server named, then UTF-8 when it is
-/// mostly valid, then Windows-1252, which every octet sequence is.
+/// Decodes a body only if needed: by its BOM, then by the server's charset, then as UTF-8 if it is mostly valid, then
+/// as Windows-1252, in which every octet sequence is valid.
 pub(super) fn decode(mut body: Vec<u8>, charset: Option<&str>) -> Decoded {
     let named = Encoding::for_bom(&body).map(|(encoding, _)| encoding).or_else(|| foreign(charset));
     let encoding = match named {
@@ -33,14 +32,14 @@ pub(super) fn decode(mut body: Vec<u8>, charset: Option<&str>) -> Decoded {
     } else if encoding == UTF_16LE || encoding == UTF_16BE {
         decode_as(encoding, &body)
     } else {
-        // Folds count octets and may stand inside a character.
+        // Folding counts octets and may split a character.
         decode_as(encoding, &unfolded(&body))
     };
     let suspicious = !is_clean(&text);
     Decoded { text, suspicious }
 }
 
-/// The charset that the server named, unless it is UTF-8 or nobody knows it.
+/// The server's charset, unless it is UTF-8 or unknown.
 fn foreign(charset: Option<&str>) -> Option<&'static Encoding> {
     charset.and_then(|label| Encoding::for_label(label.as_bytes())).filter(|encoding| *encoding != UTF_8)
 }
@@ -58,7 +57,7 @@ fn unfolded(body: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Whether more characters beyond ASCII are valid UTF-8 than are not, folds joined.
+/// Whether at least as many non-ASCII sequences are valid UTF-8 as are not, after unfolding.
 fn is_mostly_utf8(body: &[u8]) -> bool {
     let (mut valid, mut invalid) = (0_usize, 0_usize);
     for chunk in Lines::new(body).filter(|line| !line.text.is_ascii()) {
@@ -70,7 +69,7 @@ fn is_mostly_utf8(body: &[u8]) -> bool {
     valid >= invalid
 }
 
-/// Text of octets that claim no encoding: UTF-8 if they are, else Windows-1252.
+/// Decodes text without a declared encoding: as UTF-8 if valid, otherwise as Windows-1252.
 pub(super) fn guess(octets: &[u8], charset: Option<&str>) -> String {
     match (foreign(charset), std::str::from_utf8(octets)) {
         (Some(encoding), _) => encoding.decode(octets).0.into_owned(),
@@ -79,11 +78,11 @@ pub(super) fn guess(octets: &[u8], charset: Option<&str>) -> String {
     }
 }
 
-/// Whether a whole body is valid UTF-8 without anything that a server would choke on.
-/// A carriage return counts only within a line.
+/// Whether a whole body is valid UTF-8 without characters that servers reject. A carriage return only counts within a
+/// line.
 fn is_clean(text: &[u8]) -> bool {
     let next = text.get(1..).unwrap_or_default();
-    // Folding numbers instead of stopping at the first lets the compiler use wide registers.
+    // Folding numbers instead of stopping at the first match lets the compiler use SIMD.
     let count =
         |found, (one, other): (&u8, &u8)| found | u8::from(is_control(*one) || (*one == b'\r' && *other != b'\n'));
     let mut pieces = text.chunks(4096).zip(next.chunks(4096));
@@ -100,8 +99,8 @@ fn has_noncharacter(text: &[u8]) -> bool {
     memmem::find_iter(text, b"\xef\xbf").any(|at| matches!(text.get(at + 2), Some(0xbe | 0xbf)))
 }
 
-/// The line without control characters, U+FFFE, U+FFFF and carriage returns, and with U+FFFD for octets that are no
-/// UTF-8; `None` if it needs nothing.
+/// The line without control characters, U+FFFE, U+FFFF and carriage returns, and with U+FFFD for octets that are not
+/// UTF-8; `None` if it is clean.
 pub(super) fn clean(line: &[u8]) -> Option<Vec<u8>> {
     if is_clean(line) && !line.ends_with(b"\r") {
         return None;

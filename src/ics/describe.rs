@@ -1,17 +1,17 @@
-//! An object in words for people: its title and its start.
+//! Human-readable title and start of an object.
 
 use super::line::{Entry, Name, own};
 use super::property::{self, from_text};
 use crate::words::shown::shortened;
 
-/// SUMMARY of a component, shortened, unescaped and in one line; empty if it has none.
+/// The SUMMARY of a component, shortened, unescaped and on one line; empty if it has none.
 pub(super) fn summary(component: &[Entry<'_>]) -> String {
     let written = own(component, Name::Summary).map(|entry| String::from_utf8_lossy(entry.value()));
     written.map(|text| from_text(&shortened(&text)).replace('\n', " ")).unwrap_or_default()
 }
 
-/// Start of a component, or the due date of a task without start, as the feed writes it: `2026-11-20 09:15 Europe/Berlin`,
-/// `2026-11-20`, `2026-11-20 09:15 UTC`; empty if there is none.
+/// The start of a component, or the due date of a task without one, as in the feed: `2026-11-20 09:15 Europe/Berlin`,
+/// `2026-11-20`, `2026-11-20 09:15 UTC`; empty if it has neither.
 pub(super) fn start(component: &[Entry<'_>]) -> String {
     let Some(entry) = own(component, Name::Dtstart).or_else(|| own(component, Name::Due)) else {
         return String::new();
@@ -28,7 +28,7 @@ pub(super) fn start(component: &[Entry<'_>]) -> String {
     }
 }
 
-/// Date and time of day of `20261120T091500`; the time is missing in `20261120`.
+/// Date and time of day of `20261120T091500`; `20261120` has no time.
 fn moment(value: &str) -> Option<(String, Option<String>)> {
     let value = value.trim().trim_end_matches('Z');
     let (date, time) = value.split_once('T').map_or((value, None), |(date, time)| (date, Some(time)));

@@ -1,17 +1,17 @@
-//! The stable hash: what a component says, whatever its producer churns.
+//! The stable hash of a component's content, without what producers change at every fetch.
 
 use std::borrow::Cow;
 
 use super::line::{Entry, Name, Names, set_of};
 use crate::words::digest::{Hash, sha256, sha256_of};
 
-/// What producers write anew at every fetch, so that it tells nothing about the event.
+/// Properties that producers change at every fetch, so that they say nothing about the event.
 const VOLATILE: Names = set_of(&[
-    // Outlook, Google and most generators put the moment of the fetch here.
+    // Outlook, Google and most generators write the time of the fetch here.
     Name::Dtstamp,
-    // Generators put the moment of the fetch here.
+    // Generators write the time of the fetch here.
     Name::LastModified,
-    // Generators put the moment of the fetch here, for they keep no other.
+    // Generators write the time of the fetch here, because they store no other.
     Name::Created,
     // Some producers count fetches; a real change shows in another property.
     Name::Sequence,
@@ -28,8 +28,8 @@ struct Frame<'e> {
     children: usize,
 }
 
-/// The hash of one component, given from its BEGIN to its END. Its UID is left out: it is compared as a part of the key, and
-/// an object that comes under another one is recognised by its hash.
+/// The hash of one component, given from BEGIN to END. Its UID is left out: it is compared as a part of the key, and
+/// an object with a new UID is recognized by its hash.
 pub(super) fn component(entries: &[Entry<'_>]) -> Hash {
     let mut lines: Vec<(u64, Cow<'_, [u8]>)> = Vec::with_capacity(entries.len());
     let mut children: Vec<Hash> = Vec::new();
@@ -72,7 +72,7 @@ fn close(
         text.extend_from_slice(&line);
         text.push(b'\n');
     }
-    // No line is empty, so this tells lines from children.
+    // No line is empty, so an empty one separates lines from children.
     text.push(b'\n');
     if let Some(own) = children.get_mut(frame.children..) {
         own.sort_unstable();
@@ -81,13 +81,14 @@ fn close(
     sha256(&[text])
 }
 
-/// One hash for several, whatever their order.
+/// One hash for several, independent of their order.
 pub(super) fn of_all(mut hashes: Vec<Hash>) -> Hash {
     hashes.sort_unstable();
     sha256_of(hashes.iter().map(|hash| hash.0.as_slice()))
 }
 
-/// A number by which lines sort before they sort by their octets, made of both ends: names of one producer begin alike.
+/// A fast sort key for lines before comparing their octets. It uses both ends because the names of one producer start
+/// alike.
 fn ends(line: &[u8]) -> u64 {
     let number = |octets: Option<&[u8; 8]>| octets.map_or(0, |octets| u64::from_be_bytes(*octets));
     number(line.first_chunk()) ^ number(line.last_chunk()).rotate_left(29)

@@ -1,4 +1,4 @@
-//! Which components are one object, and what happens to duplicates and to components without UID.
+//! Groups components into objects and handles duplicates and components without a UID.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -13,8 +13,8 @@ use crate::words::digest::sha256;
 /// How derived UIDs begin.
 const DERIVED: &str = "baikal-sync-";
 
-/// The objects of a feed in the order of their first components, and the parts that their ranges point at: master, then
-/// overrides by RECURRENCE-ID, for sabre indexes the first one only.
+/// The objects of a feed in the order of their first components, and the parts that their ranges index: first the
+/// master, then overrides by RECURRENCE-ID, because sabre indexes only the first one.
 pub(super) fn objects(pieces: &mut Pieces) -> (Vec<Object>, Vec<usize>) {
     let keys = std::mem::take(&mut pieces.keys);
     let mut order: Vec<usize> = (0..pieces.parts.len()).collect();
@@ -37,7 +37,7 @@ pub(super) fn objects(pieces: &mut Pieces) -> (Vec<Object>, Vec<usize>) {
     (builder.objects, builder.members)
 }
 
-/// What decides between components that claim to be the same.
+/// The properties that decide between components with the same identity.
 struct Claim {
     part: usize,
     hash: Hash,
@@ -114,7 +114,7 @@ impl Builder<'_> {
         self.add(Key { component, uid }, master.into_iter().chain(exceptions));
     }
 
-    /// Equal claims once, and of the others those of the highest SEQUENCE.
+    /// Removes equal claims and keeps those with the highest SEQUENCE.
     fn newest(&mut self, uid: &str, claims: Vec<Claim>) -> Vec<Claim> {
         let mut distinct: Vec<Claim> = Vec::new();
         let mut known: HashMap<Hash, usize> = HashMap::new();
@@ -140,7 +140,7 @@ impl Builder<'_> {
         newest
     }
 
-    /// The one that was modified last, or else stands last.
+    /// The most recently modified claim; the last one in the feed if that is a tie.
     fn last(&mut self, uid: &str, claims: Vec<Claim>) -> Option<Claim> {
         let mut newest = self.newest(uid, claims);
         newest.sort_by(|one, other| one.modified.cmp(&other.modified));
@@ -150,7 +150,7 @@ impl Builder<'_> {
         newest.pop()
     }
 
-    /// Different events of a broken producer under one UID: each gets its own. Overrides go with the one that recurs.
+    /// Splits different events that a broken producer gave one UID. Overrides stay with the recurring one.
     fn apart(&mut self, component: ComponentType, uid: &str, mut masters: Vec<Claim>, exceptions: &[usize]) {
         masters.sort_by(|one, other| (&one.start, one.hash).cmp(&(&other.start, other.hash)));
         let series = masters.iter().position(|claim| claim.recurs).unwrap_or(0);
@@ -165,7 +165,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Components without UID, each an object of its own.
+    /// Turns each component without a UID into its own object.
     fn without_uid(&mut self, component: ComponentType, group: &[usize]) {
         let mut count: HashMap<Hash, u64> = HashMap::new();
         for index in group {
@@ -205,18 +205,18 @@ impl Builder<'_> {
     }
 }
 
-/// The n-th UID to write an object under whose own one stands for another object of the calendar.
+/// The n-th substitute for a UID that already belongs to another object of the calendar.
 pub fn substitute_uid(uid: &str, ordinal: usize) -> String {
     derived_uid(&[uid.as_bytes(), b"substitute", &ordinal.to_be_bytes()])
 }
 
-/// A UID that is the same at every fetch and unlike any other.
+/// A unique UID that is the same at every fetch.
 fn derived_uid(about: &[&[u8]]) -> String {
     let hash = sha256(&[&about.join(&b'\0')]).to_string();
     format!("{DERIVED}{}", hash.get(..32).unwrap_or_default())
 }
 
-/// The hash of an object: its components and the time zones that they use.
+/// The hash of an object: its components and the time zones they use.
 fn hash_of<'p>(pieces: &Pieces, parts: impl Iterator<Item = &'p Part> + Clone) -> Hash {
     let mut hashes: Vec<Hash> = parts.clone().map(|part| part.hash).collect();
     let zones = zones_of(pieces, parts);
@@ -224,7 +224,7 @@ fn hash_of<'p>(pieces: &Pieces, parts: impl Iterator<Item = &'p Part> + Clone) -
     hash::of_all(hashes)
 }
 
-/// The definitions of the time zones that some components use, each name once: in a calendar the first one counts.
+/// The definitions of the time zones that these components use, each name once: the first one in a calendar wins.
 pub(super) fn zones_of<'p>(pieces: &Pieces, parts: impl Iterator<Item = &'p Part>) -> Vec<usize> {
     let mut zones: Vec<(usize, usize)> = Vec::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! The way of each component from the grammar to the pieces: it is repaired, shaped by the rules, hashed and kept.
+//! The path of each component from the grammar to the pieces: it is repaired, shaped by the rules, hashed and stored.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use super::shape::{Shape, shaped};
 use super::split::{self, Kind, MOST, Sink, upper};
 use crate::model::ComponentType;
 
-/// Takes a decoded body in; what comes out lacks the body itself. Err: why it is not a complete calendar.
+/// Processes a decoded body; the result still lacks the body itself. Err: why it is not a complete calendar.
 pub(super) fn take_in(body: &Decoded, shape: Shape) -> Result<Pieces, String> {
     let mut intake = Intake {
         suspicious: body.suspicious,
@@ -32,7 +32,7 @@ struct Intake {
     suspicious: bool,
     shape: Shape,
     pieces: Pieces,
-    /// The VERSION line of the calendar at hand.
+    /// The VERSION line of the current calendar.
     version: Option<Vec<u8>>,
     keys: HashMap<ComponentType, HashMap<String, usize>>,
     zone_sets: HashMap<Vec<usize>, usize>,
@@ -44,8 +44,8 @@ impl Sink for Intake {
         self.version = None;
     }
 
-    /// Of the calendar's own lines only these are written. The others are dropped without a complaint, for nearly every
-    /// feed has some: METHOD, which Baïkal refuses (415), X-WR-CALNAME, REFRESH-INTERVAL.
+    /// Only these of the calendar's own lines are written. Others are dropped without a complaint, because nearly
+    /// every feed has some: METHOD, which Baïkal rejects (415), X-WR-CALNAME, REFRESH-INTERVAL.
     fn calendar_line(&mut self, entry: &Entry<'_>) {
         let Some(calendar) = self.pieces.calendars.last_mut() else { return };
         let target = match entry.name {
@@ -98,7 +98,7 @@ impl Sink for Intake {
 }
 
 impl Intake {
-    /// The rules run here, where everything is in order and nothing is hashed yet.
+    /// Applies the rules here, after all repairs and before hashing.
     fn object(&mut self, component: ComponentType, lines: &[Entry<'_>], place: Place) {
         match shaped(lines, self.shape) {
             None => self.part(component, lines, place, None),
@@ -131,7 +131,7 @@ impl Intake {
         }
         let index = self.pieces.keys.len();
         known.insert(uid.to_owned(), index);
-        // The text itself is handed over at the end.
+        // The text itself is moved in at the end.
         self.pieces.keys.push((component, String::new()));
         index
     }
@@ -140,7 +140,7 @@ impl Intake {
         let mut names: Vec<usize> = Vec::new();
         let mut last: &[u8] = &[];
         for name in lines.iter().filter_map(|entry| entry.parameter("TZID")) {
-            // Start and end mostly share their time zone.
+            // Start and end usually share a time zone.
             if name != last {
                 names.push(self.pieces.zone_name(name));
                 last = name;
@@ -159,9 +159,9 @@ impl Intake {
 
     fn zone(&mut self, lines: &[Entry<'_>], place: Place) {
         let named = own(lines, Name::Tzid).filter(|entry| !entry.value().trim_ascii().is_empty());
-        // One without a name is refused and cannot be used.
+        // One without a name is rejected by servers and cannot be referenced.
         let Some(name) = named else { return self.pieces.complain("", "VTIMEZONE", "has no TZID; it is left out") };
-        // Parameters know no escapes, values of the type TEXT do.
+        // Parameters have no escapes; TEXT values do.
         let name = from_text(&String::from_utf8_lossy(name.value()));
         self.pieces.keep_zone(name.as_bytes(), Zone { place, hash: hash::component(lines) });
     }

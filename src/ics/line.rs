@@ -1,5 +1,5 @@
-//! One content line (RFC 5545 §3.1) told apart into name, parameters and value without copying, and the table of the
-//! property names that mean something to the mirror.
+//! Splits a content line (RFC 5545 §3.1) into name, parameters and value without copying, and lists the property
+//! names that matter to the mirror.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use memchr::{memchr, memchr2};
 
 use super::scan::{Lines, slice};
 
-/// The names that are acted on; all others are `Other` and pass as they are.
+/// The names that are handled; all others are `Other` and passed through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
     Begin,
@@ -48,11 +48,11 @@ pub(super) enum Name {
     Prodid,
     Version,
     Calscale,
-    /// X-ALT-DESC: the description in HTML, as Outlook and many others write it.
+    /// X-ALT-DESC: the HTML description written by Outlook and many others.
     AltDesc,
-    /// Well-formed, and of no interest.
+    /// Well-formed but irrelevant.
     Other,
-    /// A name with `_`, which sabre refuses.
+    /// A name with `_`, which sabre rejects.
     Underscored,
     /// Not of the form `name:value`.
     Malformed,
@@ -120,7 +120,7 @@ impl Name {
         set & self.bit() != 0
     }
 
-    /// The place of this name in a set.
+    /// The bit of this name in a set.
     pub(super) const fn bit(self) -> Names {
         1 << (self as u64)
     }
@@ -145,14 +145,14 @@ pub(super) const fn set_of(names: &[Name]) -> Names {
 pub(super) struct Entry<'a> {
     /// The whole line, unfolded.
     pub text: Cow<'a, [u8]>,
-    /// What the line is about.
+    /// The name of the property.
     pub name: Name,
     name_end: usize,
     value_start: usize,
 }
 
 impl<'a> Entry<'a> {
-    /// Reads the form of a line.
+    /// Parses a line.
     pub(super) fn new(text: impl Into<Cow<'a, [u8]>>) -> Entry<'a> {
         let text = text.into();
         let name_end = text.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(text.len());
@@ -160,7 +160,7 @@ impl<'a> Entry<'a> {
             Some(b':') => Some(name_end),
             Some(b';') => {
                 let rest = slice(&text, name_end..text.len());
-                // Where no colon stands outside of quotes, the first one counts.
+                // If no colon is outside quotes, the first one is used.
                 first_outside_quotes(rest, b':').or_else(|| memchr(b':', rest)).map(|colon| name_end + colon)
             }
             _ => None,
@@ -173,7 +173,7 @@ impl<'a> Entry<'a> {
         entry
     }
 
-    /// The same line, without a copy of its text.
+    /// The same line, borrowing its text.
     pub(super) fn borrowed(&self) -> Entry<'_> {
         Entry { text: Cow::Borrowed(&self.text), ..*self }
     }
@@ -188,7 +188,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// An address at the beginning of a line of text that was not escaped.
+    /// Whether this is an address that starts an unescaped line of text.
     fn is_address(&self) -> bool {
         let rest = slice(&self.text, self.name_end..self.text.len());
         rest.starts_with(b"://") && memchr(b'-', self.name_text()).is_none()
@@ -199,12 +199,12 @@ impl<'a> Entry<'a> {
         !name.is_empty() && name.iter().all(|byte| is_name_byte(*byte))
     }
 
-    /// The name as it is written.
+    /// The name as written.
     pub(super) fn name_text(&self) -> &[u8] {
         slice(&self.text, 0..self.name_end)
     }
 
-    /// The name for people, in upper case.
+    /// The name for display, in upper case.
     pub(super) fn label(&self) -> String {
         String::from_utf8_lossy(self.name_text()).to_uppercase()
     }
@@ -215,12 +215,12 @@ impl<'a> Entry<'a> {
         (slice(&self.text, parameters), self.value())
     }
 
-    /// The value, as it is written.
+    /// The value as written.
     pub(super) fn value(&self) -> &[u8] {
         slice(&self.text, self.value_start..self.text.len())
     }
 
-    /// The component that BEGIN or END names.
+    /// The component named by BEGIN or END.
     pub(super) fn component(&self) -> &[u8] {
         self.value().trim_ascii()
     }
@@ -236,7 +236,7 @@ impl<'a> Entry<'a> {
         })
     }
 
-    /// The value of a parameter, without quotes around it.
+    /// The value of a parameter, without surrounding quotes.
     pub(super) fn parameter(&self, name: &str) -> Option<&[u8]> {
         self.parameters().find_map(|parameter| {
             let equals = memchr(b'=', parameter)?;
@@ -268,7 +268,7 @@ pub(super) fn entries(text: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     Lines::new(text).map(|line| Entry::new(line.text))
 }
 
-/// The first line of a name that belongs to the component itself, not to one inside it.
+/// The first line of this name in the component itself, not in a sub-component.
 pub(super) fn own<'e, 'a>(component: &'e [Entry<'a>], name: Name) -> Option<&'e Entry<'a>> {
     let mut depth = 0_usize;
     component.iter().find(|entry| {
@@ -281,7 +281,7 @@ pub(super) fn own<'e, 'a>(component: &'e [Entry<'a>], name: Name) -> Option<&'e 
     })
 }
 
-/// The lines as one text, each ended by LF.
+/// The lines as one text, each terminated by LF.
 pub(super) fn joined(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut text = Vec::with_capacity(entries.iter().map(|entry| entry.text.len() + 1).sum());
     for entry in entries {
@@ -291,7 +291,7 @@ pub(super) fn joined(entries: &[Entry<'_>]) -> Vec<u8> {
     text
 }
 
-/// Letters of a name, and those that feeds write there beyond RFC 5545: a group before a dot, `_`.
+/// Characters allowed in names, and those that feeds use beyond RFC 5545: a group before a dot, `_`.
 fn is_name_byte(byte: u8) -> bool {
     matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_')
 }

@@ -1,9 +1,9 @@
-//! Reads ICS feeds: splits them into objects, mends what servers refuse, hashes what counts, and writes each object as
-//! one resource. Pure: text in, text out.
+//! Reads ICS feeds: splits them into objects, repairs what servers reject, hashes the relevant content, and writes
+//! each object as one resource. Pure: text in, text out.
 //!
 //! ```text
 //! charset -> split (grammar) -> repair -> shape (rules) -> hash -> pieces -> identity -> Feed, Resource
-//! Feed, Resource -> write, describe, compare, occurrence
+//! Feed, Resource -> write, describe, normal (comparison), occurrence
 //! ```
 
 mod charset;
@@ -41,18 +41,18 @@ use charset::Decoded;
 use line::Entry;
 use pieces::{Part, Pieces};
 
-/// So many complaints about one feed are kept; nobody reads more, and a feed can give cause for millions.
+/// How many complaints about one feed are kept; nobody reads more, and a feed may cause millions.
 const MOST_COMPLAINTS: usize = 10_000;
 
-/// Something that was wrong in a feed, and what became of it; for people.
+/// A human-readable problem in a feed, and how it was handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    /// The event that it is about; empty when it is about the feed, or the event has none.
+    /// The event concerned; empty if it is the feed, or if the event has no UID.
     pub uid: String,
-    /// The property or component, in upper case; `a line` for what has no name, empty for none. `property` and `message`
-    /// read as one sentence.
+    /// The property or component in upper case; `a line` if it has no name, or empty. `property` and `message` read
+    /// as one sentence.
     pub property: String,
-    /// What was wrong and what was done.
+    /// The problem and its resolution.
     pub message: String,
 }
 
@@ -77,12 +77,12 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// Everything that shares one UID and type.
+/// All components with the same UID and type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
     /// Its identity.
     pub key: Key,
-    /// The stable hash of what it says, its UID left out.
+    /// The stable hash of its content, without the UID.
     pub hash: Hash,
     /// Why it is never sent.
     pub rejected: Option<String>,
@@ -98,13 +98,13 @@ pub struct Feed {
     objects: Vec<Object>,
 }
 
-/// Reads a body as it was fetched; `charset` is what the server named. Err: why it is not a complete calendar, to follow
-/// the name of the feed and a colon.
+/// Parses a fetched body; `charset` is the one given by the server. Err: why it is not a complete calendar, to be
+/// appended to the name of the feed and a colon.
 pub fn read(body: Vec<u8>, charset: Option<&str>) -> Result<Feed, String> {
     read_shaped(body, charset, &Shape::default())
 }
 
-/// The same, with every object shaped as it is to be sent.
+/// The same, shaping every object for sending.
 pub fn read_shaped(body: Vec<u8>, charset: Option<&str>, shape: &Shape) -> Result<Feed, String> {
     let body = charset::decode(body, charset);
     let pieces = intake::take_in(&body, *shape)?;
@@ -118,13 +118,13 @@ impl Feed {
         Feed { pieces, shape, members, objects }
     }
 
-    /// The same feed in another shape, for where that is known later. What an object is called does not depend on it.
+    /// The same feed in another shape, for when that is known later. Keys do not depend on the shape.
     pub fn reshaped(mut self, shape: &Shape) -> Feed {
         if self.shape == *shape {
             return self;
         }
         let body = std::mem::take(&mut self.pieces.body);
-        // A body that was complete once is so again.
+        // A body that was complete before still is.
         let Ok(pieces) = intake::take_in(&body, *shape) else {
             self.pieces.body = body;
             return self;
@@ -132,7 +132,7 @@ impl Feed {
         Feed::of(body, pieces, *shape)
     }
 
-    /// The same feed as it is without any rule; `None` when it is so already.
+    /// The same feed with no rules applied; `None` if this one has none.
     pub fn unshaped(&self) -> Option<Feed> {
         if self.shape == Shape::default() {
             return None;
@@ -142,7 +142,7 @@ impl Feed {
         Some(Feed::of(body, pieces, Shape::default()))
     }
 
-    /// What the rules made of it.
+    /// The rules that were applied.
     pub fn shape(&self) -> Shape {
         self.shape
     }
@@ -152,9 +152,9 @@ impl Feed {
         &self.objects
     }
 
-    /// One hash for all that the feed says, whatever the order of its objects.
+    /// One hash of all content, independent of the order of objects.
     pub fn digest(&self) -> Hash {
-        // Hashes differ in their first octets, UIDs of one producer mostly do not.
+        // Hashes differ in their first octets; UIDs of one producer usually do not.
         let mut sorted: Vec<&Object> = self.objects.iter().collect();
         sorted.sort_unstable_by(|one, other| one.hash.cmp(&other.hash).then_with(|| one.key.cmp(&other.key)));
         sha256_of(sorted.into_iter().flat_map(|object| {
@@ -163,12 +163,12 @@ impl Feed {
         }))
     }
 
-    /// What was wrong and what was done about it, in the order of the feed; of endless troubles the first ones.
+    /// The problems and their resolutions, in the order of the feed; only the first ones if there are too many.
     pub fn complaints(&self) -> &[Complaint] {
         &self.pieces.complaints
     }
 
-    /// The whole resource to store, in the shape of the feed; `uid` stands in place of the feed's (a rename).
+    /// The complete resource to store, in the shape of the feed; `uid` replaces that of the feed (a rename).
     pub fn write(&self, object: &Object, uid: Option<&str>) -> Vec<u8> {
         let mut out = Vec::new();
         let calendar = self.parts(object).next().and_then(|part| self.pieces.calendars.get(part.calendar));
@@ -183,12 +183,12 @@ impl Feed {
         out
     }
 
-    /// The title of the master, unescaped and in one line, its first 200 characters; empty if it has none.
+    /// The title of the master, unescaped and on one line, at most 200 characters; empty if it has none.
     pub fn summary(&self, object: &Object) -> String {
         self.parts(object).next().map(|part| describe::summary(&self.lines(part))).unwrap_or_default()
     }
 
-    /// The start of the master in words, in its own time zone: `2026-11-20 09:15 Europe/Berlin`.
+    /// The human-readable start of the master, in its own time zone: `2026-11-20 09:15 Europe/Berlin`.
     pub fn start(&self, object: &Object) -> String {
         self.parts(object).next().map(|part| describe::start(&self.lines(part))).unwrap_or_default()
     }
@@ -208,7 +208,7 @@ impl Feed {
         zones.filter_map(|zone| self.pieces.zones.get(zone)).map(|zone| self.pieces.lines(&zone.place))
     }
 
-    /// The lines of all time zones, also of those that no object uses.
+    /// The lines of all time zones, including unused ones.
     fn all_zones(&self) -> impl Iterator<Item = Vec<Entry<'_>>> {
         self.pieces.zones.iter().map(|zone| self.pieces.lines(&zone.place))
     }

@@ -1,4 +1,4 @@
-//! The pieces of a body as they are kept: where the text of each component stands, its hash and its time zones.
+//! The stored pieces of a body: the position of each component's text, its hash and its time zones.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,16 +10,16 @@ use super::line::{Entry, entries};
 use super::scan::slice;
 use crate::model::{ComponentType, Hash};
 
-/// Where the text of a component stands.
+/// The position of a component's text.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
-    /// In the body, as the feed has it.
+    /// In the body, unmodified.
     Body(Range<usize>),
-    /// Among the texts that are not those of the body, unfolded, with LF.
+    /// Among the modified texts, unfolded, with LF.
     Changed(Range<usize>),
 }
 
-/// What a VCALENDAR says of itself that is written again.
+/// The properties of a VCALENDAR that are written again.
 #[derive(Debug, Default)]
 pub(super) struct Calendar {
     /// The PRODID line.
@@ -59,16 +59,16 @@ pub(super) struct Pieces {
     changed: Vec<u8>,
     pub calendars: Vec<Calendar>,
     pub parts: Vec<Part>,
-    /// What the rules changed, as it was before, by the index of the part.
+    /// The original of each part that the rules changed, by its index.
     unshaped: HashMap<usize, Place>,
     pub zones: Vec<Zone>,
     /// UIDs; empty for none.
     pub keys: Vec<(ComponentType, String)>,
-    /// Names of time zones, each once.
+    /// Unique names of time zones.
     zone_names: HashMap<Vec<u8>, usize>,
     /// The first definition of a name in a calendar.
     definitions: HashMap<(usize, usize), usize>,
-    /// Names of time zones that a component uses.
+    /// Names of the time zones that a component uses.
     pub zone_sets: Vec<Vec<usize>>,
     pub complaints: Vec<Complaint>,
 }
@@ -87,20 +87,20 @@ impl Pieces {
         entries(self.text(place)).collect()
     }
 
-    /// Keeps a text that is not in the body.
+    /// Stores a modified text.
     pub(super) fn keep_changed(&mut self, text: &[u8]) -> Place {
         let start = self.changed.len();
         self.changed.extend_from_slice(text);
         Place::Changed(start..self.changed.len())
     }
 
-    /// Keeps a part, and where it stands as it was before the rules changed it.
+    /// Stores a part and, if the rules changed it, the position of its original.
     pub(super) fn keep_part(&mut self, part: Part, unshaped: Option<Place>) {
         self.unshaped.extend(unshaped.map(|place| (self.parts.len(), place)));
         self.parts.push(part);
     }
 
-    /// Keeps a time zone of the last calendar.
+    /// Stores a time zone of the last calendar.
     pub(super) fn keep_zone(&mut self, name: &[u8], zone: Zone) {
         let name = self.zone_name(name);
         let index = self.zones.len();
@@ -108,7 +108,7 @@ impl Pieces {
         self.definitions.entry((self.last_calendar(), name)).or_insert(index);
     }
 
-    /// The hash of a part before the rules changed it: what an object is called does not depend on them.
+    /// The hash of a part before the rules changed it: derived UIDs must not depend on them.
     pub(super) fn unshaped_hash(&self, part: usize) -> Option<Hash> {
         match self.unshaped.get(&part) {
             Some(place) => Some(hash::component(&self.lines(place))),
@@ -121,12 +121,12 @@ impl Pieces {
         self.calendars.len().saturating_sub(1)
     }
 
-    /// The definition of a time zone that counts in a calendar.
+    /// The effective definition of a time zone in a calendar.
     pub(super) fn definition(&self, calendar: usize, name: usize) -> Option<usize> {
         self.definitions.get(&(calendar, name)).copied()
     }
 
-    /// The number that stands for the name of a time zone.
+    /// The index of a time zone name.
     pub(super) fn zone_name(&mut self, name: &[u8]) -> usize {
         if let Some(index) = self.zone_names.get(name) {
             return *index;
@@ -136,12 +136,12 @@ impl Pieces {
         index
     }
 
-    /// How many names of time zones there are.
+    /// The number of time zone names.
     pub(super) fn zone_names(&self) -> usize {
         self.zone_names.len()
     }
 
-    /// Keeps something that was wrong.
+    /// Records a complaint.
     pub(super) fn complain(&mut self, uid: &str, property: &str, message: &str) {
         Complaint::new(uid, property, message).add_to(&mut self.complaints);
     }

@@ -1,5 +1,5 @@
-//! A property with its meaning: decoded parameters and text. The only file that names the crate `ical`; its parser trims
-//! values and takes leading colons away (0.11), so it is given the parameters alone.
+//! A property with decoded parameters and text. The only file that names the crate `ical`; its parser trims values
+//! and strips leading colons (0.11), so it gets only the parameters.
 
 use ical::property::{Property as Parsed, PropertyParser};
 
@@ -7,25 +7,25 @@ use super::charset;
 use super::line::Entry;
 use super::scan::slice;
 
-/// The parser is quadratic in the number of parameters (`ical` 0.11: 200,000 of them take 15 s); real lines have a dozen.
+/// The parser is quadratic in the number of parameters (`ical` 0.11: 200,000 take 15 s); real lines have a dozen.
 const MOST_PARAMETERS: usize = 200;
-/// Octets of parameters that are still read; an inline photograph is a value.
+/// Longest parameters that are parsed, in octets; inline photographs are in values, not parameters.
 const LONGEST_PARAMETERS: usize = 64 * 1024;
-/// From this number of values in one parameter on, the parser takes the rest for the value of the property.
+/// From this number of values in one parameter on, the parser treats the rest as the value of the property.
 const MOST_VALUES: usize = 10;
 
-/// A property as it is meant.
+/// A decoded property.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Property {
     /// In upper case.
     pub name: String,
     /// Names in upper case, values without quotes and with RFC 6868 decoded.
     pub parameters: Vec<(String, Vec<String>)>,
-    /// As it is written.
+    /// As written.
     pub value: String,
 }
 
-/// Reads a line. `None`: it is too odd to be read with certainty, so that it is only ever passed on.
+/// Parses a line. `None` if it is too unusual to be parsed reliably; it is then only passed through.
 pub(super) fn read(entry: &Entry<'_>) -> Option<Property> {
     let (parameters, raw_value) = entry.parts();
     if parameters.is_empty() {
@@ -36,7 +36,7 @@ pub(super) fn read(entry: &Entry<'_>) -> Option<Property> {
     if parameters.len() > LONGEST_PARAMETERS || separators > MOST_PARAMETERS {
         return None;
     }
-    // The value stays outside: the parser would trim it and take leading colons away.
+    // The value is kept out: the parser would trim it and strip leading colons.
     let head = slice(&entry.text, 0..entry.text.len() - raw_value.len());
     let mut line = head.to_vec();
     line.push(b'\x01');
@@ -77,8 +77,8 @@ fn from_rfc6868(value: &str) -> String {
     })
 }
 
-/// Decodes the escapes of a TEXT value (RFC 5545 §3.3.11), and that of a quote, which Apple's and Mozilla's older
-/// programs write; a backslash before anything else stays.
+/// Decodes the escapes of a TEXT value (RFC 5545 §3.3.11), and that of a quote, which older Apple and Mozilla
+/// programs write; a backslash before anything else is kept.
 pub(super) fn from_text(value: &str) -> String {
     unescaped(value, '\\', |escaped| match escaped {
         'n' | 'N' => Some('\n'),
@@ -87,7 +87,7 @@ pub(super) fn from_text(value: &str) -> String {
     })
 }
 
-/// Replaces what stands behind each `sign` by its meaning, sign and all; what has none stays as it is.
+/// Replaces each `sign` and the character after it by their meaning; without one, both are kept.
 fn unescaped(value: &str, sign: char, meaning: impl Fn(char) -> Option<char>) -> String {
     let mut decoded = String::with_capacity(value.len());
     let mut rest = value.chars();

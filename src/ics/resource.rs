@@ -1,4 +1,4 @@
-//! A resource as a collection gave it, parsed once for all that is asked about it.
+//! A resource from a collection, parsed only once.
 
 use super::{Feed, Object, read};
 use crate::model::{Hash, Key};
@@ -11,19 +11,19 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// Reads a resource, with CRLF or LF. `None`: no event, task or journal entry, or not complete.
+    /// Parses a resource with CRLF or LF. `None` if it has no event, task or journal entry, or is incomplete.
     pub fn read(text: Vec<u8>) -> Option<Resource> {
         let feed = read(text, None).ok()?;
         let object = feed.objects().first()?.clone();
         Some(Resource { feed, object })
     }
 
-    /// Its identity; of several objects that of the first.
+    /// Its identity; that of the first object if there are several.
     pub fn key(&self) -> &Key {
         &self.object.key
     }
 
-    /// The stable hash of what it says, its UID left out.
+    /// The stable hash of its content, without the UID.
     pub fn hash(&self) -> Hash {
         self.object.hash
     }
@@ -33,12 +33,12 @@ impl Resource {
         self.feed.summary(&self.object)
     }
 
-    /// Its start in words.
+    /// Its human-readable start.
     pub fn start(&self) -> String {
         self.feed.start(&self.object)
     }
 
-    /// Everything that stands in it.
+    /// All of its contents.
     pub(super) fn feed(&self) -> &Feed {
         &self.feed
     }

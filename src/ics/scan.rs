@@ -1,30 +1,30 @@
-//! Logical lines of iCalendar text: folds are joined on octets, before any decoding (RFC 5545 §3.1), for feeds fold
-//! inside UTF-8 sequences.
+//! Logical lines of iCalendar text: unfolds octets before any decoding (RFC 5545 §3.1), because feeds fold inside
+//! UTF-8 sequences.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
 
-/// A part of a text; empty where the text has no such part.
+/// A part of a text; empty if out of range.
 pub(super) fn slice(text: &[u8], range: Range<usize>) -> &[u8] {
     text.get(range).unwrap_or_default()
 }
 
-/// Lines that are folded have about so many pieces, and a few have many.
+/// The usual number of pieces of a folded line; a few have many more.
 const ROOM: usize = 4;
 
-/// One logical line and where its octets stand.
+/// A logical line and its position.
 pub(super) struct Logical<'a> {
-    /// The line without folds and line end; never empty.
+    /// The line without folds and line ending; never empty.
     pub text: Cow<'a, [u8]>,
-    /// The first octet.
+    /// The position of its first octet.
     pub start: usize,
-    /// The octet after the last one, line end not counted.
+    /// The position after its last octet, excluding the line ending.
     pub end: usize,
 }
 
-/// Walks through the logical lines. CRLF, LF and CRCRLF end a line; blank lines are skipped, also before a continuation.
+/// Iterates over logical lines. CRLF, LF and CRCRLF end a line; blank lines are skipped, even before a continuation.
 pub(super) struct Lines<'a> {
     text: &'a [u8],
     at: usize,
@@ -36,7 +36,7 @@ impl<'a> Lines<'a> {
         Lines { text, at: 0 }
     }
 
-    /// One line as it is written, without its end.
+    /// The next physical line, without its line ending.
     fn physical(&mut self) -> Option<Range<usize>> {
         let start = self.at;
         let rest = self.text.get(start..).filter(|rest| !rest.is_empty())?;
@@ -49,7 +49,7 @@ impl<'a> Lines<'a> {
         Some(start..end)
     }
 
-    /// Passes over blank lines and tells whether the next line continues the one before.
+    /// Skips blank lines and returns whether the next line continues the previous one.
     fn continues(&mut self) -> bool {
         while let Some(b'\r' | b'\n') = self.text.get(self.at) {
             let before = self.at;
@@ -95,7 +95,7 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// The number of the physical line, from 1, that an octet stands in.
+/// The physical line that contains an octet, starting at 1.
 pub(super) fn line_number(text: &[u8], at: usize) -> usize {
     memchr_iter(b'\n', slice(text, 0..at.min(text.len()))).count() + 1
 }

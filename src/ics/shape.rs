@@ -1,31 +1,31 @@
-//! What the rules of the configuration make of each object before it is hashed. All rules run here, between repair and
-//! hash, so that the hash is that of what is sent.
+//! Applies the configured rules to each object. All rules run here, between repair and hash, so that the hash is that
+//! of the sent object.
 
 use super::line::{Entry, Name, Names, set_of};
 
-/// What the rules make of each object.
+/// The rules to apply to each object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Shape {
-    /// What becomes of ORGANIZER and ATTENDEE.
+    /// What happens to ORGANIZER and ATTENDEE.
     pub attendees: Attendees,
-    /// Makes sure that ORGANIZER and ATTENDEE forbid the server to send mail: SCHEDULE-AGENT=CLIENT (RFC 6638 §7.1),
-    /// unless they say NONE.
+    /// Ensures that ORGANIZER and ATTENDEE forbid the server to send mail: SCHEDULE-AGENT=CLIENT (RFC 6638 §7.1),
+    /// unless they have NONE.
     pub schedule_agent: bool,
 }
 
-/// `attendees` of the configuration.
+/// The `attendees` key of the configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Attendees {
-    /// They are mirrored.
+    /// ORGANIZER and ATTENDEE are mirrored.
     #[default]
     Keep,
-    /// ORGANIZER and ATTENDEE are left out.
+    /// ORGANIZER and ATTENDEE are removed.
     Strip,
 }
 
 const ADDRESSES: Names = set_of(&[Name::Organizer, Name::Attendee]);
 
-/// What becomes of a line.
+/// The result for a line.
 enum Made {
     Same,
     Other(Entry<'static>),
@@ -33,12 +33,12 @@ enum Made {
 }
 
 impl Shape {
-    /// The properties that it acts on.
+    /// The properties that it affects.
     fn names(self) -> Names {
         if self == Shape::default() { 0 } else { ADDRESSES }
     }
 
-    /// What becomes of a line of the component itself.
+    /// Applies the rules to a line of the component itself.
     fn make(self, entry: &Entry<'_>) -> Made {
         if self.attendees == Attendees::Strip {
             return Made::Gone;
@@ -47,7 +47,7 @@ impl Shape {
     }
 }
 
-/// A component, given from its BEGIN to its END, as the rules make it. `None`: it stays as it is.
+/// Applies the rules to a component, given from BEGIN to END. `None` if it stays the same.
 pub(super) fn shaped<'e>(component: &'e [Entry<'_>], shape: Shape) -> Option<Vec<Entry<'e>>> {
     let names = shape.names();
     if names == 0 || !component.iter().any(|entry| entry.name.is_in(names)) {
@@ -62,7 +62,7 @@ pub(super) fn shaped<'e>(component: &'e [Entry<'_>], shape: Shape) -> Option<Vec
             Name::End => depth = depth.saturating_sub(1),
             _ => {}
         }
-        // An ATTENDEE of an alarm is whom it is for.
+        // The ATTENDEE of an alarm is its recipient.
         let made = if depth == 1 && entry.name.is_in(names) { shape.make(entry) } else { Made::Same };
         changed |= !matches!(made, Made::Same);
         match made {
@@ -74,7 +74,7 @@ pub(super) fn shaped<'e>(component: &'e [Entry<'_>], shape: Shape) -> Option<Vec
     changed.then_some(lines)
 }
 
-/// The line with an agent that keeps the server from sending mail about it. `None`: it has one.
+/// The line with an agent that keeps the server from sending mail. `None` if it already has one.
 fn without_mail(entry: &Entry<'_>) -> Option<Entry<'static>> {
     const AGENT: &str = "SCHEDULE-AGENT";
     let is_quiet = |agent: &[u8]| [&b"CLIENT"[..], b"NONE"].iter().any(|quiet| agent.eq_ignore_ascii_case(quiet));

@@ -1,5 +1,5 @@
-//! The grammar: splits a body into calendars and their components, and is sure that it is complete. One pass; nothing
-//! recurses, and what becomes of the components is the business of the sink.
+//! The grammar: splits a body into calendars and their components, and verifies that it is complete. A single pass
+//! without recursion; the sink handles the components.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,11 +9,11 @@ use super::scan::{Lines, line_number, slice};
 use crate::model::ComponentType;
 use crate::words::shown::shortened;
 
-/// No calendar has more components or time zones, and no component more lines. Each costs memory beyond its text, so that
-/// a feed of nothing else would take many times its size. Tests need not wait until so much is read.
+/// Maximum number of components and time zones of a calendar, and of lines of a component. Each costs memory beyond
+/// its text, so a hostile feed would take many times its size. Smaller in tests, to keep them fast.
 pub(super) const MOST: usize = if cfg!(test) { 50_000 } else { 500_000 };
 
-/// A component of a calendar that is mirrored.
+/// A component that is mirrored, or a time zone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Object(ComponentType),
@@ -30,7 +30,7 @@ impl Kind {
     }
 }
 
-/// Takes what the grammar finds, in the order of the text.
+/// Receives what the grammar finds, in the order of the text.
 pub(super) trait Sink {
     /// A VCALENDAR begins.
     fn begin_calendar(&mut self);
@@ -41,25 +41,25 @@ pub(super) trait Sink {
     /// The VCALENDAR ends.
     fn end_calendar(&mut self);
 
-    /// A component of the VCALENDAR, from its BEGIN to its END, and where it stands in the text. Err: why the whole is
-    /// refused.
+    /// A component of the VCALENDAR, from BEGIN to END, and its range in the text. Err: why the whole body is
+    /// rejected.
     fn component(&mut self, kind: Kind, lines: &[Entry<'_>], range: Range<usize>) -> Result<(), String>;
 
-    /// A component of another name.
+    /// A component with another name.
     fn other_component(&mut self, name: &[u8]);
 
-    /// At the end of the text: so many lines stand outside of any VCALENDAR.
+    /// At the end of the text: the number of lines outside any VCALENDAR.
     fn outside(&mut self, lines: usize);
 }
 
 struct Splitter<'a, 's, S> {
     text: &'a [u8],
     sink: &'s mut S,
-    /// BEGIN lines that are not closed, and where they stand.
+    /// Unclosed BEGIN lines and their positions.
     open: Vec<(Entry<'a>, usize)>,
-    /// What the component at hand is; `None`: none that is mirrored.
+    /// The kind of the current component; `None` if it is not mirrored.
     kind: Option<Kind>,
-    /// The lines of the component at hand.
+    /// The lines of the current component.
     lines: Vec<Entry<'a>>,
     calendars: usize,
     objects: usize,
@@ -88,7 +88,7 @@ pub(super) fn split(text: &[u8], sink: &mut impl Sink) -> Result<(), String> {
     splitter.finish()
 }
 
-/// Why a body is refused that has more of something than `MOST`.
+/// Why a body with more than `MOST` of something is rejected.
 pub(super) fn too_many() -> String {
     format!("it has more than {MOST} events or time zones, as no calendar has")
 }
@@ -163,7 +163,7 @@ impl<'a, S: Sink> Splitter<'a, '_, S> {
         }
     }
 
-    /// A BEGIN outside of any calendar.
+    /// Handles a BEGIN outside any calendar.
     fn outermost(&mut self, entry: Entry<'a>, start: usize) -> Result<(), String> {
         let name = entry.component();
         if name.eq_ignore_ascii_case(b"VCALENDAR") {
@@ -178,7 +178,7 @@ impl<'a, S: Sink> Splitter<'a, '_, S> {
         Ok(())
     }
 
-    /// A second calendar may bring its own byte order mark along.
+    /// A second calendar may have its own byte order mark.
     fn outside_line(&mut self, entry: &Entry<'a>) {
         let marked = entry.text.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec);
         match marked.map(Entry::new) {
@@ -195,7 +195,7 @@ impl<'a, S: Sink> Splitter<'a, '_, S> {
         self.sink.begin_calendar();
     }
 
-    /// Closes what is open and tells where it was begun.
+    /// Closes the innermost open component and returns where it began.
     fn close(&mut self, end: &Entry<'a>, at: usize) -> Result<usize, String> {
         match self.open.pop() {
             Some((begin, start)) if begin.component().eq_ignore_ascii_case(end.component()) => Ok(start),
@@ -240,7 +240,7 @@ impl<'a, S: Sink> Splitter<'a, '_, S> {
     }
 }
 
-/// The name of a component for people.
+/// The name of a component for display.
 pub(super) fn upper(name: &[u8]) -> String {
     shortened(&String::from_utf8_lossy(name)).to_uppercase()
 }

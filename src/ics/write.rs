@@ -1,5 +1,5 @@
-//! Writes an object as one resource: CRLF, folded where a line is longer than 75 octets (RFC 5545 §3.1), never inside a
-//! character (other generators do).
+//! Writes an object as one resource: with CRLF, folding lines longer than 75 octets (RFC 5545 §3.1), but never inside
+//! a character (other generators do).
 
 use super::line::{Entry, Name};
 use super::pieces::Calendar;
@@ -7,7 +7,7 @@ use super::pieces::Calendar;
 const LONGEST: usize = 75;
 const OWN_PRODID: &[u8] = b"PRODID:-//baikal-sync//baikal-sync//EN";
 
-/// The lines that begin a resource.
+/// Writes the lines that begin a resource.
 pub(super) fn header(out: &mut Vec<u8>, calendar: Option<&Calendar>) {
     fold(out, b"BEGIN:VCALENDAR");
     fold(out, b"VERSION:2.0");
@@ -17,12 +17,12 @@ pub(super) fn header(out: &mut Vec<u8>, calendar: Option<&Calendar>) {
     }
 }
 
-/// The line that ends a resource.
+/// Writes the line that ends a resource.
 pub(super) fn footer(out: &mut Vec<u8>) {
     fold(out, b"END:VCALENDAR");
 }
 
-/// A component, with another UID where one is given.
+/// Writes a component, replacing its UID by `uid` if given.
 pub(super) fn component(out: &mut Vec<u8>, lines: &[Entry<'_>], uid: Option<&str>) {
     match uid {
         None => lines.iter().for_each(|entry| fold(out, &entry.text)),
@@ -30,7 +30,7 @@ pub(super) fn component(out: &mut Vec<u8>, lines: &[Entry<'_>], uid: Option<&str
     }
 }
 
-/// A component, given from its BEGIN to its END, with exactly this UID. The UIDs of alarms (RFC 9074 §5) are left alone.
+/// A component, given from BEGIN to END, with exactly this UID. UIDs of alarms (RFC 9074 §5) are left alone.
 pub(super) fn with_uid<'e>(component: &'e [Entry<'_>], uid: &str) -> Vec<Entry<'e>> {
     let mut depth = 0_usize;
     let mut lines = Vec::with_capacity(component.len() + 1);
@@ -49,7 +49,7 @@ pub(super) fn with_uid<'e>(component: &'e [Entry<'_>], uid: &str) -> Vec<Entry<'
     lines
 }
 
-/// One line with its end, in pieces of at most 75 octets.
+/// Writes one line with its ending, folded at 75 octets.
 fn fold(out: &mut Vec<u8>, line: &[u8]) {
     let mut rest = line;
     let mut room = LONGEST;
@@ -58,14 +58,14 @@ fn fold(out: &mut Vec<u8>, line: &[u8]) {
         out.extend_from_slice(piece);
         out.extend_from_slice(b"\r\n ");
         rest = others;
-        // The blank that begins a continuation counts.
+        // The space that begins a continuation counts.
         room = LONGEST - 1;
     }
     out.extend_from_slice(rest);
     out.extend_from_slice(b"\r\n");
 }
 
-/// The last place at or before `room` where a character begins.
+/// The last character boundary at or before `room`.
 fn boundary(line: &[u8], room: usize) -> usize {
     let continues = |at: &usize| line.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
     (room.saturating_sub(3)..=room).rev().find(|at| !continues(at)).unwrap_or(room)

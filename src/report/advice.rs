@@ -1,7 +1,6 @@
-//! Commands that a person can type as they are printed: they carry the flags without which they would work on another
-//! configuration or another state.
+//! Commands to copy and paste: they include the flags needed to use the same configuration and state.
 
-/// What a command needs to find the configuration and the state of the run that prints it.
+/// What a command needs to use the configuration and state of the run that prints it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Advice {
     /// `--profile`: the program runs as a systemd unit of this instance.
@@ -13,7 +12,7 @@ pub struct Advice {
 }
 
 impl Advice {
-    /// The command with these words after the flags.
+    /// The command with these words after its flags.
     pub fn command(&self, words: &[&str]) -> String {
         let flags = [("-p", &self.profile), ("--config", &self.config), ("--state", &self.state)];
         let flags = flags.into_iter().filter_map(|(flag, value)| Some([flag, value.as_deref()?])).flatten();
@@ -21,8 +20,8 @@ impl Advice {
         words.map(quoted).collect::<Vec<_>>().join(" ")
     }
 
-    /// The command that runs a subscription at once. A profile runs as its unit: with another user the program could
-    /// neither read its password nor write its state.
+    /// The command that runs a subscription now. A profile is run as its unit: another user could neither read its
+    /// password nor write its state.
     pub fn run(&self, name: &str) -> String {
         match &self.profile {
             Some(profile) => format!("systemctl start {}", quoted(&format!("baikal-sync@{profile}"))),
@@ -30,13 +29,13 @@ impl Advice {
         }
     }
 
-    /// The command that runs a subscription with a flag; `None` with a profile, whose unit takes none.
+    /// The command that runs a subscription with a flag; `None` with a profile, whose unit takes no flags.
     pub fn run_with(&self, name: &str, flag: &str) -> Option<String> {
         self.profile.is_none().then(|| self.command(&["run", name, flag]))
     }
 }
 
-/// A word as a shell reads it back.
+/// Quotes a word for the shell.
 fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_plain) {

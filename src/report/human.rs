@@ -1,4 +1,4 @@
-//! Reports as sentences for people. Pure: who is listening is an argument.
+//! Human-readable reports. Pure: the audience is an argument.
 
 use super::advice::Advice;
 use super::{Outcome, PassReport, Refused, Say, Step};
@@ -9,24 +9,24 @@ use crate::words::error::Kind;
 use crate::words::shown::shortened;
 use crate::words::time::in_words;
 
-/// So many refused objects of a pass are named one by one.
+/// How many refused objects of a pass are listed individually.
 pub(super) const MOST_NAMED: usize = 10;
 
-/// Who reads what is said.
+/// Who reads the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listener {
     /// A person at a terminal.
     Terminal,
-    /// The journal: what changed, and what needs a person.
+    /// The journal: gets changes, and what needs a person.
     Journal,
     /// Nobody, until something needs a person: cron mails every line.
     Nobody,
 }
 
-/// How much a line matters; the numbers are those of syslog.
+/// The severity of a line; the numbers are those of syslog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
-    /// A person must look.
+    /// A person must act.
     Error = 3,
     /// A person should know.
     Warning = 4,
@@ -34,12 +34,12 @@ pub enum Weight {
     Info = 6,
 }
 
-/// One line to say.
+/// One line of output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// How much it matters.
+    /// Its severity.
     pub weight: Weight,
-    /// Without newline.
+    /// Without a newline.
     pub text: String,
 }
 
@@ -47,7 +47,7 @@ fn line(weight: Weight, text: String) -> Line {
     Line { weight, text }
 }
 
-/// What to say of a pass.
+/// The output for a pass.
 pub fn lines(report: &PassReport, listener: Listener, advice: &Advice) -> Vec<Line> {
     let mut lines = Vec::new();
     let watched = listener == Listener::Terminal;
@@ -78,10 +78,10 @@ pub fn lines(report: &PassReport, listener: Listener, advice: &Advice) -> Vec<Li
     lines
 }
 
-/// What is held, and how to answer.
+/// Describes a hold and how to resolve it.
 fn hold(name: &str, held: &Hold, advice: &Advice) -> String {
     let Hold { deletes, reason, .. } = held;
-    // The unit of a profile takes no flags; the answer is the same.
+    // The unit of a profile takes no flags; `approve` has the same effect.
     let take_over = advice.run_with(name, "--take-over").unwrap_or_else(|| advice.command(&["approve", name]));
     match held.held_for {
         HeldFor::Occupied => format!(
@@ -97,9 +97,9 @@ fn hold(name: &str, held: &Hold, advice: &Advice) -> String {
     }
 }
 
-/// What is refused and left alone, which is recorded even when the pass fails later.
+/// Objects refused or left alone, which are recorded even if the pass fails later.
 fn refusals(report: &PassReport, watched: bool, advice: &Advice) -> Vec<Line> {
-    // Who was told once need not hear it at each new try.
+    // Do not repeat what was already reported at each retry.
     let is_news = |refused: &&Refused| watched || !refused.again;
     let rejected: Vec<&Refused> = report.rejected.iter().filter(is_news).collect();
     let conflicts: Vec<&Refused> = report.conflicts.iter().collect();
@@ -121,7 +121,7 @@ fn trouble(report: &PassReport, kind: Kind, message: &str, advice: &Advice) -> S
         seconds => format!(" (for {})", in_words(seconds)),
     };
     let next = match report.retry_at {
-        // Who has mended it must not read this as the answer to that.
+        // A user who fixed the problem must not take this for a new failure.
         Some(at) if report.outcome == Outcome::BackingOff => {
             let now = advice.run_with(name, "--force").map(|command| format!(" (now: {command})"));
             let (at, now) = (at.local(), now.unwrap_or_default());
@@ -171,7 +171,7 @@ fn counts(report: &PassReport) -> String {
     named.join(", ")
 }
 
-/// The first of them by name; a whole calendar of them would bury everything else in a mail.
+/// Lists the first ones individually; a whole calendar of them would bury everything else in a mail.
 fn told<'a>(
     report: &'a PassReport,
     what: &'a str,
@@ -187,13 +187,13 @@ fn told<'a>(
     }))
 }
 
-/// What a person knows an object by.
+/// The human-readable name of an object.
 pub fn title(summary: &str, uid: &str) -> String {
     let uid = shortened(uid);
     if summary.is_empty() { format!("(no title, UID {uid})") } else { format!("“{summary}” (UID {uid})") }
 }
 
-/// A dry run: the counts, and event by event sign, date, title, what changes. Empty for a real run.
+/// A dry run: the counts, and one line per event with sign, date, title and changes. Empty for a real run.
 pub fn dry_run(report: &PassReport) -> String {
     let Some(steps) = &report.plan else {
         return String::new();
@@ -216,12 +216,12 @@ fn step(step: &Step) -> String {
     let what =
         if step.summary.is_empty() { format!("(no title, UID {})", shortened(uid)) } else { step.summary.clone() };
     let note = if note.is_empty() { note } else { format!("  [{note}]") };
-    // The time zone is left to the JSON: the columns are for the eye.
+    // The time zone is only in the JSON, to keep the columns readable.
     let start: Vec<&str> = step.start.split(' ').take(2).collect();
     format!("  {sign} {:<16}  {what}{note}", start.join(" "))
 }
 
-/// The sign of a step that sends nothing, and what it is about.
+/// The sign and description of a step that sends nothing.
 fn noted(note: &Note) -> (&'static str, String) {
     match note {
         Note::Stands { adopted: true, .. } => ("=", "stands there already".to_owned()),

@@ -38,7 +38,7 @@ pub fn calendars(server: &str, calendars: &[Calendar]) -> String {
     document(&json!({ "version": 1, "exit_code": 0, "server": server, "calendars": calendars }))
 }
 
-/// The document of a command that could not do anything.
+/// The document of a command that failed completely.
 pub fn failure(kind: &str, messages: &[String], exit_code: u8) -> String {
     let error = json!({ "kind": kind, "message": messages.join("\n") });
     document(&json!({ "version": 1, "exit_code": exit_code, "error": error, "subscriptions": [] }))

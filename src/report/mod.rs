@@ -1,4 +1,4 @@
-//! What came of a pass, as a value; `human` and `json` render it.
+//! The outcome of a pass as a value; `human` and `json` render it.
 
 pub mod advice;
 pub mod human;
@@ -10,12 +10,12 @@ use crate::plan::Op;
 use crate::words::error::{Fault, Kind};
 use crate::words::time::Timestamp;
 
-/// The result of one pass over one subscription.
+/// The outcome of one pass over one subscription.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PassReport {
     /// The name of the subscription.
     pub name: String,
-    /// The result in one word.
+    /// The outcome in one word.
     pub outcome: Outcome,
     /// How many objects were created.
     pub created: u64,
@@ -23,21 +23,21 @@ pub struct PassReport {
     pub updated: u64,
     /// How many objects were deleted.
     pub deleted: u64,
-    /// How many objects of the feed needed nothing.
+    /// How many objects of the feed needed no change.
     pub unchanged: u64,
-    /// How many objects stood there already and were taken into the record.
+    /// How many existing objects were adopted.
     pub adopted: u64,
-    /// How many objects came under another UID.
+    /// How many objects were stored under another UID.
     pub renamed: u64,
-    /// How many of the created and updated ones undo what someone else did to them.
+    /// How many of the created and updated ones revert changes by others.
     pub restored: u64,
-    /// Objects refused in this pass, whether for the first time or again.
+    /// Objects refused in this pass, for the first time or again.
     pub rejected: Vec<Refused>,
-    /// How many objects of the feed are refused, if those are more than half of it; else 0.
+    /// How many objects of the feed are refused, if more than half of it; otherwise 0.
     pub missing: u64,
-    /// Objects left alone since this pass, because their UID belongs to someone else.
+    /// Objects left alone since this pass because their UID belongs to someone else.
     pub conflicts: Vec<Refused>,
-    /// Deletes that a guard kept back.
+    /// Deletions held back by a guard.
     pub held: Option<Hold>,
     /// How many repairs the feed needed.
     pub repairs: u64,
@@ -51,44 +51,44 @@ pub struct PassReport {
     pub bytes_received: u64,
     /// How long the pass took, in milliseconds.
     pub duration_ms: u64,
-    /// No request before this moment.
+    /// No requests before this time.
     pub retry_at: Option<Timestamp>,
-    /// What stopped the pass, now or, while it backs off, the last time.
+    /// The failure that stopped the pass, or the previous one while backing off.
     pub error: Option<Fault>,
-    /// How long the trouble stands, in seconds.
+    /// How long it has been failing, in seconds.
     pub failing_for: u64,
-    /// Whether the trouble has stood for longer than `alert_after`.
+    /// Whether it has been failing for longer than `alert_after`.
     pub alert: bool,
-    /// What of it a person must hear though nobody watches.
+    /// What must be reported even without an audience.
     pub say: Say,
-    /// The steps, for a dry run only.
+    /// The steps, only for a dry run.
     pub plan: Option<Vec<Step>>,
 }
 
-/// The result of a pass in one word.
+/// The outcome of a pass in one word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Outcome {
     /// Something was written to the target.
     Changed,
-    /// Nothing was to do.
+    /// Nothing had to be done.
     #[default]
     Unchanged,
     /// The interval has not passed.
     NotDue,
-    /// An earlier failure is being waited out.
+    /// The pass waits after an earlier failure.
     BackingOff,
-    /// Another run works on it.
+    /// Another run is working on it.
     Locked,
-    /// A guard kept deletions back.
+    /// A guard held back deletions.
     Held,
-    /// Settled, but for objects that were refused in this pass, or for most of the feed.
+    /// Settled, except for objects refused in this pass, or for most of the feed.
     Partial,
     /// The pass failed.
     Failed,
 }
 
 impl Outcome {
-    /// The word in JSON.
+    /// Its name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Changed => "changed",
@@ -103,7 +103,7 @@ impl Outcome {
     }
 }
 
-/// An object that did not make it into the target.
+/// An object that was not written to the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Its UID.
@@ -112,37 +112,37 @@ pub struct Refused {
     pub summary: String,
     /// Why.
     pub reason: String,
-    /// It was refused before, and a person was told.
+    /// Whether it was refused and reported before.
     pub again: bool,
 }
 
-/// What became of the feed.
+/// How the feed was fetched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FeedReport {
     /// The HTTP status; `None` for a feed that was not fetched over HTTP.
     pub status: Option<u16>,
-    /// Octets of the body; 0 when it was not read.
+    /// Octets of the body; 0 if it was not read.
     pub bytes: u64,
-    /// The gate at which the pass stopped.
+    /// The gate that stopped the pass.
     pub gate: Gate,
 }
 
 /// The gate at which a feed was found unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Gate {
-    /// Gate 1: the server says that nothing changed.
+    /// Gate 1: the server reports no change.
     Validator,
-    /// Gate 2: the body is the recorded one.
+    /// Gate 2: the body is as recorded.
     Body,
-    /// Gate 3: every object is the recorded one.
+    /// Gate 3: every object is as recorded.
     Objects,
-    /// No gate held.
+    /// No gate applied.
     #[default]
     None,
 }
 
 impl Gate {
-    /// Why nothing is to be done, for the log.
+    /// Why nothing needs to be done, for the log.
     pub fn in_words(self) -> &'static str {
         match self {
             Gate::Validator => "its server says so",
@@ -152,7 +152,7 @@ impl Gate {
         }
     }
 
-    /// The word in JSON.
+    /// Its name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Gate::Validator => "validator",
@@ -163,24 +163,24 @@ impl Gate {
     }
 }
 
-/// What of a report a person must hear though nobody watches: a trouble when it begins, daily, and when it ends.
+/// What must be reported even without an audience: a failure when it begins, daily, and when it ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Say {
     /// Nothing.
     #[default]
     Nothing,
-    /// The trouble.
+    /// The failure.
     Trouble,
-    /// That the trouble of which a person was told is over.
+    /// That a reported failure is over.
     Recovered,
 }
 
-/// A step of a plan with what a person knows the object by.
+/// A step of a plan with a human-readable description of its object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The step.
     pub op: Op,
-    /// When the object starts, in words.
+    /// The start of the object, human-readable.
     pub start: String,
     /// Its title.
     pub summary: String,
@@ -189,7 +189,7 @@ pub struct Step {
 }
 
 impl PassReport {
-    /// A report about a subscription that has nothing to tell yet.
+    /// An empty report about a subscription.
     pub fn new(name: &str) -> PassReport {
         PassReport { name: name.to_owned(), ..PassReport::default() }
     }
@@ -199,7 +199,7 @@ impl PassReport {
         self.created + self.updated + self.deleted > 0
     }
 
-    /// The failure that stands, told again.
+    /// Reports the ongoing failure again.
     pub fn stands(&mut self, failing: &Failing, now: Timestamp, alert_after: u64) {
         self.error = Some(Fault::new(failing.kind, failing.message.clone()));
         self.retry_at = failing.retry_at;
@@ -207,7 +207,7 @@ impl PassReport {
         self.alert = self.failing_for > alert_after;
     }
 
-    /// The kind of the failure, if there is one.
+    /// The kind of the failure, if any.
     pub fn kind(&self) -> Option<Kind> {
         self.error.as_ref().map(|fault| fault.kind)
     }

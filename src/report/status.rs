@@ -1,4 +1,4 @@
-//! What `status` tells: one block a subscription, what is wrong first, times in words.
+//! The output of `status`: one block per subscription, failures first, human-readable times.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,45 +9,45 @@ use super::human::{MOST_NAMED, title};
 use crate::model::memory::Memory;
 use crate::words::time::{Timestamp, in_words};
 
-/// A subscription as the configuration and the state know it.
+/// A subscription as known from the configuration and the state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatusReport {
     /// Its name.
     pub name: String,
-    /// Where it comes from, without secrets; empty when it is not in the configuration any more.
+    /// Its source, without secrets; empty if it is no longer configured.
     pub source: String,
-    /// Where it goes to.
+    /// Its target.
     pub target: String,
-    /// Whether the configuration has it.
+    /// Whether it is configured.
     pub configured: bool,
-    /// What the state remembers.
+    /// What the state remembers about it.
     pub memory: Memory,
-    /// How many objects of ours stand in the target.
+    /// How many of our objects are in the target.
     pub mirrored: u64,
     /// Objects that are refused.
     pub rejected: Vec<Refused>,
     /// Objects that are left alone.
     pub conflicts: Vec<Refused>,
-    /// Objects whose deletion waits for a person; the reason is their start.
+    /// Objects whose deletion needs approval; the reason is their start.
     pub held: Vec<Refused>,
-    /// How many of them were approved since.
+    /// How many of them have been approved since.
     pub approved: u64,
     /// How many objects stand under prefixes of our shape that nobody has.
     pub unclaimed: BTreeMap<String, u64>,
-    /// Since when a run is working on it.
+    /// When the currently active run started, if any.
     pub running_since: Option<Timestamp>,
-    /// The last run was killed before it ended.
+    /// Whether the last run was killed.
     pub was_killed: bool,
 }
 
-/// How a subscription stands, the worst first.
+/// The state of a subscription, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// The last pass failed.
     Failing,
-    /// A guard keeps deletions back.
+    /// A guard is holding back deletions.
     Held,
-    /// The last pass was stopped or died, or none has come to its end yet.
+    /// The last pass was stopped or killed, or none has finished yet.
     Unfinished,
     /// A run is working on it.
     Running,
@@ -57,12 +57,12 @@ pub enum State {
     NeverRan,
     /// Settled.
     InOrder,
-    /// The state remembers it, the configuration does not have it.
+    /// The state remembers it, but it is not configured.
     NotConfigured,
 }
 
 impl StatusReport {
-    /// How it stands.
+    /// Its state.
     pub fn state(&self) -> State {
         if !self.configured {
             State::NotConfigured

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of something whose meaning the field's name tells.
+/// A SHA-256 hash; the field's name says of what.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hash(pub [u8; 32]);
 
@@ -20,12 +20,12 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// SHA-256 of the chunks, one after the other.
+/// SHA-256 of the concatenated chunks.
 pub fn sha256(chunks: &[&[u8]]) -> Hash {
     sha256_of(chunks.iter().copied())
 }
 
-/// The same for chunks that need not stand together.
+/// The same for an iterator of chunks.
 pub fn sha256_of<'c>(chunks: impl Iterator<Item = &'c [u8]>) -> Hash {
     let mut digest = Sha256::new();
     for chunk in chunks {

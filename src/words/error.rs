@@ -1,39 +1,39 @@
-//! What went wrong: a kind for the program, a sentence for the person.
+//! Errors: a kind for the program, a message for the user.
 
 use std::fmt;
 
-/// The closed list of troubles that the program acts on. Exit codes follow from it in `exit.rs`.
+/// The closed list of failures that the program distinguishes. `exit.rs` derives exit codes from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The command line asks for something that does not exist.
     Usage,
-    /// The configuration is wrong, or something that it names is missing.
+    /// The configuration is wrong, or something it refers to is missing.
     Configuration,
     /// The feed arrived, but it is not a complete calendar.
     Feed,
-    /// A feed or a server did not answer, or answered that it cannot now.
+    /// A feed or server did not answer, or said that it is unavailable.
     Unavailable,
-    /// Authentication failed, of us or of the server by its certificate, rights are missing, or a secret file is open to
-    /// others.
+    /// Authentication failed, ours or that of the server by its certificate; permissions are missing; or a secret
+    /// file is open to others.
     Refused,
     /// The server does not speak CalDAV.
     NotCaldav,
-    /// The calendar, folder or feed is not there.
+    /// The calendar, folder or feed does not exist.
     Missing,
     /// The state file or the disk failed.
     State,
     /// The last run was killed before it ended.
     Killed,
-    /// Another run works on the same subscription or target.
+    /// Another run is working on the same subscription or target.
     Locked,
     /// The run was asked to stop.
     Stopped,
-    /// A fault of the program itself.
+    /// A bug in the program.
     Internal,
 }
 
 impl Kind {
-    /// The word for this kind in JSON and in the state file.
+    /// The name of this kind in JSON and in the state file.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Usage => "usage",
@@ -51,7 +51,7 @@ impl Kind {
         }
     }
 
-    /// The kind of a word that `as_str` gave.
+    /// Parses a name from `as_str`.
     pub fn from_word(word: &str) -> Option<Kind> {
         const ALL: [Kind; 12] = [
             Kind::Usage,
@@ -70,27 +70,27 @@ impl Kind {
         ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
-    /// Whether waiting may mend it without a person.
+    /// Whether waiting may resolve it without a person.
     pub fn is_temporary(self) -> bool {
         matches!(self, Kind::Feed | Kind::Unavailable | Kind::Killed | Kind::Locked | Kind::Stopped)
     }
 }
 
-/// An error as it is attached at the edge where the failure happens.
+/// An error with the details attached where the failure happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// For the program.
     pub kind: Kind,
-    /// For the person: what happened and what to do, one sentence without the name of the subscription.
+    /// For the user: what happened and what to do, in one sentence without the name of the subscription.
     pub message: String,
-    /// How long the server asked us to stay away, in seconds.
+    /// How many seconds the server asked us to wait.
     pub retry_after: Option<u64>,
-    /// No answer came within the time-out.
+    /// No answer came before the time-out.
     pub hung: bool,
 }
 
 impl Fault {
-    /// A fault of which the server said nothing more.
+    /// A fault without further information from the server.
     pub fn new(kind: Kind, message: impl Into<String>) -> Fault {
         Fault { kind, message: message.into(), retry_after: None, hung: false }
     }
@@ -104,14 +104,14 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// An error of this kind with this sentence.
+/// An error of this kind with this message.
 pub fn fault(kind: Kind, message: impl Into<String>) -> anyhow::Error {
     Fault::new(kind, message).into()
 }
 
-/// Gives the errors of a library a kind and a sentence; the library's own words follow after a colon.
+/// Adds a kind and a message to the errors of a library; the library's own message follows after a colon.
 pub trait OrFault<T> {
-    /// `message` says what was being done and to what.
+    /// `message` describes what was being done and to what.
     fn or_fault(self, kind: Kind, message: impl FnOnce() -> String) -> anyhow::Result<T>;
 }
 
@@ -121,18 +121,18 @@ impl<T, E: fmt::Display> OrFault<T> for Result<T, E> {
     }
 }
 
-/// The fault that was attached to an error, with the whole sentence; without one it is a fault of the program.
+/// The fault attached to an error, with the complete message; an error without one is a bug.
 pub fn fault_of(error: &anyhow::Error) -> Fault {
     let fault = error.downcast_ref::<Fault>();
     Fault { message: sentence(error), ..fault.cloned().unwrap_or_else(|| Fault::new(Kind::Internal, String::new())) }
 }
 
-/// The kind that was attached to an error; without one it is a fault of the program.
+/// The kind attached to an error; an error without one is a bug.
 pub fn kind_of(error: &anyhow::Error) -> Kind {
     error.downcast_ref::<Fault>().map_or(Kind::Internal, |fault| fault.kind)
 }
 
-/// The whole chain of an error as one line.
+/// The whole error chain as one line.
 pub fn sentence(error: &anyhow::Error) -> String {
     format!("{error:#}")
 }

@@ -1,9 +1,9 @@
-//! An HTTP request and an HTTP response as values. Nothing here sends anything; `http.rs` does.
+//! HTTP requests and responses as values. Nothing here sends anything; `http` does.
 
 use crate::words::url::Url;
 
-/// Header fields in their order; names compare without case, values are bytes (sabre sends raw Latin-1 in one of its
-/// headers).
+/// Header fields in their original order. Names compare case-insensitively; values are bytes, because sabre sends raw
+/// Latin-1 in one of its headers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, Vec<u8>)>);
 
@@ -38,10 +38,10 @@ fn text_of(value: &[u8]) -> String {
 pub enum Why {
     /// To get the feed.
     Feed,
-    /// To find the calendar, and what its server can do.
+    /// To find the calendar and detect its server's features.
     #[default]
     Find,
-    /// To learn what changed in the target.
+    /// To detect changes in the target.
     Look,
     /// To read objects of the target.
     Read,
@@ -49,14 +49,14 @@ pub enum Why {
     Put,
     /// To delete an object.
     Delete,
-    /// To find out whether an object or the whole target is in trouble.
+    /// To detect whether a failure concerns one object or the whole target.
     Probe,
-    /// To learn what the writes have left.
+    /// To learn the state after the writes.
     Settle,
 }
 
 impl Why {
-    /// The word for it in the log.
+    /// Its name in the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Why::Feed => "feed",
@@ -71,16 +71,16 @@ impl Why {
     }
 }
 
-/// A request, ready but for authentication.
+/// A request, complete except for authentication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// `GET`, `PROPFIND`, …
     pub method: &'static str,
-    /// Where to.
+    /// The address.
     pub url: Url,
-    /// Fields beside those that the client adds itself (Host, Content-Length, User-Agent, Authorization).
+    /// Fields other than those the client adds itself (Host, Content-Length, User-Agent, Authorization).
     pub headers: Headers,
-    /// The body; empty for none.
+    /// The body; may be empty.
     pub body: Vec<u8>,
 }
 
@@ -103,7 +103,7 @@ impl Request {
     }
 }
 
-/// A response, whole.
+/// A complete response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
@@ -131,7 +131,7 @@ impl Response {
         parameter.filter(|charset| !charset.is_empty())
     }
 
-    /// Whether the body is a page for people: a login form, a portal, a broken Baïkal that answers 200 to everything.
+    /// Whether the body is a web page: a login form, a portal, a broken Baïkal that answers 200 to everything.
     pub fn is_html(&self) -> bool {
         let start = self.body.trim_ascii_start();
         let begins = |tag: &str| start.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag.as_bytes()));
@@ -139,18 +139,18 @@ impl Response {
     }
 
     /// Whether it is the page of nginx ("sent to HTTPS port") or Apache ("an SSL-enabled server port") for plain http
-    /// where they speak https.
+    /// sent to an https port.
     pub fn wants_encryption(&self) -> bool {
         self.is_page_about("HTTPS port") || self.is_page_about("SSL-enabled server port")
     }
 
-    /// Whether it is the page of nginx for a client that has shown no certificate, or one that it does not accept
-    /// (`ssl_verify_client`; other servers break off the handshake).
+    /// Whether it is the page of nginx for a missing or rejected client certificate (`ssl_verify_client`; other
+    /// servers abort the handshake).
     pub fn wants_certificate(&self) -> bool {
         self.is_page_about("SSL certificate")
     }
 
-    /// Whether the server, or what stands before it, is too busy at this moment: the request is sent again.
+    /// Whether the server, or a proxy in front of it, is temporarily overloaded, so that the request is sent again.
     pub fn may_pass_by_itself(&self) -> bool {
         matches!(self.status, 429 | 502 | 503 | 504)
     }

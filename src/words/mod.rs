@@ -1,4 +1,4 @@
-//! Words that every part speaks: failures, addresses, moments, secrets, digests, and HTTP messages as values.
+//! Shared vocabulary: errors, addresses, times, secrets, digests, and HTTP messages as values.
 
 pub mod digest;
 pub mod error;

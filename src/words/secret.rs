@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// A password or token. It has no `Display`, and its `Debug` shows nothing of it.
+/// A password or token. It has no `Display`, and its `Debug` output is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -13,7 +13,7 @@ impl Secret {
         Secret(text.into())
     }
 
-    /// The secret itself, for sending only.
+    /// The secret itself, only to be sent.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -25,19 +25,19 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A secret that is fetched when it is first needed, and once: a pass that sends nothing runs no command for it.
+/// A secret fetched once, on first use: a pass that sends nothing runs no command for it.
 pub struct LateSecret {
     fetch: Box<dyn Fn() -> anyhow::Result<Secret> + Send + Sync>,
     fetched: Mutex<Option<Secret>>,
 }
 
 impl LateSecret {
-    /// A secret that `fetch` can get.
+    /// A secret that `fetch` provides.
     pub fn new(fetch: impl Fn() -> anyhow::Result<Secret> + Send + Sync + 'static) -> LateSecret {
         LateSecret { fetch: Box::new(fetch), fetched: Mutex::new(None) }
     }
 
-    /// The secret. An error is that of fetching it.
+    /// The secret. Fails if it cannot be fetched.
     pub fn get(&self) -> anyhow::Result<Secret> {
         let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(secret) = &*fetched {
@@ -61,10 +61,10 @@ impl fmt::Debug for LateSecret {
     }
 }
 
-/// How to authenticate to one origin.
+/// The credentials for one origin.
 #[derive(Debug)]
 pub enum Credentials {
-    /// User and password, for Basic or Digest as the server asks (RFC 7617, RFC 7616).
+    /// User and password, for Basic or Digest as the server requests (RFC 7617, RFC 7616).
     Password {
         /// The user name.
         user: String,

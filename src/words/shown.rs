@@ -1,11 +1,11 @@
-//! Texts as people get to see them.
+//! Text prepared for display.
 
 use std::borrow::Cow;
 
-/// How many characters of a text are shown to people.
+/// How many characters of a text are shown.
 const LONGEST_SHOWN: usize = 200;
 
-/// A text as it is shown to people: cut where it becomes endless.
+/// Truncates a text for display.
 pub fn shortened(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(LONGEST_SHOWN) {
         None => Cow::Borrowed(text),

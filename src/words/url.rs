@@ -1,19 +1,19 @@
-//! Addresses. The only file that names the crate `url`. What is printed never holds a password or a query, and the
-//! address of a feed is printed as its origin alone.
+//! Addresses. The only file that names the crate `url`. Printed addresses never contain a password or a query, and a
+//! feed's address prints only its origin.
 
 use std::fmt;
 
 use crate::words::error::{Kind, OrFault, fault};
 
-/// What may stand in a segment of a path without being percent-encoded, beside letters and digits (RFC 3986 §3.3).
+/// Characters other than letters and digits that need no percent-encoding in a path segment (RFC 3986 §3.3).
 const HARMLESS: &str = "-._~!$&'()*+,;=:@";
 
-/// An absolute http or https address without credentials. It prints without query: `https://host/path`.
+/// An absolute http or https address without credentials. It prints without its query: `https://host/path`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Url(url::Url);
 
 impl Url {
-    /// Reads `http(s)://…`; user information must have been taken off (see [`Url::parse_with_credentials`]).
+    /// Parses `http(s)://…`; rejects user information (see [`Url::parse_with_credentials`]).
     pub fn parse(text: &str) -> anyhow::Result<Url> {
         let (url, credentials) = Url::parse_with_credentials(text)?;
         match credentials {
@@ -22,8 +22,8 @@ impl Url {
         }
     }
 
-    /// Reads `http(s)://user:password@…` and gives the address and the credentials apart, percent-decoded.
-    /// An error does not repeat the text, for it may be a secret.
+    /// Parses `http(s)://user:password@…` into the address and the percent-decoded credentials. Errors do not repeat
+    /// the text, which may be a secret.
     pub fn parse_with_credentials(text: &str) -> anyhow::Result<(Url, Option<(String, String)>)> {
         let mut url = url::Url::parse(text.trim()).or_fault(Kind::Configuration, || "not an address".to_owned())?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -45,7 +45,7 @@ impl Url {
     pub fn join(&self, reference: &str) -> anyhow::Result<Url> {
         let mut joined =
             self.0.join(reference).or_fault(Kind::NotCaldav, || format!("an address from {self} makes no sense"))?;
-        // A server that writes credentials into its answers must not choose ours.
+        // A server that puts credentials into its answers must not change ours.
         let _ = joined.set_username("").and_then(|()| joined.set_password(None));
         joined.set_fragment(None);
         matches!(joined.scheme(), "http" | "https")
@@ -53,7 +53,7 @@ impl Url {
             .ok_or_else(|| fault(Kind::NotCaldav, format!("{self} points to something that is not http")))
     }
 
-    /// The same address with a slash at the end of its path: the form of a collection.
+    /// The same address with a trailing slash in its path: the form of a collection.
     pub fn as_collection(&self) -> Url {
         let mut url = self.0.clone();
         if !url.path().ends_with('/') {
@@ -71,22 +71,22 @@ impl Url {
         Url(url)
     }
 
-    /// Scheme, host and port: what credentials belong to.
+    /// Scheme, host and port: the scope of credentials.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
 
-    /// The host, in lower case.
+    /// The host in lower case.
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// Whether the connection is encrypted.
+    /// Whether the scheme is https.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// The path, percent-encoded, beginning with a slash.
+    /// The percent-encoded path, with a leading slash.
     pub fn path(&self) -> &str {
         self.0.path()
     }
@@ -96,8 +96,8 @@ impl Url {
         self.0.query().map_or_else(|| self.0.path().to_owned(), |query| format!("{}?{query}", self.0.path()))
     }
 
-    /// The same text for every way of writing the address (RFC 3986 §6.2.2): what need not be percent-encoded is not, and
-    /// the rest in upper case. Scheme, host, port and dot segments were made alike when it was read.
+    /// One canonical spelling of the address (RFC 3986 §6.2.2): only what needs percent-encoding is encoded, with
+    /// upper-case digits. Parsing already normalized scheme, host, port and dot segments.
     pub fn canonical(&self) -> String {
         let mut parts = self.0.as_str().split('%');
         let mut canonical = parts.next().unwrap_or_default().to_owned();
@@ -112,7 +112,7 @@ impl Url {
         canonical
     }
 
-    /// The whole address, for sending and for hashing, never for printing.
+    /// The whole address, for sending and hashing; never print it.
     pub fn reveal(&self) -> &str {
         self.0.as_str()
     }
@@ -130,7 +130,7 @@ impl fmt::Debug for Url {
     }
 }
 
-/// The address of a feed: its path and query are secrets, so it prints as `https://host/…`.
+/// The address of a feed. Its path and query are secret, so it prints as `https://host/…`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PrivateUrl(pub Url);
 

@@ -1,4 +1,4 @@
-//! A CalDAV calendar as a collection: sends what `dav` writes, and acts on what `dav` reads.
+//! A CalDAV calendar as a collection: sends the requests of `dav` and acts on its results.
 
 mod reading;
 #[cfg(test)]
@@ -29,22 +29,22 @@ pub struct Caldav {
     home: Arc<Home>,
     address: CalendarAddress,
     opened: Mutex<Option<Arc<Opened>>>,
-    /// Whether the place of the calendar turned out to be wrong.
+    /// Whether the calendar was not found at its address.
     is_lost: AtomicBool,
-    /// The latest sync-token that the server gave.
+    /// The latest sync-token from the server.
     latest_token: Mutex<Option<String>>,
-    /// Whether the server said in this run that the calendar is there.
+    /// Whether the server confirmed in this run that the calendar exists.
     was_seen: AtomicBool,
-    /// Whether a request for what changed broke off or stayed without an answer in this run.
+    /// Whether a request for changes was interrupted or got no answer in this run.
     keeps_changes_to_itself: AtomicBool,
-    /// Whether the server knows its ETags only in its own spelling.
+    /// Whether the server only recognizes ETags in its own spelling.
     wants_own_spelling: AtomicBool,
-    /// Whether it obeys preconditions, as far as it was found out.
+    /// Whether the server obeys preconditions, if known.
     obeys_preconditions: Mutex<Option<bool>>,
     has_tried_precondition: AtomicBool,
 }
 
-/// A calendar whose place is known.
+/// A calendar with a known address.
 struct Opened {
     url: Url,
     remembered: Remembered,
@@ -71,7 +71,7 @@ impl Opened {
 }
 
 impl Caldav {
-    /// A calendar of a home that is yet to be opened. `remembered` is what [`Caldav::remember`] gave in an earlier run.
+    /// A calendar of a home, not yet opened. `remembered` is the result of [`Caldav::remember`] in an earlier run.
     pub fn new(home: Arc<Home>, address: CalendarAddress, remembered: Option<Remembered>) -> Caldav {
         let obeys_preconditions = Mutex::new(remembered.as_ref().and_then(|remembered| remembered.obeys_preconditions));
         let opened = remembered.and_then(Opened::remembered).map(Arc::new);
@@ -89,7 +89,7 @@ impl Caldav {
         }
     }
 
-    /// What the next run should know; `None` when the calendar has to be looked for again.
+    /// What the next run should know; `None` if it has to search for the calendar again.
     pub fn remember(&self) -> Option<Remembered> {
         let obeys_preconditions = *lock(&self.obeys_preconditions);
         self.place().map(|opened| Remembered { obeys_preconditions, ..opened.remembered.clone() })
@@ -103,7 +103,7 @@ impl Caldav {
         self.home.exchange()
     }
 
-    /// Does something with the open calendar, and forgets its place when the server does not know it there.
+    /// Runs an operation on the open calendar, and forgets its address if the server does not know it there.
     fn with_calendar<T>(&self, act: impl FnOnce(&Opened) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let opened = lock(&self.opened).clone();
         let opened = opened.ok_or_else(|| fault(Kind::Internal, "the calendar was not opened"))?;
@@ -192,7 +192,7 @@ impl Collection for Caldav {
                 return Ok(Changes::Unknown);
             }
             let changes = match follow(since, |since| self.page(opened, since)) {
-                // The calendar was just seen: the listing shows whether the server is in trouble.
+                // The calendar was just seen; if the server is failing, the listing will show it.
                 Err(error) if is_of_one_exchange(&error) => {
                     self.keeps_changes_to_itself.store(true, Ordering::Relaxed);
                     return Ok(Changes::Unknown);
@@ -226,7 +226,7 @@ impl Collection for Caldav {
 
     fn put(&self, href: &Href, text: &[u8], precondition: &Precondition) -> anyhow::Result<Written> {
         self.with_calendar(|opened| {
-            // Xandikos makes a file of its own where there is no calendar (Xandikos 0.4).
+            // Xandikos 0.4 creates a file of its own if there is no calendar.
             if opened.remembered.server == Server::Xandikos && !self.was_seen.load(Ordering::Relaxed) {
                 self.look(opened)?;
             }
@@ -255,7 +255,7 @@ impl Collection for Caldav {
             let written =
                 self.send_under(etag, &verb.request(&opened.url)?, |response| verb.response(&opened.url, response))?;
             match written {
-                // It was gone already, if that is true.
+                // The server reports that it was gone already; verify that.
                 Written::Failed(failure) if failure.fault.kind == Kind::Missing => {
                     let standing = self.get(opened, href)?;
                     let is_gone = standing == Objects::default();
@@ -275,8 +275,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many connections pay: Baïkal 0.11 gains from four to eight where the round trip takes 10 ms or more, Radicale 3.9
-/// gets slower, and Xandikos 0.4 answers 423 to concurrent writes. Without a measurement, one.
+/// How many connections are worthwhile: Baïkal 0.11 gains from four to eight if the round trip takes 10 ms or more,
+/// Radicale 3.9 gets slower, and Xandikos 0.4 answers 423 to concurrent writes. Without a measurement, one.
 fn connections(server: Server, round_trip: Option<Duration>) -> usize {
     match (server, round_trip.map(|time| time.as_millis())) {
         (Server::Radicale | Server::Xandikos, _) | (_, None | Some(..10)) => 1,

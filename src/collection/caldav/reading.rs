@@ -1,5 +1,5 @@
-//! Reading objects of a calendar: many at once, fewer when the server cannot say anything of so many or says too much, and
-//! one by one what XML cannot carry or the server leaves out.
+//! Reads objects of a calendar: many at once, fewer if the server cannot answer or its answer is too large, and one
+//! by one what XML cannot carry or the server leaves out.
 
 use std::collections::HashSet;
 
@@ -10,27 +10,27 @@ use crate::model::{Href, Objects};
 use crate::words::message::{Request, Response};
 use crate::words::url::Url;
 
-/// So many requests may break off or stay without an answer before the server is believed to be in trouble: as many as
-/// it takes to find one bad object among five hundred.
+/// How many requests may break or time out before we blame the server: as many as it takes to find one bad object
+/// among five hundred.
 const MOST_TROUBLES: usize = 12;
 
-/// What was read so far.
+/// The objects read so far.
 pub(super) struct Reading<'a> {
     exchange: &'a dyn Exchange,
     calendar: &'a Url,
     pub(super) objects: Objects,
-    /// sabre 1.8 answers 404 to a multiget for one missing object as well as for a missing calendar.
+    /// sabre 1.8 answers 404 to a multiget both for a missing object and for a missing calendar.
     calendar_is_there: bool,
     troubles: usize,
-    /// What a multiget does not bring is gone when it brings nothing else: a listing has said so before.
+    /// Whether objects that a multiget leaves out are gone if it returns nothing else: a listing already lacked them.
     trusts_silence: bool,
 }
 
-/// How one request ended.
+/// The outcome of one request.
 enum Sent {
     Answer(Response),
     TooLarge,
-    /// The connection broke, or no answer came.
+    /// The connection broke, or there was no answer.
     Nothing,
 }
 
@@ -40,15 +40,15 @@ impl<'a> Reading<'a> {
         Reading { exchange, calendar, objects, calendar_is_there: false, troubles: 0, trusts_silence }
     }
 
-    /// Reads these objects; those that are gone are left out. What a multiget leaves out, or calls gone, is asked for again
-    /// until a GET says the same. An object that is too large to be read comes without its text.
+    /// Reads these objects, leaving out those that are gone. Whatever a multiget omits or reports as gone is
+    /// requested again until a GET confirms it. Objects too large to be read come without their text.
     pub(super) fn gather(&mut self, hrefs: &[Href]) -> anyhow::Result<()> {
         let verb = match hrefs {
             [] => return Ok(()),
             [one] => return self.get(one),
             several => Multiget { hrefs: several },
         };
-        // Two hundred objects with attachments of a megabyte are a good calendar, and too much for one answer.
+        // Two hundred objects with attachments of one megabyte are a valid calendar, but too much for one answer.
         let response = match self.send(&verb.request(self.calendar)?)? {
             Sent::Answer(response) => response,
             Sent::TooLarge | Sent::Nothing => return self.gather_halves(hrefs),
@@ -97,7 +97,7 @@ impl<'a> Reading<'a> {
             Got::Object(stored) => self.objects.stored.push(stored),
             Got::Gone => {}
             Got::Unreadable => {
-                // Is it the object, or the server?
+                // Find out whether the object or the server is at fault.
                 self.make_sure_of_the_calendar()?;
                 self.objects.unreadable.push(href.clone());
             }

@@ -1,4 +1,4 @@
-//! The adapter against answers as Baïkal, sabre 1.8, Radicale and Xandikos give them, in the order of a script.
+//! The adapter against scripted answers of Baïkal, sabre 1.8, Radicale and Xandikos.
 
 use super::*;
 use crate::collection::script::{Script, Step, TOO_LARGE, WORK, answer, calendar, member, multistatus};
@@ -7,14 +7,14 @@ use crate::words::error::sentence;
 
 const FOUND: &str = "https://h/dav.php/calendars/alice/work/";
 
-/// The calendar `work` of a home at `https://h/dav.php/`, and the script of its server.
+/// The calendar `work` of a home at `https://h/dav.php/`, and its server's script.
 fn scripted(remembered: Option<Remembered>, steps: Vec<Step>) -> (Caldav, Script) {
     let script = Script::new(steps);
     let home = Arc::new(Home::over(Box::new(script.clone()), Url::parse("https://h/dav.php/").unwrap()));
     (Caldav::new(home, CalendarAddress::Absolute(Url::parse(FOUND).unwrap()), remembered), script)
 }
 
-/// The same, found by an earlier run on this server.
+/// The same, discovered by an earlier run on this server.
 fn known(server: Server, steps: Vec<Step>) -> (Caldav, Script) {
     let remembered = Remembered {
         calendar: FOUND.to_owned(),
@@ -130,7 +130,7 @@ fn stored(name: &str, text: &str) -> String {
     )
 }
 
-/// Reads 1.ics to 4.ics by this script and gives the names and texts that came.
+/// Reads 1.ics to 4.ics with this script and returns the names and texts received.
 fn read(steps: Vec<Step>) -> String {
     let (caldav, script) = known(Server::Sabre, steps);
     let hrefs = ["1.ics", "2.ics", "3.ics", "4.ics"].map(Href::new);

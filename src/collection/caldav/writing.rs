@@ -1,5 +1,4 @@
-//! Writing as the oddities of servers demand it: a connection that breaks, an ETag without quotes, preconditions that are
-//! read and forgotten.
+//! Writes that cope with server quirks: lost connections, unquoted ETags, ignored preconditions.
 
 use std::sync::atomic::Ordering;
 
@@ -11,7 +10,7 @@ use crate::words::error::{Fault, Kind, fault_of};
 use crate::words::message::{Request, Response};
 
 impl Caldav {
-    /// Sends a write. A connection that breaks and an answer that does not come are the failure of this one write.
+    /// Sends a write. A lost connection or a missing answer only fails this one write.
     pub(super) fn send_write(
         &self,
         request: &Request,
@@ -24,7 +23,7 @@ impl Caldav {
         }
     }
 
-    /// Sends a write under `If-Match`; when that does not hold, once more with the ETag in the server's own spelling.
+    /// Sends a write with `If-Match`; if that fails, tries again with the ETag in the server's own spelling.
     pub(super) fn send_under(
         &self,
         etag: &Etag,
@@ -49,8 +48,8 @@ impl Caldav {
         }
     }
 
-    /// On a server that is not known to obey preconditions (SOGo 5.8 deletes whatever `If-Match` says), what stands there is
-    /// read before it is overwritten or deleted. `None`: go on.
+    /// On a server not known to obey preconditions (SOGo 5.8 deletes regardless of `If-Match`), reads what is stored
+    /// before it is overwritten or deleted. `None` means go on.
     pub(super) fn look_before(&self, opened: &Opened, href: &Href, etag: &Etag) -> anyhow::Result<Option<Written>> {
         if opened.remembered.server.obeys_preconditions() || *lock(&self.obeys_preconditions) == Some(true) {
             return Ok(None);
@@ -66,8 +65,8 @@ impl Caldav {
         Ok(Some(Written::Failed(Failure::of(Fault::new(Kind::Unavailable, reason)))))
     }
 
-    /// Finds out, at most once in a run for a calendar of an unknown make, whether `If-None-Match` is obeyed: the object
-    /// that was just made is sent once more as it is. `etag` is the version that stands there afterwards.
+    /// Detects whether a server of unknown make obeys `If-None-Match`, at most once per run and calendar, by sending
+    /// the object just created again unchanged. Returns the outcome with the version that is stored afterwards.
     pub(super) fn try_precondition(
         &self,
         opened: &Opened,

@@ -1,4 +1,4 @@
-//! What a user has on a CalDAV server, as far as we may see it: lists the calendars there, finds one, makes a missing one.
+//! A user's calendars on a CalDAV server, as far as we may see them: lists them, finds one, creates a missing one.
 
 mod walk;
 
@@ -20,18 +20,18 @@ use crate::words::url::Url;
 pub use walk::Discovery;
 use walk::{Halt, Walk};
 
-/// What a calendar that we make is to hold: what Baïkal gives one by default.
+/// The components of a calendar that we create: the default of Baïkal.
 const NEW_COMPONENTS: [ComponentType; 2] = [ComponentType::Event, ComponentType::Todo];
 
-/// The calendars of one user on one server. They share the connection of their home.
+/// The calendars of one user on one server. They share one connection.
 pub struct Home {
     exchange: Box<dyn Exchange>,
-    /// Any address of the server that leads to the user's calendars: its root, the DAV root, the principal, the calendar
-    /// home, a calendar, or a host with nothing but `.well-known/caldav`. The credentials belong to its origin.
+    /// Any address that leads to the user's calendars: the server's root, the DAV root, the principal, the calendar
+    /// home, a calendar, or a host with only `.well-known/caldav`. The credentials belong to its origin.
     start: Url,
 }
 
-/// A calendar that was found, and the server that it stands on.
+/// A calendar that was found, and its server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) calendar: Calendar,
@@ -39,7 +39,7 @@ pub(super) struct Found {
 }
 
 impl Home {
-    /// The home to which this address leads. Nothing is sent yet.
+    /// The home reachable from this address. Sends nothing yet.
     pub fn new(start: Url, client: Client, authenticator: Option<Arc<Authenticator>>) -> Home {
         Home::over(Box::new(Connection::new(client, authenticator)), start)
     }
@@ -48,12 +48,12 @@ impl Home {
         Home { exchange, start }
     }
 
-    /// What carries the requests of the home and of its calendars.
+    /// The connection for the requests of the home and its calendars.
     pub(super) fn exchange(&self) -> &dyn Exchange {
         self.exchange.as_ref()
     }
 
-    /// Everything that the server has for the user.
+    /// Everything the server offers the user.
     pub fn discover(&self) -> anyhow::Result<Discovery> {
         self.walk().discover()
     }
@@ -62,7 +62,7 @@ impl Home {
         Walk { exchange: self.exchange(), start: &self.start }
     }
 
-    /// The calendar that an address means. `create` allows to make it when it is missing.
+    /// The calendar that an address means. `create` allows creating it if it is missing.
     pub(super) fn find(&self, address: &CalendarAddress, create: bool) -> anyhow::Result<Found> {
         let walk = self.walk();
         let mut leads_on = false;
@@ -87,7 +87,8 @@ impl Home {
         }
     }
 
-    /// Why no calendar was found. `leads_on`: something stands at the address, but no calendar: a server, a home.
+    /// Explains why no calendar was found. `leads_on`: the address is not a calendar but something else, such as a
+    /// home.
     fn not_found(&self, address: &CalendarAddress, discovery: &Discovery, leads_on: bool) -> anyhow::Error {
         let address = address.describe(&self.start);
         let there = described(&discovery.calendars);
@@ -125,7 +126,7 @@ impl Home {
     }
 }
 
-/// Whether an error leaves room for making the calendar.
+/// Whether the calendar may still be created after this error.
 fn may_be_made(error: &anyhow::Error) -> bool {
     matches!(kind_of(error), Kind::Missing | Kind::NotCaldav)
 }

@@ -1,4 +1,4 @@
-//! Finding and making calendars against answers as Baïkal and others give them, in the order of a script.
+//! Finding and creating calendars against scripted answers of Baïkal and others.
 
 use super::walk::redirect;
 use super::*;
@@ -35,7 +35,7 @@ fn discovery(calendars: &str) -> Vec<Step> {
     ]
 }
 
-/// Looks for a calendar by a script that must be used up; its address, or the error's sentence.
+/// Looks for a calendar with a script that must be used up; returns its address, or the error message.
 fn find(server: &str, target: &str, create: bool, steps: Vec<Step>) -> Result<String, String> {
     let (script, server) = (Script::new(steps), Url::parse(server).unwrap());
     let address = CalendarAddress::read(target, &server).unwrap();

@@ -1,4 +1,4 @@
-//! From an address to what stands there and on its server: asks, and follows what leads on. What it sends goes through
+//! Explores a server from an address: queries it and follows principals, homes and redirects. All requests go through
 //! [`Exchange`].
 
 use crate::collection::exchange::Exchange;
@@ -7,27 +7,27 @@ use crate::words::error::{Kind, fault};
 use crate::words::message::{Request, Response};
 use crate::words::url::Url;
 
-/// How many redirects are followed for one question.
+/// How many redirects are followed for one request.
 const MOST_REDIRECTS: usize = 5;
 
-/// What a server has for the user.
+/// What a server offers the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
-    /// Who the user is there.
+    /// The user's principal.
     pub principal: Option<Url>,
-    /// Where the user's calendars are.
+    /// The user's calendar homes.
     pub homes: Vec<Url>,
     /// The calendars in them.
     pub calendars: Vec<Calendar>,
-    /// What the server is and can do.
+    /// The software and features of the server.
     pub software: Software,
 }
 
-/// Why a question brought nothing.
+/// Why a request failed.
 pub(super) enum Halt {
-    /// Nothing here; another address may know more.
+    /// Failed at this address; another one may work.
     Here(anyhow::Error),
-    /// No other address on this server would help.
+    /// No other address on this server would work.
     Everywhere(anyhow::Error),
 }
 
@@ -42,18 +42,18 @@ impl From<Halt> for anyhow::Error {
 /// Discovery on one server.
 pub(super) struct Walk<'a> {
     pub(super) exchange: &'a dyn Exchange,
-    /// The address from which it starts, and whose origin the credentials belong to.
+    /// The address to start from; the credentials belong to its origin.
     pub(super) start: &'a Url,
 }
 
 impl Walk<'_> {
-    /// The calendar at exactly this address; `None` when something else stands there.
+    /// The calendar at exactly this address; `None` if it is something else.
     pub(super) fn calendar_at(&self, url: &Url) -> Result<Option<Calendar>, Halt> {
         Ok(self.ask(url, Depth::Zero)?.into_iter().find_map(|resource| resource.calendar))
     }
 
-    /// Everything the server has for the user, from the given address, else from `.well-known/caldav` (RFC 6764 §5),
-    /// else from the root.
+    /// Everything the server offers the user: from the configured address, otherwise from `.well-known/caldav` (RFC
+    /// 6764 §5), otherwise from the root.
     pub(super) fn discover(&self) -> anyhow::Result<Discovery> {
         let mut first_trouble = None;
         for start in [".", "/.well-known/caldav", "/"] {
@@ -92,8 +92,8 @@ impl Walk<'_> {
         Ok(Discovery { principal: here.principal, homes, calendars, software })
     }
 
-    /// The homes that a resource or its principal names. Without a principal the resource is taken for the home, as it
-    /// is on Synology.
+    /// The homes of a resource or its principal. Without any, the resource itself is used as the home, as needed for
+    /// Synology.
     fn homes(&self, here: &Resource) -> Result<Vec<Url>, Halt> {
         let mut homes = here.homes.clone();
         if let Some(principal) = here.principal.as_ref().filter(|_| homes.is_empty()) {
@@ -106,7 +106,7 @@ impl Walk<'_> {
         Ok(homes)
     }
 
-    /// What the server at this address is and can do.
+    /// The software and features of the server at this address.
     pub(super) fn software(&self, url: &Url) -> Result<Software, Halt> {
         let response = self.exchange.send(&Options.request(url)).map_err(Halt::Everywhere)?;
         Ok(Options.response(&response))
@@ -118,7 +118,7 @@ impl Walk<'_> {
         survey.response(&url, &response).map_err(|error| self.halt(&url, &response, error))
     }
 
-    /// Sends and follows redirects with the same method and body.
+    /// Sends a request and follows redirects with the same method and body.
     fn follow(&self, url: &Url, request: impl Fn(&Url) -> Request) -> Result<(Url, Response), Halt> {
         let mut url = url.clone();
         for _ in 0..=MOST_REDIRECTS {
@@ -149,8 +149,8 @@ fn nothing_at(url: &Url) -> anyhow::Error {
     fault(Kind::NotCaldav, format!("{url} tells neither a CalDAV user nor a calendar"))
 }
 
-/// Where a redirect leads. On the same host the user's scheme and port hold; out of
-/// encryption it is not followed.
+/// The target of a redirect. On the same host, our scheme and port are kept; a redirect from https to http on another
+/// host is rejected.
 pub(super) fn redirect(asked: &Url, response: &Response) -> anyhow::Result<Option<Url>> {
     let location = response.headers.get("location");
     let Some(location) = location.filter(|_| matches!(response.status, 301 | 302 | 303 | 307 | 308)) else {

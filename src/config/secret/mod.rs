@@ -1,4 +1,4 @@
-//! Where a secret comes from. It is fetched when it is needed and not before: a pass that sends nothing reads nothing.
+//! Where a secret comes from. It is fetched only when needed: a pass that sends nothing reads nothing.
 
 use std::fmt;
 use std::io::Read;
@@ -15,14 +15,14 @@ use crate::files::read_secret_file;
 use crate::words::error::{Kind, OrFault, fault};
 use crate::words::secret::Secret;
 
-/// The place of a password or token. It prints without arguments and values.
+/// The source of a password or token. It prints without arguments and values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// A file that nobody else can read.
     File {
-        /// Absolute.
+        /// An absolute path.
         path: PathBuf,
-        /// `$CREDENTIALS_DIRECTORY`, if it is set: permissions are not looked at there, as in /run/secrets.
+        /// `$CREDENTIALS_DIRECTORY`, if set: permissions are not checked there, as in /run/secrets.
         credentials: Option<PathBuf>,
     },
     /// A command and its arguments; its output is the secret.
@@ -31,16 +31,16 @@ pub enum SecretSource {
     Credential {
         /// Its name, without a slash.
         name: String,
-        /// `$CREDENTIALS_DIRECTORY`, if it is set.
+        /// `$CREDENTIALS_DIRECTORY`, if set.
         directory: Option<PathBuf>,
     },
-    /// A value of the environment or of a source address.
+    /// A value from the environment or from a source address.
     Value(Secret),
 }
 
 impl SecretSource {
-    /// Reads the secret, or runs its command (at most 30 seconds, without a shell and without standard input). An error
-    /// says what to do and never holds the secret.
+    /// Reads the secret, or runs its command (at most 30 seconds, without a shell and without standard input). An
+    /// error says what to do and never contains the secret.
     pub fn fetch(&self) -> anyhow::Result<Secret> {
         match self {
             SecretSource::File { path, credentials } => read_secret_file(path, credentials.as_deref()),
@@ -75,7 +75,7 @@ fn program(words: &[String]) -> &str {
     words.first().map(String::as_str).unwrap_or_default()
 }
 
-/// Runs a command and takes its output as the secret, less one newline at the end.
+/// Runs a command and returns its output as the secret, without the final newline.
 fn run(words: &[String], limit: Duration) -> anyhow::Result<Secret> {
     let program = program(words);
     let mut child = Command::new(program)
@@ -85,7 +85,7 @@ fn run(words: &[String], limit: Duration) -> anyhow::Result<Secret> {
         .stderr(Stdio::piped())
         .spawn()
         .or_fault(Kind::Configuration, || format!("cannot start the secret command {program}"))?;
-    // Both pipes are emptied beside each other: a command that fills one of them would wait for ever.
+    // Both pipes are read in parallel: a command that fills one of them would block forever.
     let output = drain(child.stdout.take());
     let complaints = drain(child.stderr.take());
     let Some(status) = wait(&mut child, limit)? else {
@@ -103,7 +103,7 @@ fn run(words: &[String], limit: Duration) -> anyhow::Result<Secret> {
     Ok(Secret::new(secret))
 }
 
-/// Waits for the end of a command; `None` when it had to be killed.
+/// Waits for a command to end; `None` if it had to be killed.
 fn wait(child: &mut Child, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
     const STEP: Duration = Duration::from_millis(5);
     let began = Instant::now();
@@ -120,8 +120,8 @@ fn wait(child: &mut Child, limit: Duration) -> anyhow::Result<Option<ExitStatus>
     }
 }
 
-/// Reads a pipe in a thread of its own. The pieces come one by one, for something that the command left running may hold
-/// the pipe open for ever.
+/// Reads a pipe in its own thread. The output arrives in pieces, because a process that the command left running may
+/// keep the pipe open forever.
 fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
@@ -135,7 +135,7 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     receiver
 }
 
-/// What a command wrote until it ended.
+/// The output of a command until it ended.
 fn text_of(pipe: &Receiver<Vec<u8>>) -> String {
     const GRACE: Duration = Duration::from_millis(500);
     let pieces: Vec<Vec<u8>> = std::iter::from_fn(|| pipe.recv_timeout(GRACE).ok()).collect();
@@ -148,7 +148,7 @@ fn failure(program: &str, status: ExitStatus, complaints: &str) -> String {
     format!("the secret command {program} failed ({status}): {said}")
 }
 
-/// The keys that name the place of one secret.
+/// The keys that give the source of one secret.
 pub(super) struct SecretKeys {
     file: &'static str,
     command: &'static str,
@@ -177,18 +177,18 @@ impl SecretKeys {
         [self.file, self.command, self.credential]
     }
 
-    /// The first of them that a table has.
+    /// The first of them that a table contains.
     pub(super) fn first_in<'a>(&self, table: &'a Table) -> Option<&'a Node> {
         self.keys().into_iter().find_map(|key| table.get(key))
     }
 
-    /// What to write in the place of the secret itself.
+    /// What to write instead of the secret itself.
     pub(super) fn instead(&self) -> String {
         let [file, command, credential] = self.keys();
         format!("a secret cannot stand here; write {file}, {command} or {credential} instead")
     }
 
-    /// The place of the secret; more than one is a problem.
+    /// The source of the secret; more than one is a problem.
     pub(super) fn read(&self, reader: &mut Reader<'_>, environment: &Environment) -> Option<SecretSource> {
         let directory = environment.credentials_directory();
         let credentials = directory.clone();

@@ -14,7 +14,7 @@ fn shell(script: &str) -> SecretSource {
     command(&["sh", "-c", script])
 }
 
-/// What fetching says when it fails.
+/// The kind and message of a failed fetch.
 fn refusal(source: &SecretSource) -> (Kind, String) {
     let error = source.fetch().unwrap_err();
     (kind_of(&error), sentence(&error))

@@ -1,4 +1,4 @@
-//! What a configuration means, what is said of a bad one, and who wins when it is said twice.
+//! What a configuration means, how mistakes are reported, and which setting wins.
 
 use tempfile::TempDir;
 
@@ -10,7 +10,7 @@ mod problems;
 
 const HOME: &str = "/home/alice";
 
-/// A folder with a configuration, and an environment without anything but a home.
+/// A folder with a configuration, and an environment that only has a home.
 struct Case {
     folder: TempDir,
     variables: Vec<(String, String)>,
@@ -54,14 +54,14 @@ impl Case {
         self.load().unwrap()
     }
 
-    /// The one subscription.
+    /// The only subscription.
     fn only(&self) -> Subscription {
         let mut subscriptions = self.settled().subscriptions;
         assert_eq!(subscriptions.len(), 1);
         subscriptions.remove(0)
     }
 
-    /// What is said of it, without the folder of the test.
+    /// The reported problems, without the path of the test's folder.
     fn problems(&self) -> Vec<String> {
         let folder = format!("{}/", self.folder.path().display());
         let problems = self.load().expect_err("no problem");
@@ -71,7 +71,7 @@ impl Case {
 
 const SERVER: &str = "[server]\nurl = \"https://dav.example.org/dav.php/\"\n";
 
-/// A configuration with a server and a subscription that has these lines more.
+/// A configuration with a server and a subscription with these additional lines.
 fn with_lines(lines: &str) -> Case {
     Case::file(&format!("{SERVER}[[subscription]]\nname = \"work\"\nsource = \"a.ics\"\ntarget = \"work\"\n{lines}\n"))
 }

@@ -1,4 +1,4 @@
-//! Flag over environment over file over default; a configuration without a file; a subscription without a configuration.
+//! Flag over environment over file over default; configurations without a file; command-line subscriptions.
 
 use super::*;
 use crate::words::secret::Secret;

@@ -1,33 +1,33 @@
-//! What is said of a bad configuration, word for word.
+//! The exact messages for mistakes in a configuration.
 
 use super::*;
 
-/// One mistake in a file.
+/// Expects one mistake in a file.
 #[track_caller]
 fn check(text: &str, expected: &str) {
     assert_eq!(Case::file(text).problems(), [format!("config.toml:{expected}")], "{text}");
 }
 
-/// One mistake in a server that is in order but for these lines, which begin with line 3.
+/// Expects one mistake in an otherwise valid server with these lines, which start at line 3.
 #[track_caller]
 fn check_server(lines: &str, expected: &str) {
     check(&format!("{SERVER}{lines}\n"), expected);
 }
 
-/// One mistake in a subscription that is in order but for these lines, which begin with line 7.
+/// Expects one mistake in an otherwise valid subscription with these lines, which start at line 7.
 #[track_caller]
 fn check_subscription(lines: &str, expected: &str) {
     assert_eq!(with_lines(lines).problems(), [format!("config.toml:{expected}")], "{lines}");
 }
 
-/// One mistake in source or target.
+/// Expects one mistake in source or target.
 #[track_caller]
 fn check_ends(source: &str, target: &str, expected: &str) {
     let text = format!("{SERVER}[[subscription]]\nname = \"w\"\nsource = {source}\ntarget = {target}\n");
     check(&text, expected);
 }
 
-/// One mistake in a configuration without a file.
+/// Expects one mistake in a configuration without a file.
 #[track_caller]
 fn check_variables(case: &Case, expected: &str) {
     assert_eq!(case.problems(), [expected]);

@@ -1,25 +1,25 @@
-//! Which calendar a target means: the one rule for what is an address, what a path and what a name.
+//! How a configured target is read: the single rule for what is an address, a path or a name.
 
 use crate::words::url::Url;
 
-/// A calendar as the configuration writes it.
+/// A calendar as written in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CalendarAddress {
-    /// Its address, with a slash at the end.
+    /// Its address, with a trailing slash.
     Absolute(Url),
     /// Its path.
     Path {
-        /// The path below the address of the server, or the end of the path that the calendar has there.
+        /// A path below the server's address, or the end of the calendar's path on that server.
         written: String,
-        /// The address that it makes there, with a slash at the end.
+        /// The path resolved against the server's address, with a trailing slash.
         url: Url,
     },
-    /// The last segment of its path or its display name; discovery has to find it.
+    /// The last segment of its path or its display name; needs discovery.
     Name(String),
 }
 
 impl CalendarAddress {
-    /// Reads a target; paths are resolved against the address of its server. An address need not be on that server.
+    /// Parses a target; paths are resolved against the server's address. An address may be on another server.
     pub fn read(target: &str, server: &Url) -> anyhow::Result<CalendarAddress> {
         if let Some(url) = absolute(target) {
             return Ok(CalendarAddress::Absolute(url?.as_collection()));
@@ -32,7 +32,7 @@ impl CalendarAddress {
         Ok(CalendarAddress::Path { written, url })
     }
 
-    /// Where the calendar stands if the address can be taken at its word; `None` for a name.
+    /// The calendar's address if the target is taken literally; `None` for a name.
     pub fn url(&self) -> Option<&Url> {
         match self {
             CalendarAddress::Absolute(url) | CalendarAddress::Path { url, .. } => Some(url),
@@ -40,7 +40,7 @@ impl CalendarAddress {
         }
     }
 
-    /// What is compared with paths and display names: the path of an address, else what is written.
+    /// The text to compare with paths and display names: the path of an address, otherwise the target as written.
     pub fn words(&self) -> &str {
         match self {
             CalendarAddress::Absolute(url) => url.path(),
@@ -48,7 +48,7 @@ impl CalendarAddress {
         }
     }
 
-    /// For people, with the server that is asked; an address shows no query.
+    /// Human-readable, with the server that is queried; without the query of an address.
     pub fn describe(&self, server: &Url) -> String {
         match self {
             CalendarAddress::Absolute(url) => url.to_string(),
@@ -59,7 +59,7 @@ impl CalendarAddress {
     }
 }
 
-/// The address of a target that brings its own origin, as it is written; `None` for a path or a name.
+/// Parses a target that is a full address; `None` for a path or a name.
 pub fn absolute(target: &str) -> Option<anyhow::Result<Url>> {
     let (scheme, rest) = target.split_once(':')?;
     let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));

@@ -1,4 +1,4 @@
-//! Choosing among what discovery found: the calendar that an address means, and the place for one that is to be made.
+//! Chooses among discovered calendars: the one that an address means, and where to create a new one.
 
 use crate::dav::discover::{Calendar, CalendarAddress};
 use crate::dav::href::{same_segment, segments};
@@ -6,11 +6,11 @@ use crate::model::Href;
 use crate::words::error::{Kind, fault};
 use crate::words::url::Url;
 
-/// What a calendar is called whose address says nothing.
+/// The name of a calendar whose address yields none.
 const NAMELESS: &str = "calendar";
 
-/// The calendar that an address means: one whose path ends with it, else one with that display name. Several are a
-/// [`Kind::Configuration`].
+/// The calendar that an address means: one whose path ends with it, otherwise one with that display name. Several
+/// matches are a [`Kind::Configuration`].
 pub fn choose<'a>(calendars: &'a [Calendar], address: &CalendarAddress) -> anyhow::Result<Option<&'a Calendar>> {
     let words = address.words();
     let by_path = |calendar: &&Calendar| ends_with(calendar.url.path(), words);
@@ -36,7 +36,7 @@ fn ends_with(path: &str, end: &str) -> bool {
     path.len() >= end.len() && path.iter().rev().zip(end.iter().rev()).all(|(one, other)| same_segment(one, other))
 }
 
-/// The calendars for people: path and display name.
+/// A human-readable list of calendars: path and display name.
 pub fn described<'a>(calendars: impl IntoIterator<Item = &'a Calendar>) -> String {
     let one = |calendar: &'a Calendar| match &calendar.display_name {
         Some(name) => format!("{} ({})", calendar.url.path(), name.replace(char::is_control, " ")),
@@ -46,7 +46,7 @@ pub fn described<'a>(calendars: impl IntoIterator<Item = &'a Calendar>) -> Strin
     if described.is_empty() { "none".to_owned() } else { described.join(", ") }
 }
 
-/// Where to make a calendar that is not there: at its own address when that is inside a home or there is no home, else
+/// Where to create a missing calendar: at its own address if that is inside a home or there is no home, otherwise
 /// inside the home.
 pub fn place_for_new(homes: &[Url], address: &CalendarAddress) -> anyhow::Result<Url> {
     let inside =
@@ -60,7 +60,7 @@ pub fn place_for_new(homes: &[Url], address: &CalendarAddress) -> anyhow::Result
     home.as_collection().join(&format!("./{name}/"))
 }
 
-/// The display name of a calendar that is made for this address.
+/// The display name of a calendar created for this address.
 pub fn name_for_new(address: &CalendarAddress) -> String {
     match address.url() {
         Some(url) => String::from_utf8_lossy(&Href::new(last_segment(url)).decoded().collect::<Vec<u8>>()).into_owned(),
@@ -72,7 +72,7 @@ fn last_segment(url: &Url) -> &str {
     segments(url.path()).next_back().unwrap_or(NAMELESS)
 }
 
-/// A name for people as a segment of a path.
+/// A human-readable name as a path segment.
 fn slug(name: &str) -> String {
     let lower = name.to_lowercase();
     let words = lower.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());

@@ -1,4 +1,5 @@
-//! Discovery (RFC 6764, RFC 5397, RFC 4791 §6.2.1): what stands at an address, whose it is, and what the server can do.
+//! Discovery (RFC 6764, RFC 5397, RFC 4791 §6.2.1): what exists at an address, who owns it, and what the server
+//! supports.
 
 use crate::dav::xml::{self, Element, Member};
 use crate::dav::{multistatus, xml_request};
@@ -12,8 +13,8 @@ pub mod choose;
 
 pub use address::{CalendarAddress, absolute};
 
-/// Everything that discovery wants to know of a resource. One list for every step: whatever stands at an address, one
-/// request tells what it is and where to go from there.
+/// All properties that discovery needs. Every step requests the same list, so one request shows what exists at an
+/// address and where to go from there.
 const PROPERTIES: [xml::Name; 10] = [
     xml::RESOURCETYPE,
     xml::DISPLAYNAME,
@@ -27,70 +28,70 @@ const PROPERTIES: [xml::Name; 10] = [
     xml::CALENDAR_COLOR,
 ];
 
-/// How far a PROPFIND looks (RFC 4918 §10.2).
+/// The depth of a PROPFIND (RFC 4918 §10.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
     /// The resource itself.
     Zero,
-    /// The resource and what stands directly inside it.
+    /// The resource itself and its direct members.
     One,
 }
 
-/// Asks what stands at an address.
+/// Asks what exists at an address.
 #[derive(Debug, Clone, Copy)]
 pub struct Survey {
-    /// How far to look.
+    /// How deep to look.
     pub depth: Depth,
 }
 
-/// What stands at one address.
+/// A resource found at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
     /// Its address.
     pub url: Url,
-    /// The principal of the user that asked.
+    /// The principal of the authenticated user.
     pub principal: Option<Url>,
-    /// Where its calendars are, when it is a principal.
+    /// Where its calendars are, if it is a principal.
     pub homes: Vec<Url>,
-    /// What kind of calendar it is, when it is one.
+    /// The calendar's properties, if it is one.
     pub calendar: Option<Calendar>,
 }
 
-/// A calendar as discovery sees it.
+/// A discovered calendar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
-    /// Its address, with a slash at the end.
+    /// Its address, with a trailing slash.
     pub url: Url,
-    /// Its name for people.
+    /// Its display name.
     pub display_name: Option<String>,
-    /// What it takes; empty when it does not say.
+    /// The components it accepts; empty if the server does not say.
     pub components: Vec<ComponentType>,
-    /// What we may do. A server that does not tell is believed to allow everything.
+    /// Our permissions. A server that does not report them is assumed to allow everything.
     pub rights: Rights,
-    /// Whether it announces `sync-collection` itself; sabre announces it for homes too, where it does not work.
+    /// Whether it advertises `sync-collection` itself; sabre advertises it for homes too, where it does not work.
     pub can_sync: bool,
-    /// Whether it is another user's, shared with us.
+    /// Whether it belongs to another user and is shared with us.
     pub shared: bool,
-    /// `#RRGGBB` or `#RRGGBBAA`, as it is written.
+    /// `#RRGGBB` or `#RRGGBBAA`, as the server writes it.
     pub color: Option<String>,
-    /// Its state.
+    /// Its ctag and sync token.
     pub mark: Mark,
 }
 
-/// What the state keeps of a calendar, so that a steady pass needs no discovery. It is good for the same address only.
+/// What the state stores about a calendar, so that a steady pass needs no discovery. Valid for the same address only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
     /// The address of the calendar.
     pub calendar: String,
-    /// The make of its server.
+    /// The software of its server.
     pub server: Server,
-    /// Whether it announces `sync-collection`.
+    /// Whether it advertises `sync-collection`.
     pub can_sync: bool,
-    /// Whether its server sends invitations of its own.
+    /// Whether its server sends invitations on its own.
     pub auto_schedule: bool,
-    /// What it takes; empty when it does not say.
+    /// The components it accepts; empty if the server does not say.
     pub components: Vec<ComponentType>,
-    /// Whether it obeys `If-Match` and `If-None-Match`; `None`: not found out yet.
+    /// Whether it obeys `If-Match` and `If-None-Match`; `None` if not yet known.
     pub obeys_preconditions: Option<bool>,
 }
 
@@ -111,7 +112,7 @@ impl Survey {
         xml_request("PROPFIND", url.clone(), depth, xml::PROPFIND.document(&xml::prop(&PROPERTIES)))
     }
 
-    /// What stands there, and inside, as far as we may see it.
+    /// The resource and its members, as far as we may see them.
     pub fn response(&self, url: &Url, response: &Response) -> anyhow::Result<Vec<Resource>> {
         let asked = self.request(url);
         multistatus(&asked, response, |root| {
@@ -128,7 +129,7 @@ impl Survey {
     }
 }
 
-/// Gone, or kept from us: sabre answers 207 with a 403 for each property (4.7).
+/// Missing or not visible to us: sabre answers 207 with a 403 for each property (4.7).
 fn is_hidden(member: &Member<'_>) -> bool {
     member.status.is_some_and(|status| status >= 300)
         || (member.is_refused(xml::RESOURCETYPE) && member.property(xml::CURRENT_USER_PRINCIPAL).is_none())
@@ -147,8 +148,8 @@ fn resource(asked: &Url, member: &Member<'_>) -> Option<Resource> {
     })
 }
 
-/// An address from an answer. On the same host the user's scheme and port hold, for a server behind a TLS proxy knows
-/// only its own.
+/// An address from a response. On the same host the user's scheme and port win, because a server behind a TLS proxy
+/// knows only its own.
 fn resolve(asked: &Url, href: &str) -> Option<Url> {
     let url = asked.join(href).ok()?;
     Some(if url.host() == asked.host() { url.with_origin_of(asked) } else { url })
@@ -189,7 +190,7 @@ fn announces_sync(reports: Element<'_>) -> bool {
     names.into_iter().any(|report| report.child(xml::SYNC_COLLECTION).is_some())
 }
 
-/// The make of a server, as far as it matters.
+/// The server software, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
     /// sabre/dav: Baïkal and others.
@@ -198,13 +199,12 @@ pub enum Server {
     Radicale,
     /// Xandikos.
     Xandikos,
-    /// Any other, or hidden behind a proxy.
+    /// Any other, or hidden by a proxy.
     Other,
 }
 
 impl Server {
-    /// What the headers of an authenticated answer tell; sabre 1.8 gives its version to
-    /// OPTIONS alone.
+    /// Detects it from the headers of an authenticated response; sabre 1.8 sends its version for OPTIONS only.
     pub fn of(headers: &Headers) -> Server {
         let software = headers.get("server").unwrap_or_default();
         match software.as_str() {
@@ -220,7 +220,7 @@ impl Server {
         self != Server::Other
     }
 
-    /// The word for it in the state file and in reports.
+    /// Its name in the state file and in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Server::Sabre => "sabre",
@@ -230,7 +230,7 @@ impl Server {
         }
     }
 
-    /// The server of a word that `as_str` gave.
+    /// Parses a name from `as_str`.
     pub fn from_word(word: &str) -> Option<Server> {
         [Server::Sabre, Server::Radicale, Server::Xandikos, Server::Other]
             .into_iter()
@@ -238,16 +238,16 @@ impl Server {
     }
 }
 
-/// Asks what a server is and can do (RFC 9110 §9.3.7).
+/// Asks for the software and features of a server (RFC 9110 §9.3.7).
 #[derive(Debug, Clone, Copy)]
 pub struct Options;
 
-/// What a server is and can do.
+/// The software and features of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Software {
-    /// Its make.
+    /// The software.
     pub server: Server,
-    /// Whether it sends invitations of its own: `calendar-auto-schedule` in the DAV header (RFC 6638 §2).
+    /// Whether it sends invitations on its own: `calendar-auto-schedule` in the DAV header (RFC 6638 §2).
     pub auto_schedule: bool,
 }
 
@@ -257,7 +257,7 @@ impl Options {
         Request::new("OPTIONS", url.clone())
     }
 
-    /// A server that does not answer as it should is taken for one that sends invitations, for nobody may get mail.
+    /// An unexpected response counts as a server that sends invitations, because we must not cause any mail.
     pub fn response(&self, response: &Response) -> Software {
         let answered = matches!(response.status, 200 | 204) && !response.is_html();
         let classes = response.headers.all("dav").collect::<Vec<_>>().join(",");

@@ -1,4 +1,4 @@
-//! Discovery as Baïkal, sabre 1.8, Radicale and Xandikos answer it.
+//! Discovery with answers of Baïkal, sabre 1.8, Radicale and Xandikos.
 
 use super::*;
 use crate::dav::tests::{answer, xml};

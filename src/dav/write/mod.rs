@@ -1,4 +1,4 @@
-//! Writing: PUT and DELETE of one object under a precondition, and MKCALENDAR (RFC 4791 §5.3).
+//! Writes: PUT and DELETE of one object with a precondition, and MKCALENDAR (RFC 4791 §5.3).
 
 use crate::dav::xml::{self, ErrorBody};
 use crate::dav::{href, is_about_everything, sentence, trouble, whole};
@@ -9,11 +9,11 @@ use crate::words::url::Url;
 /// Writes one object.
 #[derive(Debug, Clone)]
 pub struct Put<'a> {
-    /// Where.
+    /// The object.
     pub href: &'a Href,
     /// The iCalendar text.
     pub text: &'a [u8],
-    /// What must stand there.
+    /// What must be stored there for the write to succeed.
     pub precondition: &'a Precondition,
 }
 
@@ -28,16 +28,16 @@ impl Put<'_> {
         Ok(silent(request).header("Content-Type", "text/calendar; charset=utf-8").body(self.text))
     }
 
-    /// How it ended. An `Err` is about the server as a whole.
+    /// The outcome. An `Err` is about the server as a whole.
     pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Written> {
         outcome("PUT", base, response)
     }
 }
 
-/// Deletes exactly one version of an object.
+/// Deletes one specific version of an object.
 #[derive(Debug, Clone)]
 pub struct Delete<'a> {
-    /// Where.
+    /// The object.
     pub href: &'a Href,
     /// The version.
     pub etag: &'a Etag,
@@ -49,14 +49,14 @@ impl Delete<'_> {
         Ok(silent(Request::new("DELETE", href::url(base, self.href)?)).header("If-Match", self.etag.as_str()))
     }
 
-    /// How it ended. An `Err` is about the server as a whole.
+    /// The outcome. An `Err` is about the server as a whole.
     pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Written> {
         outcome("DELETE", base, response)
     }
 }
 
-/// The same write with the ETag in the server's own spelling, where that is another one: DavMail compares the field with
-/// its ETag as text, and knows no quotes.
+/// The same write with the ETag in the server's own spelling, if that differs: DavMail compares the field with its
+/// ETag as text and sends no quotes.
 pub fn in_own_spelling(request: Request, etag: &Etag) -> Option<Request> {
     let mut headers = crate::words::message::Headers::default();
     for (name, value) in request.headers.iter() {
@@ -66,14 +66,14 @@ pub fn in_own_spelling(request: Request, etag: &Etag) -> Option<Request> {
     Some(Request { headers, ..request })
 }
 
-/// sabre sends no invitation, cancellation or refusal for a write with this header; the F must be a capital (sabre/dav
-/// 1.8 to 4.7).
+/// Makes sabre send no invitation, cancellation or refusal for a write; the F must be a capital (sabre/dav 1.8 to
+/// 4.7).
 fn silent(request: Request) -> Request {
     request.header("Schedule-Reply", "F")
 }
 
-/// How a write ended. Any 2xx that is no web page is a success (Radicale 3 answers a DELETE with 200, DavMail an update),
-/// but for a 207 that holds a refusal. Whose fault anything else is, no status tells.
+/// The outcome of a write. Any 2xx that is not a web page is a success (Radicale 3 answers a DELETE with 200, DavMail
+/// an update), except a 207 that contains an error. For other failures the status does not show what caused them.
 pub fn outcome(method: &'static str, base: &Url, response: &Response) -> anyhow::Result<Written> {
     let asked = Request::new(method, base.clone());
     if is_about_everything(response) {
@@ -107,7 +107,7 @@ pub fn outcome(method: &'static str, base: &Url, response: &Response) -> anyhow:
     }))
 }
 
-/// The first status in a multistatus that is no success.
+/// The first error status in a multistatus.
 fn refusal_within(response: &Response) -> Option<u16> {
     let statuses = xml::read(&response.body, |root| {
         let members = xml::members(root).filter(|_| root.is(xml::MULTISTATUS));
@@ -128,21 +128,21 @@ fn reason(response: &Response) -> String {
     })
 }
 
-/// Makes a calendar. `None` for a bare one: Xandikos makes nothing when it does not know one of the properties.
+/// Creates a calendar. `None` sends no properties: Xandikos creates nothing if it does not know one of them.
 #[derive(Debug, Clone)]
 pub struct MkCalendar<'a> {
-    /// Its name for people and what it is to hold.
+    /// Its display name and the components it should accept.
     pub properties: Option<(&'a str, &'a [ComponentType])>,
 }
 
-/// How MKCALENDAR ended.
+/// The outcome of MKCALENDAR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
-    /// The calendar is there.
+    /// The calendar was created.
     New,
-    /// Something stood there before.
+    /// Something already existed there.
     Existed,
-    /// The properties were not to the server's liking, nothing was made: try without them.
+    /// The server rejected the properties and created nothing: retry without them.
     PropertiesRefused,
 }
 
@@ -158,7 +158,7 @@ impl MkCalendar<'_> {
         request.header("Content-Type", "application/xml; charset=utf-8").body(body)
     }
 
-    /// How it ended. Xandikos 0.4 answers 207 and makes nothing when it does not know a property.
+    /// The outcome. Xandikos 0.4 answers 207 and creates nothing if it does not know a property.
     pub fn response(&self, base: &Url, response: &Response) -> anyhow::Result<Made> {
         let body = ErrorBody::of(&response.body);
         match response.status {

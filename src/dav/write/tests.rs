@@ -1,10 +1,10 @@
-//! Answers to writes as Baïkal, sabre 1.8, Radicale and Xandikos give them.
+//! Answers to writes from Baïkal, sabre 1.8, Radicale and Xandikos.
 
 use super::*;
 use crate::dav::tests::{answer, base};
 use crate::words::error::kind_of;
 
-/// The outcome in words.
+/// The outcome as text.
 fn words(outcome: anyhow::Result<Written>) -> String {
     match outcome {
         Err(error) => format!("{:?}", kind_of(&error)),

@@ -1,4 +1,4 @@
-//! A feed over http(s): conditional requests, redirects, and what each status means for a feed.
+//! A feed over http(s): conditional requests, redirects, and the meaning of each status.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,12 +15,12 @@ use crate::words::url::{PrivateUrl, Url};
 use super::{Fetched, Source};
 
 const REDIRECTS: usize = 10;
-/// Microsoft's calendar hosts send other programs to an error page (since the middle of 2025).
+/// Microsoft's calendar hosts redirect other programs to an error page (since mid-2025).
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
-/// Where a calendar begins at the latest, in octets, for a body that calls itself HTML.
+/// Where a calendar must begin at the latest in a body labelled as HTML, in octets.
 const SNIFF: usize = 1024;
 
-/// Octets of a validator that is sent back; many servers refuse requests with more than 8 kB of header.
+/// Longest validator that we send back, in octets: many servers refuse requests with more than 8 kB of headers.
 const LONGEST_VALIDATOR: usize = 1024;
 
 /// How a feed is fetched.
@@ -28,11 +28,11 @@ const LONGEST_VALIDATOR: usize = 1024;
 pub struct Settings {
     /// The User-Agent to send instead of the default.
     pub user_agent: Option<String>,
-    /// The largest body, decoded, in octets.
+    /// The largest accepted body, decoded, in octets.
     pub max_size: u64,
-    /// For a feed that asks for a password.
+    /// Credentials, if the feed requires them.
     pub authenticator: Option<Arc<Authenticator>>,
-    /// A header that goes to the feed's own origin only.
+    /// A header that is only sent to the feed's own origin.
     pub header: Option<(String, LateSecret)>,
 }
 
@@ -78,7 +78,7 @@ impl Web {
         }
     }
 
-    /// Where a redirect leads.
+    /// The target of a redirect.
     fn target(&self, from: &Url, response: &Response) -> anyhow::Result<Url> {
         let location = response.headers.get("location").unwrap_or_default();
         let Some(target) = from.join(&location).ok().filter(|_| !location.is_empty()) else {

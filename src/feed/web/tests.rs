@@ -31,7 +31,7 @@ fn body_of(fetched: Fetched) -> Vec<u8> {
     }
 }
 
-/// The error of a fetch that is answered like this; it never gives the address away.
+/// Checks the error of a fetch that is answered like this; it never reveals the address.
 fn check(answers: Vec<Answer>, kind: Kind, words: &str) -> anyhow::Error {
     let server = Server::start(answers);
     let error = web(&server, settings()).fetch(&Validators::default()).unwrap_err();

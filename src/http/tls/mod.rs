@@ -1,8 +1,8 @@
-//! Encrypted connections: which certificates are trusted and which one we show. The only file that names the crates
+//! Encrypted connections: which certificates we trust and which one we present. The only file that names the crates
 //! `rustls` and `rustls-native-certs`.
 //!
-//! ureq has such a connector too, but it ends the process when a client's certificate and key do not belong together,
-//! and cannot trust a server's own certificate that calls itself a CA, as `openssl req -x509` makes them.
+//! ureq has a TLS connector too, but it ends the process when a client certificate and its key do not match, and
+//! cannot trust a server's own certificate that is marked as a CA, as `openssl req -x509` creates them.
 
 mod refusal;
 #[cfg(test)]
@@ -34,24 +34,24 @@ use crate::words::error::{Fault, Kind, OrFault, fault};
 use super::Options;
 use refusal::refusal;
 
-/// What the configuration says about certificates, read from its files.
+/// The configured certificates, read from their files.
 #[derive(Debug)]
 struct Identity {
     extra_roots: Vec<CertificateDer<'static>>,
     client: Option<Arc<CertifiedKey>>,
 }
 
-/// Reads the files that the options name, and forgets them. Errors are [`Kind::Configuration`], or [`Kind::Refused`] for
-/// a key that others can read.
+/// Reads the configured files and discards them. Errors are [`Kind::Configuration`], or [`Kind::Refused`] for a key
+/// that others can read.
 pub(super) fn check(options: &Options) -> anyhow::Result<()> {
     Identity::read(options).map(drop)
 }
 
-/// Encrypts the connections to https addresses.
+/// Encrypts connections to https addresses.
 #[derive(Debug)]
 pub(super) struct Encrypting {
     options: Options,
-    /// Made with the first https request, for the certificates of the system take a while to read.
+    /// Created on the first https request, because reading the system's certificates takes a while.
     config: OnceLock<Result<Arc<ClientConfig>, Fault>>,
 }
 
@@ -105,15 +105,15 @@ pub(super) struct Encrypted {
     peer: Peer,
 }
 
-/// What a failure on a connection tells of.
+/// What is needed to explain a failure on a connection.
 struct Peer {
     origin: String,
     shows_certificate: bool,
 }
 
 impl Peer {
-    /// What an error of a connection means. A server that dislikes our certificate says so and closes the connection, so
-    /// that we may notice by a write that fails, which a read may do first; what it said can still be read.
+    /// Explains an error of a connection. A server that rejects our certificate sends an alert and closes the
+    /// connection. We may notice only by a failed write, before reading the alert; it can still be read then.
     fn trouble(&self, error: io::Error, session: &mut ClientConnection, stream: &mut TransportAdapter) -> ureq::Error {
         let read = if refused(&error).is_none() { session.read_tls(stream).unwrap_or(0) } else { 0 };
         let said = if read > 0 { session.process_new_packets().err() } else { None };
@@ -135,7 +135,7 @@ impl Encrypted {
     }
 }
 
-/// The error of the encryption behind one of the connection.
+/// The TLS error inside a connection error.
 fn refused(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
@@ -186,7 +186,7 @@ impl Identity {
         Ok(Identity { extra_roots: extra_roots.unwrap_or_default(), client })
     }
 
-    /// The settings of all encrypted connections, with the certificates of the system.
+    /// The settings of all encrypted connections, with the system's certificates.
     fn config(&self) -> Result<Arc<ClientConfig>, Fault> {
         let verifier = self.verifier()?;
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -219,7 +219,7 @@ impl Identity {
     }
 }
 
-/// Trusts what an authority vouches for, and a certificate that the configuration itself names.
+/// Trusts certificates signed by a known CA, and a certificate that is itself configured.
 #[derive(Debug)]
 struct Verifier {
     by_authority: Arc<WebPkiServerVerifier>,
@@ -237,8 +237,7 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verdict = self.by_authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match verdict {
-            // "A CA where a server was expected", or signed by somebody unknown; that it is in date has been checked
-            // before.
+            // A CA used as a server certificate, or an unknown issuer; the validity period has already been checked.
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(_) | CertificateError::UnknownIssuer))
                 if self.named.contains(end_entity) =>
             {
@@ -283,7 +282,7 @@ fn certificates(path: &Path, setting: &str) -> anyhow::Result<Vec<CertificateDer
     Ok(found)
 }
 
-/// Our own certificate with its key, which is a secret like any other.
+/// Our own certificate with its key, which is treated as a secret.
 fn certified_key(chain: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
     let (chain_path, key_path) = (chain.display(), key.display());
     let chain = certificates(chain, "tls_cert")?;
@@ -306,7 +305,7 @@ fn fault_of(error: anyhow::Error) -> Fault {
     error.downcast().unwrap_or_else(|error| misconfigured(error.to_string()))
 }
 
-/// Takes a fault of ours through ureq; `transport` takes it out again.
+/// Passes a fault of ours through ureq; `transport` unwraps it.
 fn as_ureq_error(fault: Fault) -> ureq::Error {
     ureq::Error::Other(Box::new(fault))
 }

@@ -1,4 +1,4 @@
-//! Why an encrypted connection does not come about, in a sentence that helps.
+//! Explains why an encrypted connection fails, in a sentence that helps.
 
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error};
@@ -6,15 +6,15 @@ use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error};
 use crate::words::error::{Fault, Kind};
 use crate::words::time::Timestamp;
 
-/// The most names of a foreign certificate that are told.
+/// How many names of a foreign certificate are shown.
 const MOST_NAMES: usize = 3;
 
-/// The fault that stands for an error of the handshake, or of a connection that the server gave up. `origin` is that of
-/// the server; `shows_certificate` tells whether we have one to show.
+/// Converts an error of the handshake, or of a connection that the server closed. `origin` is that of the server;
+/// `shows_certificate` says whether we have a certificate to present.
 ///
-/// [`Kind::Refused`] is what a person has to mend here: a certificate that nobody vouches for or that is for another
-/// name (it may even be somebody in between), or one of ours that the server misses or rejects. [`Kind::Unavailable`] is
-/// what others mend, or time: a certificate that is out of date, a server that breaks off or does not speak https.
+/// [`Kind::Refused`] needs a person here: a server certificate that is untrusted or for another name (possibly an
+/// attacker's), or a client certificate that the server requires or rejects. [`Kind::Unavailable`] is fixed by others
+/// or by time: an expired certificate, a server that aborts or does not speak https.
 pub(super) fn refusal(origin: &str, error: &Error, shows_certificate: bool) -> Fault {
     let (kind, why) = match error {
         Error::InvalidCertificate(certificate) => of_certificate(certificate),
@@ -42,7 +42,7 @@ fn of_certificate(certificate: &Certificate) -> (Kind, String) {
             (Kind::Unavailable, format!("its certificate is good from {from}; check the clock of this machine"))
         }
         Certificate::NotValidForNameContext { presented, .. } => (Kind::Refused, of_names(presented)),
-        // What is no CA but calls itself one is an `Other`.
+        // A server certificate marked as a CA is reported as `Other`.
         Certificate::UnknownIssuer | Certificate::Other(_) => {
             let why = "nobody whom this machine trusts has signed its certificate; if you trust it, name it or its CA \
                        in `tls_ca`";
@@ -56,10 +56,10 @@ fn told(moment: UnixTime) -> String {
     Timestamp::default().plus(moment.as_secs()).local()
 }
 
-/// What is wrong with a certificate that has these names: `DnsName("dav.example.org")`, `IpAddress(127.0.0.1)`.
+/// What is wrong with a certificate for these names: `DnsName("dav.example.org")`, `IpAddress(127.0.0.1)`.
 fn of_names(presented: &[String]) -> String {
     if presented.is_empty() {
-        // The common name has not counted for years, and certificates that were made by hand often have nothing else.
+        // The common name has been ignored for years, and certificates made by hand often have nothing else.
         return "its certificate names no host; it must be made anew, with a subjectAltName".to_owned();
     }
     let bare = |name: &String| name.split(['(', ')']).nth(1).unwrap_or(name).trim_matches('"').to_owned();
@@ -68,7 +68,7 @@ fn of_names(presented: &[String]) -> String {
     format!("its certificate is for {}{more}; check the address", names.join(", "))
 }
 
-/// What the server says of the certificate that we showed, or did not show.
+/// What the server's alert says about the certificate that we presented, or did not present.
 fn of_alert(alert: Alert, shows_certificate: bool) -> (Kind, String) {
     match alert {
         Alert::CertificateRequired
@@ -87,7 +87,7 @@ fn of_alert(alert: Alert, shows_certificate: bool) -> (Kind, String) {
         Alert::CertificateRequired | Alert::NoCertificate | Alert::BadCertificate => {
             (Kind::Refused, "it asks for a certificate of ours; name one in `tls_cert`".to_owned())
         }
-        // What TLS 1.2 says for want of a certificate, and of anything else too.
+        // What TLS 1.2 sends if the certificate is missing, among other reasons.
         Alert::HandshakeFailure if !shows_certificate => {
             (Kind::Unavailable, "it breaks off; perhaps it asks for a certificate of ours (`tls_cert`)".to_owned())
         }

@@ -1,4 +1,4 @@
-//! Encrypted connections to servers with certificates of every kind (`tests/fixtures/tls/make`).
+//! Encrypted connections to servers with all kinds of certificates (`tests/fixtures/tls/make`).
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
 }
 
-/// A server with this certificate that answers each request with 200 and `hello`; gives its port.
+/// Starts a server with this certificate that answers each request with 200 and `hello`; returns its port.
 fn server(certificate: &str) -> u16 {
     let chain = vec![CertificateDer::from_pem_file(fixture(certificate)).unwrap()];
     let key = PrivateKeyDer::from_pem_file(fixture("server.key")).unwrap();
@@ -45,7 +45,7 @@ fn server(certificate: &str) -> u16 {
     port
 }
 
-/// Options that trust this certificate. A machine that has no certificates of its own needs some one.
+/// Options that trust this certificate. A machine without certificates of its own needs at least one.
 fn trusting(ca: &str) -> Options {
     Options { tls_ca: Some(fixture(ca)), retries: 0, ..Options::default() }
 }
@@ -59,7 +59,7 @@ fn get(client: &Client, port: u16) -> anyhow::Result<Vec<u8>> {
     client.send(&Request::new("GET", url), Why::Find, None, 100).map(|response| response.body)
 }
 
-/// The kind and the sentence of the failure at a server with one certificate for a client that trusts another.
+/// Checks the kind and message of the failure when a client that trusts one certificate meets another.
 #[track_caller]
 fn check(certificate: &str, trusted: &str, kind: Kind, words: &str) {
     let port = server(certificate);
@@ -121,7 +121,7 @@ fn a_server_that_speaks_plain_http_is_told_apart_from_an_unsafe_one() {
     assert!(error.ends_with("does not speak https; perhaps the address is one of plain http"), "{error}");
 }
 
-/// What is wrong with this certificate and a copy of this key, before anything is sent.
+/// The error for this certificate and a copy of this key, before anything is sent.
 fn refused(certificate: &str, key: &str, mode: u32) -> Option<(Kind, String)> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
@@ -138,7 +138,7 @@ fn a_key_that_does_not_belong_to_the_certificate_is_a_mistake_in_the_configurati
         let (kind, said) = refused("client.pem", key, 0o600).unwrap();
         assert!(kind == Kind::Configuration && said.contains(words), "{said}");
     }
-    // A certificate is no secret, and a file with nothing else may be read by everybody.
+    // A certificate is not secret, so a file with nothing else may be world-readable.
     let alone = Options { tls_cert: Some(fixture("client.pem")), ..Options::default() };
     let error = alone.check_certificates().unwrap_err();
     assert_eq!(kind_of(&error), Kind::Configuration);

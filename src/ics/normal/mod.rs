@@ -1,6 +1,6 @@
-//! Whether two resources say the same although a server wrote one of them anew, and where they differ. Looser than the
-//! hash: Radicale (vobject) and Xandikos reorder properties, requote parameters and write escapes, rules and durations
-//! in their own way (Radicale 3.9, Xandikos 0.4).
+//! Compares resources that a server may have rewritten, and lists their differences. Looser than the hash: Radicale
+//! (vobject) and Xandikos reorder properties, requote parameters and write escapes, rules and durations in their own
+//! way (Radicale 3.9, Xandikos 0.4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,15 +20,15 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-/// Whether an object of the feed and a resource say the same. Volatile properties do not count, and neither does a time
-/// zone that only one of them brings along, nor the UID, which is compared as a part of the key.
+/// Whether an object of the feed and a resource mean the same. Ignores volatile properties, time zones that only one
+/// of them includes, and the UID, which is compared as a part of the key.
 pub fn says_the_same(feed: &Feed, object: &Object, resource: &Resource) -> bool {
-    // The answer in most cases, and cheaper by far.
+    // Sufficient in most cases, and much cheaper.
     object.hash == resource.hash() || Meaning::of_object(feed, object).is_that_of(&Meaning::of_resource(resource))
 }
 
-/// The names of the properties in which they differ, each once and sorted: `SUMMARY`, `VALARM.TRIGGER`, in an override
-/// `RECURRENCE-ID 20261120T091500: SUMMARY`, `VTIMEZONE Europe/Berlin`.
+/// The names of properties that differ, unique and sorted: `SUMMARY`, `VALARM.TRIGGER`, in an override `RECURRENCE-ID
+/// 20261120T091500: SUMMARY`, `VTIMEZONE Europe/Berlin`.
 pub fn differences(feed: &Feed, object: &Object, resource: &Resource) -> Vec<String> {
     if object.hash == resource.hash() {
         return Vec::new();
@@ -36,15 +36,15 @@ pub fn differences(feed: &Feed, object: &Object, resource: &Resource) -> Vec<Str
     Meaning::of_object(feed, object).differences(&Meaning::of_resource(resource))
 }
 
-/// Whether two UIDs are the same, but for escapes, which servers write in their own way.
+/// Whether two UIDs are equal except for escapes, which servers rewrite.
 pub fn same_uid(one: &str, other: &str) -> bool {
     one == other || from_text(one).trim_end() == from_text(other).trim_end()
 }
 
-/// What a component says.
+/// The meaning of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Saying {
-    /// Over all of it, sub-components as wholes.
+    /// Covers everything, including sub-components.
     hash: Hash,
     /// By path of component names and property name.
     values: BTreeMap<String, Vec<String>>,
@@ -52,7 +52,7 @@ struct Saying {
 
 #[derive(Debug, Default)]
 struct Meaning {
-    /// By label: empty for masters.
+    /// By label, which is empty for masters.
     components: BTreeMap<String, Vec<Saying>>,
     zones: BTreeMap<String, Hash>,
 }
@@ -68,9 +68,9 @@ impl Meaning {
         Meaning::of(&feed.all_zones().collect::<Vec<_>>(), parts.map(|part| feed.lines(part)))
     }
 
-    /// Of the lines of time zones, and of what uses them.
+    /// The meaning of components, with the lines of their time zones.
     fn of<'e>(definitions: &[Vec<Entry<'e>>], parts: impl Iterator<Item = Vec<Entry<'e>>>) -> Meaning {
-        // Times without a time zone are compared as they are written, so that of the machine does not matter.
+        // Times without a time zone are compared as written, so the machine's time zone does not matter.
         let nowhere = Zone::UTC;
         let zones = Zones::new(definitions.iter().map(Vec::as_slice), &nowhere);
         let mut meaning = Meaning::default();
@@ -106,7 +106,7 @@ impl Meaning {
         names.into_iter().collect()
     }
 
-    /// Time zones that both bring along, and not with the same rules.
+    /// Time zones that both include, but with different rules.
     fn zones_that_differ<'m>(&'m self, other: &'m Meaning) -> impl Iterator<Item = &'m str> {
         let differ = |(name, hash): &(&String, &Hash)| other.zones.get(*name).is_some_and(|known| known != *hash);
         self.zones.iter().filter(differ).map(|(name, _)| name.as_str())
@@ -155,7 +155,7 @@ impl Saying {
     }
 }
 
-/// Names deeper than a few levels tell people nothing, and hostile ones would grow without end.
+/// Names nested deeper than a few levels are useless for users, and hostile ones would grow without limit.
 fn path_below(parent: Option<&Frame>, begin: &Entry<'_>) -> String {
     const LONGEST: usize = 200;
     match parent {
@@ -172,7 +172,7 @@ fn hash_of(mut facts: Vec<String>, end: &Entry<'_>) -> Hash {
     sha256(&[&name, b"\0", facts.as_bytes()])
 }
 
-/// The properties whose values differ; where only their distribution over sub-components does, the whole.
+/// The properties whose values differ; the whole component if only their distribution over sub-components does.
 fn names_that_differ(before: &[Saying], after: &[Saying]) -> BTreeSet<String> {
     let values = |sayings: &[Saying]| {
         let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What is the same in another form, and what is not.
+//! Which rewritten forms are equal, and which are not.
 
 use super::super::read;
 use super::*;
@@ -11,7 +11,7 @@ fn check(one: &str, other: &str, expected: &[&str]) {
     check_texts(&event(one), &event(other), expected);
 }
 
-/// The names of what differs, the same whichever of the two is the feed.
+/// Checks the names of what differs, which must be the same whichever of the two is the feed.
 fn check_texts(one: &str, other: &str, expected: &[&str]) {
     for (feed, text) in [(one, other), (other, one)] {
         let feed = read(feed.into(), None).unwrap();

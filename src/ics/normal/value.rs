@@ -1,4 +1,4 @@
-//! What a property says, without the liberties that servers take when they write it anew.
+//! The meaning of a property, independent of the ways in which servers rewrite it.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,24 +9,24 @@ use super::super::time::span::Span;
 use super::super::time::timezone::Zones;
 use crate::words::time::{Wall, Zone};
 
-/// The properties whose values are dates, or dates with time, perhaps several.
+/// Properties with date or date-time values, possibly lists.
 const DATES: Names =
     set_of(&[Name::Dtstart, Name::Dtend, Name::Due, Name::Completed, Name::RecurrenceId, Name::Exdate, Name::Rdate]);
 
-/// What has a say in the meaning of the properties of a component.
+/// What affects the meaning of a component's properties.
 #[derive(Debug)]
 pub(super) struct Context<'z> {
     zones: &'z Zones<'z>,
     start: Option<Moment>,
     has_end: bool,
-    /// Whether the rules may make several occurrences in one day.
+    /// Whether the rules may produce several occurrences in one day.
     crowded: bool,
-    /// The days of further occurrences, as they are written.
+    /// The days of additional occurrences, as written.
     additions: HashSet<String>,
 }
 
 impl<'z> Context<'z> {
-    /// Of a component, given from its BEGIN to its END, in a resource with these time zones.
+    /// The context of a component, given from BEGIN to END, in a resource with these time zones.
     pub(super) fn of(component: &[Entry<'_>], zones: &'z Zones<'z>) -> Context<'z> {
         let texts = |name| component.iter().filter(move |entry| entry.name == name).map(text_of);
         let rules: Vec<String> = texts(Name::Rrule).map(|rule| rule.to_ascii_uppercase()).collect();
@@ -44,8 +44,8 @@ impl<'z> Context<'z> {
         context
     }
 
-    /// What a line of the component says: one saying for each date of a list, else one. `inside`: it stands in a component
-    /// of the component.
+    /// The meaning of a line of the component: one item for each date of a list, otherwise one. `inside`: the line
+    /// belongs to a sub-component.
     pub(super) fn sayings(&self, entry: &Entry<'_>, inside: bool) -> Vec<String> {
         let Some(property) = property::read(entry) else {
             return vec![String::from_utf8_lossy(&entry.text).into_owned()];
@@ -53,7 +53,7 @@ impl<'z> Context<'z> {
         let redundant = |seconds: i64| seconds == 0 && self.has_end && !inside;
         match entry.name {
             name if name.is_in(DATES) => self.dates(name, &property),
-            // Radicale leaves it out where DTEND tells the end; Thunderbird writes both.
+            // Radicale leaves it out if there is a DTEND; Thunderbird writes both.
             Name::Duration if Span::parse(property.value.trim()).and_then(Span::in_seconds).is_some_and(redundant) => {
                 Vec::new()
             }
@@ -61,7 +61,7 @@ impl<'z> Context<'z> {
         }
     }
 
-    /// The moment that a component is named by; as it is written if it is none.
+    /// The date-time that identifies a component; as written if it is invalid.
     pub(super) fn label(&self, entry: &Entry<'_>) -> String {
         let moment = property::read(entry).and_then(|property| self.moment(&property));
         moment.map_or_else(|| text_of(entry), |moment| moment.to_string())
@@ -82,10 +82,10 @@ impl<'z> Context<'z> {
         Moment::read(&property.value, property.parameter("TZID"), self.zones)
     }
 
-    /// An EXDATE in the form of DTSTART, where its own can only be meant so. Radicale writes it like this.
+    /// An EXDATE in the form of DTSTART, if unambiguous. Radicale writes it this way.
     fn aligned(&self, moment: Moment) -> Moment {
         match &self.start {
-            // A moment in UTC may be on another day where the calendar is kept.
+            // A UTC time may fall on another local day.
             Some(start) if start.time.is_none() && (moment.place != Place::Utc || moment.is_midnight()) => {
                 Moment { date: moment.date, ..start.clone() }
             }
@@ -104,16 +104,16 @@ impl<'z> Context<'z> {
     }
 }
 
-/// Where the clock hangs that shows a time.
+/// The time zone of a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     Anywhere,
     Utc,
-    /// As TZID says.
+    /// Named by TZID.
     Named(String),
 }
 
-/// A date, or one with time.
+/// A date or date-time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Moment {
     date: String,
@@ -134,11 +134,11 @@ impl Moment {
         if !value.contains('T') {
             return utc.is_none().then(|| Moment { date: value.to_owned(), time: None, place: Place::Anywhere });
         }
-        // Radicale writes the moment in UTC, and leaves the time zone there, for COMPLETED and for zones that are UTC.
+        // For COMPLETED, and for zones equal to UTC, Radicale writes the time in UTC but leaves the TZID.
         let shown = match (zone, utc) {
             (Some(zone), Some(_)) => {
                 let (clock, moment) = (zones.known(zone)?, Zone::UTC.moment(wall)?);
-                // In the hour that is shown twice the time alone does not tell the moment.
+                // During a repeated hour, the local time alone is ambiguous.
                 clock.wall(moment).filter(|shown| clock.moment(*shown) == Some(moment))?.to_string()
             }
             _ => utc.unwrap_or(value).to_owned(),
@@ -173,8 +173,8 @@ fn text_of(entry: &Entry<'_>) -> String {
     String::from_utf8_lossy(entry.value()).into_owned()
 }
 
-/// The parameters but for these, decoded and sorted, defaults and empty ones left out. Radicale writes as one what stood
-/// there twice.
+/// The parameters except for `but`, decoded and sorted, without defaults and empty ones. Duplicates are merged, as
+/// Radicale does.
 fn parameters_of(name: Name, property: &Property, but: &[&str]) -> String {
     let mut known: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (parameter, values) in &property.parameters {
@@ -184,12 +184,12 @@ fn parameters_of(name: Name, property: &Property, but: &[&str]) -> String {
             known.entry(parameter).or_default().extend(values);
         }
     }
-    // With its quotes and braces it does not run into what follows.
+    // Its quotes and braces separate it from what follows.
     format!("{known:?}")
 }
 
-/// What servers add or leave out without changing the meaning: the type that the property has anyway, and what vobject
-/// (Radicale) notes for itself.
+/// What servers add or remove without changing the meaning: a property's default type, and internal parameters of
+/// vobject (Radicale).
 fn is_default(name: Name, parameter: &str, value: &str) -> bool {
     let value = value.to_ascii_uppercase();
     let default = match name {
@@ -200,7 +200,7 @@ fn is_default(name: Name, parameter: &str, value: &str) -> bool {
         Name::Rrule => "RECUR",
         _ => "TEXT",
     };
-    // The form of a TRIGGER tells its type; Radicale adds it where a feed forgot it.
+    // The type of a TRIGGER follows from its value; Radicale adds it if the feed omitted it.
     let told = value == default || (name == Name::Trigger && value == "DATE-TIME");
     parameter.starts_with("X-VOBJ-") || (parameter == "VALUE" && told)
 }

@@ -1,24 +1,24 @@
-//! Dates, dates with time and spans that servers refuse for their form.
+//! Dates, date-times and durations with a form that servers reject.
 
 use super::super::line::{Entry, Name, Names, set_of};
 
-/// The properties whose values are dates, or dates with time.
+/// Properties with date or date-time values.
 const DATES: Names = set_of(&[Name::Dtstart, Name::Dtend, Name::Due, Name::RecurrenceId, Name::Exdate, Name::Rdate]);
-/// The properties whose values are always dates with time.
+/// Properties whose values are always date-times.
 const MOMENTS: Names = set_of(&[Name::Dtstamp, Name::Created, Name::LastModified]);
-/// The properties whose values are spans of time, or may be.
+/// Properties whose values are or may be durations.
 const SPANS: Names = set_of(&[Name::Duration, Name::Trigger]);
 
-/// Whether the value of this property is made of dates or is a span.
+/// Whether the value of this property is a date, a date-time or a duration.
 pub(super) fn is_of_time(entry: &Entry<'_>) -> bool {
     entry.name.is_in(DATES | MOMENTS | SPANS)
 }
 
-/// The line without what stands around its value, and what to say of that; `None`: nothing does.
+/// The line with a cleaned-up value, and the complaint about it; `None` if it is clean.
 pub(super) fn tidied(entry: &Entry<'_>) -> Option<(Entry<'static>, &'static str)> {
     let value = entry.value().trim_ascii();
     match value {
-        // sabre and Radicale refuse both, but for a TRIGGER, which sabre does not read.
+        // sabre and Radicale reject both, except for a TRIGGER, which sabre does not parse.
         [date @ .., b'Z'] if is_digits(date, 8) => {
             Some((entry.with_value(date), "has the Z of a time after a date; it is left out"))
         }
@@ -28,7 +28,7 @@ pub(super) fn tidied(entry: &Entry<'_>) -> Option<(Entry<'static>, &'static str)
     }
 }
 
-/// Whether this is a date with time in UTC.
+/// Whether this is a date-time in UTC.
 pub(super) fn is_utc(value: &[u8]) -> bool {
     matches!(value, [date @ .., b'Z'] if is_date_time(date))
 }
@@ -46,14 +46,14 @@ fn is_digits(value: &[u8], count: usize) -> bool {
     value.len() == count && value.iter().all(u8::is_ascii_digit)
 }
 
-/// Why a date would be refused.
+/// Why a date would be rejected.
 pub(super) enum Fault {
     Empty,
     NoMoment,
     Type(Option<&'static [u8]>),
 }
 
-/// Tells when a date or its VALUE parameter would be refused (sabre/dav 4.7 answers 415).
+/// The reason why servers would reject a date or its VALUE parameter (sabre/dav 4.7 answers 415).
 pub(super) fn fault(entry: &Entry<'_>) -> Option<Fault> {
     let value = entry.value();
     if entry.name.is_in(SPANS) {
@@ -73,7 +73,7 @@ pub(super) fn fault(entry: &Entry<'_>) -> Option<Fault> {
     (!says_date && all(|item| is_digits(item, 8))).then_some(Fault::Type(Some(b"VALUE=DATE")))
 }
 
-/// A date has no time zone (RFC 5545 §3.2.19), and Xandikos makes a broken date of one that has.
+/// A date has no time zone (RFC 5545 §3.2.19), and Xandikos writes an invalid date if it has one.
 pub(super) fn with_value_type(entry: &Entry<'_>, value: Option<&'static [u8]>) -> Entry<'static> {
     let begins =
         |parameter: &[u8], name: &[u8]| parameter.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));

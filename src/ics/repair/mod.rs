@@ -1,5 +1,5 @@
-//! What a server would refuse and can be mended without losing anything. Each rule comes from an object that
-//! Baïkal 0.11, Radicale 3.9 or Xandikos 0.4 did refuse. One pass that copies nothing while there is nothing to mend.
+//! Repairs what a server would reject, without losing anything. Each rule comes from an object that Baïkal 0.11,
+//! Radicale 3.9 or Xandikos 0.4 rejected. A single pass that copies nothing if there is nothing to repair.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use date::Fault;
 
 mod date;
 
-/// What a line or component inside a component is mended by.
+/// Selects the repairs for a line or sub-component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Event,
@@ -25,7 +25,7 @@ enum Kind {
     Other,
 }
 
-/// What sabre refuses to see twice: its validation rules `?` and `1`.
+/// Properties that sabre rejects if repeated: its validation rules `?` and `1`.
 const ONCE_IN_OBJECT: Names = set_of(&[
     Name::Uid,
     Name::Dtstamp,
@@ -53,7 +53,7 @@ const ONCE_IN_OBJECT: Names = set_of(&[
 const ONCE_IN_ALARM: Names = set_of(&[Name::Action, Name::Trigger, Name::Duration, Name::Repeat, Name::Attach]);
 const ONCE_IN_TIMEZONE: Names = set_of(&[Name::Tzid, Name::Tzurl, Name::LastModified]);
 
-/// The properties that hold text.
+/// Properties with text values.
 const TEXTS: Names = set_of(&[
     Name::Summary,
     Name::Description,
@@ -63,12 +63,12 @@ const TEXTS: Names = set_of(&[
     Name::AltDesc,
     Name::Other,
 ]);
-/// The texts that Radicale cuts off at the first comma that is not escaped, and says nothing: its library, vobject, takes
-/// it for the end of the first of several values. It takes UIDs that begin alike for one, and refuses the second.
+/// Texts that Radicale silently cuts off at the first unescaped comma: its library, vobject, reads it as a list and
+/// keeps the first value. It also takes UIDs with the same beginning for equal and rejects the second.
 const CUT_AT_COMMAS: Names =
     set_of(&[Name::Uid, Name::Summary, Name::Description, Name::Location, Name::Comment, Name::Contact, Name::AltDesc]);
 
-/// Octets of what begins a broken line, if a person is to take it for the name of a property.
+/// Longest start of a broken line that is shown as a property name, in octets.
 const LONGEST_NAME: usize = 40;
 
 impl Kind {
@@ -86,7 +86,7 @@ impl Kind {
     fn single_valued(self) -> Names {
         match self {
             Kind::Event | Kind::Todo => ONCE_IN_OBJECT,
-            // RFC 5545 §3.6.3 allows a journal several texts.
+            // RFC 5545 §3.6.3 allows several descriptions in a journal.
             Kind::Journal => ONCE_IN_OBJECT & !Name::Description.bit(),
             Kind::Alarm => ONCE_IN_ALARM,
             Kind::Timezone => ONCE_IN_TIMEZONE,
@@ -95,7 +95,7 @@ impl Kind {
     }
 }
 
-/// Components deeper inside than this are passed on as they are, so that mending stays linear; real alarms are one deep.
+/// Deeper nested components are passed through, so that repair stays linear; real alarms are one level deep.
 const DEEPEST: usize = 8;
 
 struct Frame {
@@ -111,14 +111,14 @@ struct Mender<'e, 'a> {
     at: usize,
     out: Option<Vec<Entry<'a>>>,
     open: Vec<Frame>,
-    /// A QUOTED-PRINTABLE line that goes on in the next one.
+    /// A QUOTED-PRINTABLE line that continues on the next one.
     quoted: Option<Vec<u8>>,
     uid: Option<String>,
     complaints: &'e mut Vec<Complaint>,
 }
 
-/// Mends a component, given from its BEGIN to its END. `None`: there is nothing to mend. `suspicious` says that lines may
-/// hold characters that are not allowed.
+/// Repairs a component, given from BEGIN to END. `None` if there is nothing to repair. `suspicious`: lines may
+/// contain forbidden characters.
 pub(super) fn mend<'a>(
     component: &[Entry<'a>],
     suspicious: bool,
@@ -195,7 +195,7 @@ impl<'a> Mender<'_, 'a> {
         self.structure(entry, b"END:", changed);
     }
 
-    /// BEGIN and END are written in their plain form.
+    /// Writes BEGIN and END in their plain form.
     fn structure(&mut self, entry: Cow<'_, Entry<'a>>, plain: &[u8], changed: bool) {
         let is_plain = entry.text.strip_prefix(plain) == Some(entry.component());
         if is_plain {
@@ -214,7 +214,7 @@ impl<'a> Mender<'_, 'a> {
         }
     }
 
-    /// A moment that does not change from fetch to fetch.
+    /// Adds a DTSTAMP that is the same at every fetch.
     fn add_dtstamp(&mut self, start: usize) {
         self.complain_of("DTSTAMP", "is missing; one is derived");
         let component = self.owned().get(start..).unwrap_or_default();
@@ -228,8 +228,7 @@ impl<'a> Mender<'_, 'a> {
         self.owned().push(line);
     }
 
-    /// A line of a text whose line breaks were not escaped goes to the line before, unless
-    /// that one is no text.
+    /// Appends a line of text with an unescaped line break to the previous line, if that is a text.
     fn malformed(&mut self, entry: &Entry<'a>) {
         if !self.last().is_some_and(takes_text) {
             let name = Some(entry.label()).filter(|name| (1..=LONGEST_NAME).contains(&name.len()));
@@ -276,8 +275,8 @@ impl<'a> Mender<'_, 'a> {
         }
     }
 
-    /// The dates on which a clock is changed, each in a line of its own: vobject (Radicale) knows no lists of them and cuts
-    /// such a line off at its first comma.
+    /// Writes each date of a time zone's RDATE on its own line: vobject (Radicale) supports no lists there and cuts
+    /// the line off at its first comma.
     fn transitions(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
         if memchr(b',', entry.value()).is_none() {
             return self.push(entry, changed);
@@ -302,7 +301,7 @@ impl<'a> Mender<'_, 'a> {
         }
     }
 
-    /// vCalendar 1.0 continues such a line without a blank (RFC 2045 §6.7, rule 5).
+    /// vCalendar 1.0 continues such a line without a leading space (RFC 2045 §6.7, rule 5).
     fn quoted(&mut self, mut text: Vec<u8>) {
         if text.last() == Some(&b'=') {
             text.pop();
@@ -318,7 +317,7 @@ impl<'a> Mender<'_, 'a> {
         self.property(Cow::Owned(with_escaped_commas(&decoded).unwrap_or(decoded)), true);
     }
 
-    /// Of a property that may stand once, the first that is not empty stays.
+    /// Of a property that is allowed once, keeps the first that is not empty.
     fn once(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
         let bit = entry.name.bit();
         let empty = if entry.value().is_empty() { bit } else { 0 };
@@ -339,7 +338,7 @@ impl<'a> Mender<'_, 'a> {
         self.push(entry, changed);
     }
 
-    /// Removes the first property of a name that stands in the open component itself.
+    /// Removes the first property of this name in the open component itself.
     fn remove_own(&mut self, start: usize, name: Name) {
         let mut depth = 0_usize;
         let found = self.owned().iter().skip(start).position(|entry| {
@@ -369,7 +368,7 @@ impl<'a> Mender<'_, 'a> {
         self.owned();
     }
 
-    /// The mended component so far; from here on it differs from the source.
+    /// The repaired component so far, which from here on differs from the source.
     fn owned(&mut self) -> &mut Vec<Entry<'a>> {
         let before = self.source.get(..self.at).unwrap_or_default();
         self.out.get_or_insert_with(|| before.to_vec())
@@ -394,7 +393,7 @@ impl<'a> Mender<'_, 'a> {
         let source = self.source;
         let uid = self.uid.get_or_insert_with(|| uid_of(source));
         let complaint = Complaint::new(uid, property, message);
-        // A text with a hundred raw line breaks is one trouble.
+        // A text with a hundred raw line breaks is one problem.
         if self.complaints.last() != Some(&complaint) {
             complaint.add_to(self.complaints);
         }
@@ -406,8 +405,8 @@ fn uid_of(component: &[Entry<'_>]) -> String {
     uid.map(|uid| String::from_utf8_lossy(uid).into_owned()).unwrap_or_default()
 }
 
-/// Whether the value is text, as far as that is known, and more of it stays there: a quote that is open among the
-/// parameters would take it in. Parameters are read anew with each line, so they must not be endless.
+/// Whether the value is text, as far as we know, and can be continued: an open quote in the parameters would swallow
+/// the addition. The parameters are parsed again for each line, so their length is limited.
 fn takes_text(entry: &Entry<'_>) -> bool {
     const LONGEST: usize = 4096;
     let name = entry.label();
@@ -417,7 +416,7 @@ fn takes_text(entry: &Entry<'_>) -> bool {
     entry.name.is_in(TEXTS) && !numeric && closed
 }
 
-/// The line with a backslash before each comma of its text that has none (RFC 5545 §3.3.11). `None`: there is no such.
+/// The line with a backslash before each unescaped comma of its text (RFC 5545 §3.3.11). `None` if there are none.
 fn with_escaped_commas(entry: &Entry<'_>) -> Option<Entry<'static>> {
     let value = entry.value();
     let is_bare = |comma: usize| {
@@ -444,13 +443,13 @@ fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {
     Entry::new(text)
 }
 
-/// `ENCODING=QUOTED-PRINTABLE`, or the word alone as vCalendar 1.0 allows.
+/// `ENCODING=QUOTED-PRINTABLE`, or only the value as vCalendar 1.0 allows.
 fn is_quoted_printable(entry: &Entry<'_>) -> bool {
     const FORMS: [&[u8]; 2] = [b"ENCODING=QUOTED-PRINTABLE", b"QUOTED-PRINTABLE"];
     entry.parameters().any(|parameter| FORMS.iter().any(|form| parameter.eq_ignore_ascii_case(form)))
 }
 
-/// Why an object that holds this component is never sent.
+/// Why an object that contains this component is never sent.
 pub(super) fn refusal(component: &[Entry<'_>], is_event: bool) -> Option<&'static str> {
     let mut depth = 0_usize;
     let mut started = false;
@@ -459,7 +458,7 @@ pub(super) fn refusal(component: &[Entry<'_>], is_event: bool) -> Option<&'stati
             Name::Begin => depth += 1,
             Name::End => depth = depth.saturating_sub(1),
             Name::Dtstart if depth == 1 => started = true,
-            // An endless loop in sabre that burns a PHP worker for 30 s (4.7).
+            // Causes an endless loop in sabre that keeps a PHP worker busy for 30 s (4.7).
             Name::Rrule if depth == 1 && hangs(entry.value()) => {
                 return Some(
                     "its RRULE has BYHOUR of 24 or more, or BYMINUTE of 60 or more, which hangs a Baïkal server",

@@ -1,9 +1,9 @@
-//! Each repair against the row of the PUT matrix that asks for it.
+//! Tests each repair with the case of the PUT matrix that requires it.
 
 use super::super::line::{entries, joined};
 use super::*;
 
-/// Mends a component without its first and last line, and compares those that come out, and what is said.
+/// Repairs a component, and compares its lines except the first and last, and the complaints.
 fn check_in(kind: &str, lines: &str, expected: &str, complaints: &[&str]) {
     let text = format!("BEGIN:{kind}\nDTSTAMP:20260101T000000Z\n{lines}\nEND:{kind}\n");
     let component: Vec<_> = entries(text.as_bytes()).collect();

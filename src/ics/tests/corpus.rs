@@ -1,4 +1,4 @@
-//! Every file of the corpus of real feeds: nothing panics, and what is written says what was read.
+//! Every file of the corpus of real feeds: nothing panics, and what is written equals what was read.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What a written object must be when it is read again.
+/// Checks written objects by reading them again.
 fn round_trip(path: &Path, body: Vec<u8>) -> usize {
     let Ok(feed) = read(body, None) else { return 0 };
     for object in feed.objects() {
@@ -48,7 +48,7 @@ fn round_trip(path: &Path, body: Vec<u8>) -> usize {
     objects
 }
 
-/// The same for the objects that a shape changes; what they are called does not depend on it.
+/// The same for objects that a shape changes; their keys do not depend on it.
 fn shaped_round_trip(path: &Path, feed: Feed, shape: Shape) -> Feed {
     let before = feed.objects().to_vec();
     let feed = feed.reshaped(&shape);
@@ -72,7 +72,7 @@ fn every_object_of_the_corpus_is_itself_after_writing_and_reading() {
     assert!(objects > 10_000, "{objects} objects in {} files", paths.len());
 }
 
-/// What the complaints of a feed excuse.
+/// Differences that the complaints of a feed explain.
 struct Excuses<'f>(&'f [Complaint]);
 
 impl Excuses<'_> {
@@ -80,12 +80,12 @@ impl Excuses<'_> {
         self.0.iter().any(|complaint| complaint.uid == uid.trim() && excuses(complaint))
     }
 
-    /// Whether one component of several that claim to be the same is left out.
+    /// Whether one of several components with the same identity is left out.
     fn a_component(&self, uid: &str) -> bool {
         self.any(uid, |complaint| complaint.property == "UID" && complaint.message.contains("more than once"))
     }
 
-    /// Whether a line of a component, inside of these components of it, is left out or mended.
+    /// Whether a line inside these nested components is left out or repaired.
     fn a_line(&self, uid: &str, inside: &[Vec<u8>], line: &Entry<'_>) -> bool {
         let names = |name: &[u8]| {
             let name = String::from_utf8_lossy(name).to_uppercase();
@@ -147,7 +147,7 @@ fn no_line_of_the_corpus_is_lost_without_a_complaint() {
     assert_eq!(lost.collect::<Vec<_>>(), [""; 0]);
 }
 
-/// The same text with other line ends.
+/// The same text with other line endings.
 fn with_line_ends(body: &[u8], end: &[u8]) -> Vec<u8> {
     let bare = |line: &[u8]| line.len() - line.iter().rev().take_while(|byte| **byte == b'\r').count();
     let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').map(|line| &line[..bare(line)]).collect();
@@ -159,7 +159,7 @@ fn line_ends_do_not_count_in_any_file_of_the_corpus() {
     let Some(folder) = folder() else { return eprintln!("skipped: no corpus; set BAIKAL_SYNC_CORPUS") };
     let mut paths = Vec::new();
     files(&folder, &mut paths);
-    // What is written does not depend on line ends either, so that the round trip of the file as it is stands for all.
+    // What is written does not depend on line endings either, so the round trip of the unmodified file covers all.
     let said = |body: Vec<u8>| {
         let feed = read(body, None)?;
         let written = feed.objects().iter().flat_map(|object| feed.write(object, None)).collect::<Vec<u8>>();
@@ -167,7 +167,7 @@ fn line_ends_do_not_count_in_any_file_of_the_corpus() {
     };
     for path in paths {
         let body = std::fs::read(&path).unwrap();
-        // The line ends of UTF-16 are two octets; what has no LF at all ends its lines with a bare CR.
+        // Line endings of UTF-16 are two octets; a file without LF ends its lines with a bare CR.
         if body.contains(&0) || !body.contains(&b'\n') {
             continue;
         }

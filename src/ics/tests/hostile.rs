@@ -1,9 +1,9 @@
-//! Input that wants to exhaust stack, time or memory, or to make the scanner lose its way.
+//! Input designed to exhaust stack, time or memory, or to confuse the scanner.
 
 use super::*;
 use crate::ics::split::MOST;
 
-/// Reads and goes through everything that a pass would do with it.
+/// Reads a body and does everything with it that a pass would do.
 fn survives(body: Vec<u8>) -> usize {
     let Ok(feed) = read(body, None) else { return 0 };
     for object in feed.objects().iter().take(20) {
@@ -11,7 +11,7 @@ fn survives(body: Vec<u8>) -> usize {
         let edited = String::from_utf8(text.clone()).unwrap().replacen("UID:t\r\n", "UID:t\r\nX-EDITED:1\r\n", 1);
         let [stored, edited] = [text, edited.into()].map(|text| Resource::read(text).unwrap());
         assert_eq!(stored.hash(), object.hash);
-        // All but that line must be found to be the same, the long way.
+        // The slow comparison must find everything equal except that line.
         let differing = differences(&feed, object, &edited);
         assert!(matches!(&differing[..], [name] if name.ends_with("X-EDITED")), "{differing:?}");
         feed.summary(object);

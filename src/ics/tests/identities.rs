@@ -1,9 +1,9 @@
-//! Which components are one object, and what becomes of those that claim to be the same.
+//! Which components form one object, and how duplicates are handled.
 
 use super::*;
 use crate::model::ComponentType;
 
-/// UIDs of the objects with a word of their content each, and what the complaints say.
+/// Checks the UIDs of the objects, each with a word of its content, and the complaints.
 fn check(lines: &[String], expected: &[(&str, &str)], complaint: &str) {
     let feed = feed(&lines.concat());
     let uids: Vec<_> = feed.objects().iter().map(|object| object.key.uid.as_str()).collect();

@@ -1,4 +1,4 @@
-//! Whole feeds: what counts, what is one object, what is refused.
+//! Whole feeds: what is hashed, what forms one object, what is rejected.
 
 mod corpus;
 mod hostile;
@@ -7,20 +7,20 @@ mod shapes;
 
 use super::*;
 
-/// A feed of one calendar, CRLF, from lines as they are easy to read.
+/// A feed of one calendar with CRLF, from easily readable lines.
 fn feed(lines: &str) -> Feed {
     let body = format!("BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//x\n{}\nEND:VCALENDAR\n", lines.trim());
     read(body.replace('\n', "\r\n").into_bytes(), None).unwrap()
 }
 
-/// An event with these further lines, separated by blanks.
+/// An event with these additional lines, separated by spaces.
 fn event(uid: &str, lines: &str) -> String {
     let lines = lines.replace(' ', "\n");
     format!("BEGIN:VEVENT\nUID:{uid}\nDTSTAMP:20260101T000000Z\nDTSTART:20261120T091500Z\n{lines}\nEND:VEVENT\n")
         .replace("\n\n", "\n")
 }
 
-/// What is stored of an object, with LF.
+/// The stored form of an object, with LF.
 fn written(feed: &Feed, index: usize) -> String {
     let text = feed.write(&feed.objects()[index], None);
     String::from_utf8(text).unwrap().replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-//! What the rules make of objects: before they are hashed, and no further than they say.
+//! The effect of the rules on objects: applied before hashing, and limited to what they say.
 
 use super::*;
 use crate::ics::pieces::Place;
@@ -8,7 +8,7 @@ pub(super) const STRIP: Shape = Shape { attendees: Attendees::Strip, schedule_ag
 pub(super) const QUIET: Shape = Shape { attendees: Attendees::Keep, schedule_agent: true };
 pub(super) const SHAPES: [Shape; 2] = [STRIP, QUIET];
 
-/// A feed of every kind of object whose shape matters.
+/// A feed with every kind of object that shapes affect.
 fn meetings() -> Feed {
     let alarm = "BEGIN:VALARM TRIGGER:-PT1M ACTION:EMAIL SUMMARY:s DESCRIPTION:d ATTENDEE:mailto:me END:VALARM";
     let later = |event: String| event.replace("20261120", "20261121");
@@ -101,7 +101,7 @@ fn a_shape_that_is_known_later_makes_the_same_feed() {
         let (early, late) = (shaped_meetings(shape), meetings().reshaped(&shape));
         assert_eq!((hashes(&early), early.digest()), (hashes(&late), late.digest()));
         assert_ne!(hashes(&early), hashes(&plain));
-        // What an object is called does not depend on its shape, also where it is derived from the content.
+        // Keys do not depend on the shape, even if derived from the content.
         assert_eq!((keys(&early), early.complaints()), (expected.clone(), complaints.as_slice()));
         assert_eq!(
             [early, late].map(|feed| hashes(&feed.reshaped(&Shape::default()))),

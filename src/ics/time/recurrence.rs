@@ -1,45 +1,46 @@
-//! Recurrence rules (RFC 5545 §3.3.10). The only file that names the crate `rrule`. Rules are followed on the clock on the
-//! wall, so that it needs no time zones; and with bounds, so that a hostile rule costs milliseconds.
+//! Recurrence rules (RFC 5545 §3.3.10). The only file that names the crate `rrule`. Rules are expanded in local time,
+//! so the crate needs no time zones, and with limits, so that a hostile rule only costs milliseconds.
 
 use rrule::RRuleSet;
 
 use crate::words::time::{DAY, HOUR, MINUTE, Wall};
 
-/// After this many occurrences a series is cut.
+/// A series is cut after this many occurrences.
 const MOST_OCCURRENCES: u32 = 10_000;
-/// After this many periods (days of a daily rule, weeks of a weekly one) a series is cut. A rule with filters may go
-/// through many of them for one occurrence.
+/// A series is cut after this many periods (days of a daily rule, weeks of a weekly one). A rule with filters may
+/// search many of them for one occurrence.
 const MOST_PERIODS: u64 = 100_000;
-/// The crate makes all occurrences of a period at once. A rule may name this many times of day: 24 hours in quarters.
+/// How many times of day a rule may name, because the crate expands a whole period at once: quarter hours of 24
+/// hours.
 const MOST_TIMES: usize = 96;
-/// Octets of a rule that are still read.
+/// Longest rule that is parsed, in octets.
 const LONGEST: usize = 1_000;
 
-/// A rule that can be read.
+/// A valid rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::ics) struct Rule {
     /// Without UNTIL and COUNT, in upper case.
     text: String,
-    /// UNTIL as it is written.
+    /// UNTIL as written.
     pub until: Option<String>,
     count: Option<u32>,
-    /// One period in seconds, rather too short than too long.
+    /// One period in seconds, rounded down.
     period: u64,
 }
 
-/// The starts that a rule makes, in their order.
+/// The starts of a rule in order.
 pub(in crate::ics) struct Series {
     starts: Box<dyn Iterator<Item = Wall>>,
     first: Wall,
     period: u64,
     seen: u32,
     count: u32,
-    /// Whether there are more of them than were told.
+    /// Whether the series was cut.
     pub cut: bool,
 }
 
 impl Rule {
-    /// Reads the value of an RRULE. `None`: it cannot be understood, or is made to burn time.
+    /// Parses the value of an RRULE. `None` if it is invalid, or designed to waste time.
     pub(in crate::ics) fn parse(text: &str) -> Option<Rule> {
         if text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
             return None;
@@ -52,7 +53,7 @@ impl Rule {
         if values("BYHOUR") * values("BYMINUTE") * values("BYSECOND") > MOST_TIMES {
             return None;
         }
-        // The crate takes `5MO` in a week for any day.
+        // Within a week, the crate takes `5MO` for any day.
         let is_counted = |day: &str| day.len() > 2;
         let counts_days = part("BYDAY").is_some_and(|days| days.split(',').any(is_counted));
         if counts_days && !matches!(part("FREQ")?, "YEARLY" | "MONTHLY") {
@@ -79,20 +80,20 @@ impl Rule {
         })
     }
 
-    /// Whether nothing ends the series.
+    /// Whether the series never ends.
     pub(in crate::ics) fn is_endless(&self) -> bool {
         self.until.is_none() && self.count.is_none()
     }
 
-    /// Whether it says the same of every year, from whichever year on it is followed.
+    /// Whether it is the same in every year, whichever year it starts from.
     pub(in crate::ics) fn is_plainly_yearly(&self) -> bool {
         self.period == 365 * DAY && self.text.contains("FREQ=YEARLY") && self.count.is_none()
     }
 
-    /// Follows the rule from DTSTART to the end of the series, or to `until` if that is earlier. DTSTART itself is told
-    /// only where the rule makes it. `None`: the rule cannot be understood.
+    /// Expands the rule from DTSTART to the end of the series, or to `until` if that is earlier. DTSTART is only
+    /// included if the rule produces it. `None` if the rule is invalid.
     pub(in crate::ics) fn series(&self, first: Wall, until: Option<Wall>) -> Option<Series> {
-        // The crate refuses an UNTIL before DTSTART.
+        // The crate rejects an UNTIL before DTSTART.
         let until = until.map(|until| format!(";UNTIL={}Z", until.max(first))).unwrap_or_default();
         let set: RRuleSet = format!("DTSTART:{first}Z\nRRULE:{}{until}", self.text).parse().ok()?;
         let starts = Box::new(set.limit().into_iter().map(|start| Wall(start.timestamp())));
@@ -110,7 +111,7 @@ impl Iterator for Series {
         }
         let start = self.starts.next();
         let passed = start.map_or(0, |start| start.0.abs_diff(self.first.0) / self.period);
-        // Where a counted series ends too early, the crate has given up the search, or the calendar has come to its end.
+        // If a counted series ends early, the crate gave up the search, or the calendar ended.
         let gave_up = start.is_none() && self.count != u32::MAX;
         self.cut = gave_up || self.seen == MOST_OCCURRENCES || passed > MOST_PERIODS;
         self.seen += 1;
@@ -122,7 +123,7 @@ impl Iterator for Series {
 mod tests {
     use super::*;
 
-    /// The first starts that a rule makes from New Year 2026 at nine, and whether the series was cut.
+    /// Checks the first starts of a rule from New Year 2026 at nine.
     fn check(rule: &str, expected: &[&str]) {
         let start = Wall::parse("20260101T090000").unwrap();
         let series = Rule::parse(rule).and_then(|rule| rule.series(start, None));
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!(starts, expected, "{rule}");
     }
 
-    /// How many starts a rule makes before it ends or is cut.
+    /// How many starts a rule produces, and whether it was cut.
     fn count(rule: &str) -> Option<(usize, bool)> {
         let mut series = Rule::parse(rule)?.series(Wall::parse("20260101T090000").unwrap(), None)?;
         let seen = series.by_ref().count();

@@ -2,7 +2,7 @@
 
 use crate::words::time::DAY;
 
-/// A span of time. Days are those of a calendar, of which some have 23 or 25 hours.
+/// A duration. Days are calendar days, some of which have 23 or 25 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::ics) struct Span {
     pub days: i64,
@@ -10,7 +10,7 @@ pub(in crate::ics) struct Span {
 }
 
 impl Span {
-    /// Reads a value; `None`: it is none. `-PT15M` and `-PT0H15M0S` are one.
+    /// Parses a value; `None` if invalid. `-PT15M` and `-PT0H15M0S` are equal.
     pub(in crate::ics) fn parse(text: &str) -> Option<Span> {
         let (sign, rest) = match text.strip_prefix('-') {
             Some(rest) => (-1, rest),
@@ -39,7 +39,7 @@ impl Span {
         number.is_empty().then_some(Span { days: sign * days, seconds: sign * seconds })
     }
 
-    /// The whole of it in seconds, when every day has 24 hours.
+    /// The total in seconds, with 24 hours in every day.
     pub(in crate::ics) fn in_seconds(self) -> Option<i64> {
         self.days.checked_mul(DAY.cast_signed())?.checked_add(self.seconds)
     }

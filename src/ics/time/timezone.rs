@@ -1,5 +1,5 @@
-//! The clock that a TZID means: one of the IANA database, one that the resource defines in a VTIMEZONE (Windows names,
-//! zones of Exchange), or one of which nothing is known.
+//! The time zone of a TZID: from the IANA database, from a VTIMEZONE of the resource (Windows names, zones of
+//! Exchange), or unknown.
 
 use std::collections::HashMap;
 
@@ -9,11 +9,11 @@ use super::super::property::from_text;
 use super::recurrence::Rule;
 use crate::words::time::{DAY, Timestamp, Wall, Zone};
 
-/// What a clock does that runs further ahead than any other, so that a moment read from it is rather too early.
+/// The offset furthest ahead of UTC, so that times in an unknown zone are rather too early.
 const FURTHEST_AHEAD: i32 = 14 * 3600;
 const YEAR: i64 = 366 * DAY.cast_signed();
 
-/// Tells wall time from moments and back.
+/// Converts between local times and timestamps.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::ics) enum Clock<'z> {
     Zone(Zone),
@@ -30,18 +30,18 @@ pub(in crate::ics) struct Zones<'m> {
 /// One STANDARD or DAYLIGHT of a VTIMEZONE (RFC 5545 §3.6.5).
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::ics) struct Observance {
-    /// DTSTART, on the clock that it replaces.
+    /// DTSTART, in local time before the change.
     start: Wall,
-    /// Offset from UTC before it, in seconds.
+    /// Offset from UTC before the change, in seconds.
     from: i64,
-    /// Offset from UTC while it holds, in seconds.
+    /// Offset from UTC after the change, in seconds.
     to: i64,
     rule: Option<Rule>,
     additions: Vec<Wall>,
 }
 
 impl<'m> Zones<'m> {
-    /// `definitions` are the lines of the VTIMEZONEs; `machine` is for what has no time zone.
+    /// `definitions` are the lines of the VTIMEZONEs; `machine` is for values without a time zone.
     pub(in crate::ics) fn new<'a, L: AsRef<[Entry<'a>]>>(
         definitions: impl Iterator<Item = L>,
         machine: &'m Zone,
@@ -58,18 +58,19 @@ impl<'m> Zones<'m> {
         Zones { machine, defined }
     }
 
-    /// The clock of what has no time zone, and of days.
+    /// The clock for values without a time zone, and for days.
     pub(in crate::ics) fn floating(&self) -> Clock<'_> {
         Clock::Zone(self.machine.clone())
     }
 
-    /// The clock that a TZID means; one of which nothing is known runs far ahead.
+    /// The clock of a TZID; an unknown one is furthest ahead of UTC.
     pub(in crate::ics) fn clock(&self, name: &str) -> Clock<'_> {
         let ahead = || Clock::Zone(Zone::ahead(FURTHEST_AHEAD).unwrap_or(Zone::UTC));
         self.known(name).unwrap_or_else(ahead)
     }
 
-    /// The same, if anything is known of it. The names of the IANA database are known better than any feed tells them.
+    /// The same, or `None` if unknown. IANA names take precedence over the feed's definitions, which are less
+    /// reliable.
     pub(in crate::ics) fn known(&self, name: &str) -> Option<Clock<'_>> {
         if let Some(zone) = Zone::named(name) {
             return Some(Clock::Zone(zone));
@@ -84,7 +85,7 @@ impl<'m> Zones<'m> {
 }
 
 impl Clock<'_> {
-    /// The moment at which the clock shows this, as [`Zone::moment`] tells it.
+    /// The timestamp of a local time, as in [`Zone::moment`].
     pub(in crate::ics) fn moment(&self, wall: Wall) -> Option<Timestamp> {
         let observances = match self {
             Clock::Zone(zone) => return zone.moment(wall),
@@ -92,7 +93,7 @@ impl Clock<'_> {
         };
         let onsets = observances.iter().filter_map(|observance| Some((observance.onset(wall)?, observance)));
         let offset = match onsets.max_by_key(|(onset, _)| *onset) {
-            // The hour that a clock skips counts as before the change.
+            // A skipped hour uses the offset before the change.
             Some((onset, observance)) if wall < onset.plus(observance.to - observance.from) => observance.from,
             Some((_, observance)) => observance.to,
             None => observances.iter().min_by_key(|observance| observance.start)?.from,
@@ -100,7 +101,7 @@ impl Clock<'_> {
         Some(Timestamp(wall.0.checked_sub(offset)?))
     }
 
-    /// What the clock shows at a moment.
+    /// The local time at a timestamp.
     pub(in crate::ics) fn wall(&self, moment: Timestamp) -> Option<Wall> {
         let observances = match self {
             Clock::Zone(zone) => return zone.wall(moment),
@@ -136,7 +137,7 @@ impl Observance {
         })
     }
 
-    /// When it came into force the last time at or before this; both on the clock that it replaces.
+    /// Its last onset at or before `by`; both in local time before the change.
     fn onset(&self, by: Wall) -> Option<Wall> {
         let all = self.additions.iter().copied().chain([self.start]).chain(self.latest_by_rule(by));
         all.filter(|onset| *onset <= by).max()
@@ -146,7 +147,7 @@ impl Observance {
         let rule = self.rule.as_ref().filter(|_| by > self.start)?;
         let until = rule.until.as_deref().and_then(|until| self.until(until));
         let end = until.map_or(by, |until| until.min(by));
-        // Windows zones begin in 1601; nobody needs all the years in between.
+        // Windows zones begin in 1601; avoid expanding all the years in between.
         let years = end.0.saturating_sub(self.start.0) / YEAR - 1;
         let first = Some(self.start).filter(|_| years < 1 || !rule.is_plainly_yearly());
         let first = first.or_else(|| self.start.years_later(years)).unwrap_or(self.start);
@@ -160,7 +161,7 @@ impl Observance {
     }
 }
 
-/// The sub-components STANDARD and DAYLIGHT that can be read.
+/// The valid STANDARD and DAYLIGHT sub-components.
 fn observances(zone: &[Entry<'_>]) -> Vec<Observance> {
     let begins = zone.iter().enumerate().skip(1).filter(|(_, entry)| entry.name == Name::Begin).map(|(place, _)| place);
     let read = |begin: usize| {
@@ -171,7 +172,7 @@ fn observances(zone: &[Entry<'_>]) -> Vec<Observance> {
     begins.filter_map(read).collect()
 }
 
-/// A UTC-OFFSET in seconds (RFC 5545 §3.3.14): `-0500`, `+053020`.
+/// Parses a UTC-OFFSET in seconds (RFC 5545 §3.3.14): `-0500`, `+053020`.
 fn offset_of(text: &str) -> Option<i64> {
     let (sign, digits) = match text.split_at_checked(1)? {
         ("-", digits) => (-1, digits),
@@ -193,7 +194,7 @@ mod tests {
         BEGIN:DAYLIGHT\nDTSTART:16010101T020000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\n\
         RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=3\nEND:DAYLIGHT\nEND:VTIMEZONE\n";
 
-    /// The moment at which the clock shows this, and that the clock shows it then.
+    /// Checks the conversion of a local time to a timestamp and back.
     fn check(definition: &str, name: &str, shown: &str, moment: &str) {
         let machine = Zone::UTC;
         let zones = Zones::new(std::iter::once(entries(definition.as_bytes()).collect::<Vec<_>>()), &machine);

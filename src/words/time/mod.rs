@@ -1,5 +1,5 @@
-//! Moments and spans, and how they are written: HTTP dates, durations in the configuration, words for people. The only
-//! folder that names the crate `jiff`. It reads no clock: "now" is an argument everywhere below the shell.
+//! Timestamps and durations, and their formats: HTTP dates, configured durations, human-readable text. The only
+//! folder that names the crate `jiff`. It reads no clock: only the shell does, and passes "now" as an argument.
 
 mod zone;
 
@@ -9,35 +9,35 @@ use jiff::tz::TimeZone;
 
 pub use zone::{Wall, Zone};
 
-/// A moment in whole seconds since 1970-01-01T00:00:00Z.
+/// A timestamp in whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
-/// One minute in seconds.
+/// A minute in seconds.
 pub const MINUTE: u64 = 60;
-/// One hour in seconds.
+/// An hour in seconds.
 pub const HOUR: u64 = 60 * MINUTE;
-/// One day in seconds.
+/// A day in seconds.
 pub const DAY: u64 = 24 * HOUR;
 
 impl Timestamp {
-    /// A moment that the shell read from the clock or from a file.
+    /// A timestamp from a system clock or file time.
     pub fn from_system(time: SystemTime) -> Timestamp {
         let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Timestamp(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 
-    /// This moment and a span after it.
+    /// This timestamp plus a number of seconds.
     pub fn plus(self, seconds: u64) -> Timestamp {
         Timestamp(self.0.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX)))
     }
 
-    /// Seconds since an earlier moment; 0 if that one is later.
+    /// Seconds since an earlier timestamp; 0 if that one is later.
     pub fn since(self, earlier: Timestamp) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
 
-    /// `2026-11-20 09:15` in the time zone of the machine.
+    /// `2026-11-20 09:15` in the machine's time zone.
     pub fn local(self) -> String {
         self.format("%Y-%m-%d %H:%M", TimeZone::system())
     }
@@ -55,13 +55,13 @@ impl Timestamp {
     }
 }
 
-/// Reads an HTTP date (RFC 9110 §5.6.7; the preferred form, which is also an RFC 2822 date).
+/// Parses an HTTP date (RFC 9110 §5.6.7; the preferred form, which is also an RFC 2822 date).
 pub fn parse_http_date(text: &str) -> Option<Timestamp> {
     let moment = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text.trim()).ok()?;
     Some(Timestamp(moment.as_second()))
 }
 
-/// Reads a Retry-After field (RFC 9110 §10.2.3), seconds or a date, as seconds from `now`.
+/// Parses a Retry-After field (RFC 9110 §10.2.3), seconds or a date, as seconds from `now`.
 pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<u64> {
     let text = text.trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -71,7 +71,7 @@ pub fn parse_retry_after(text: &str, now: Timestamp) -> Option<u64> {
     parse_http_date(text).map(|moment| moment.since(now))
 }
 
-/// Reads a duration of the configuration in seconds: a number and one of `s`, `m`, `h`, `d`, `w`; a bare `0` too.
+/// Parses a configured duration in seconds: a number with `s`, `m`, `h`, `d` or `w`, or a bare `0`.
 pub fn parse_duration(text: &str) -> Option<u64> {
     let text = text.trim();
     let unit_at = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
@@ -89,7 +89,7 @@ pub fn parse_duration(text: &str) -> Option<u64> {
     number.checked_mul(factor)
 }
 
-/// A span for people: `40 seconds`, `5 minutes`, `3 hours`, `2 days`.
+/// A human-readable duration: `40 seconds`, `5 minutes`, `3 hours`, `2 days`.
 pub fn in_words(seconds: u64) -> String {
     let (number, unit) = match seconds {
         0..=89 => (seconds, "second"),

@@ -1,4 +1,4 @@
-//! Time zones: what a clock on the wall shows, and which moment that is.
+//! Time zones: converts between local times and timestamps.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use super::{DAY, Timestamp};
 
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
-/// What a clock and a calendar on the wall show, wherever that wall stands: the seconds since they showed
-/// 1970-01-01T00:00:00, every day having 86,400.
+/// A local date and time in an unspecified time zone, as the seconds since 1970-01-01T00:00:00 local time, with
+/// 86,400 seconds in every day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Wall(pub i64);
 
-/// A time zone of the IANA database, of the machine, or with one offset all the time.
+/// A time zone of the IANA database, that of the machine, or one with a fixed offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
 impl Wall {
-    /// Reads `20261120T091500` or `20261120`, which is the beginning of that day (RFC 5545 §3.3.4, §3.3.5). A leap
-    /// second is the one before it. `None`: no such date or time.
+    /// Parses `20261120T091500` or `20261120`, the beginning of that day (RFC 5545 §3.3.4, §3.3.5). A leap second
+    /// counts as the second before it. `None` if there is no such date or time.
     pub fn parse(text: &str) -> Option<Wall> {
         let (date, time) = text.split_once('T').unwrap_or((text, "000000"));
         let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -40,12 +40,12 @@ impl Wall {
         Wall(self.0 - self.0.rem_euclid(DAY.cast_signed()))
     }
 
-    /// The wall so many seconds later.
+    /// This local time plus a number of seconds.
     pub fn plus(self, seconds: i64) -> Wall {
         Wall(self.0.saturating_add(seconds))
     }
 
-    /// The same date and time of day so many years later; on 28 February where that year has no 29th.
+    /// The same date and time `years` later; 28 February if that year has no 29th.
     pub fn years_later(self, years: i64) -> Option<Wall> {
         let later = self.shown()?.checked_add(jiff::Span::new().try_years(years).ok()?).ok()?;
         Some(Wall::showing(later))
@@ -61,7 +61,7 @@ impl Wall {
 }
 
 impl fmt::Display for Wall {
-    /// As [`Wall::parse`] reads it: `20261120T091500`.
+    /// In the format of [`Wall::parse`]: `20261120T091500`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.shown() {
             Some(shown) => write!(formatter, "{}", shown.strftime("%Y%m%dT%H%M%S")),
@@ -74,29 +74,29 @@ impl Zone {
     /// Coordinated Universal Time.
     pub const UTC: Zone = Zone(TimeZone::UTC);
 
-    /// The time zone that the machine is set to; UTC when it does not say.
+    /// The machine's time zone; UTC if it is not set.
     pub fn of_machine() -> Zone {
         Zone(TimeZone::system())
     }
 
-    /// A time zone by its IANA name, in any case of letters.
+    /// A time zone by its IANA name, case-insensitively.
     pub fn named(name: &str) -> Option<Zone> {
         TimeZone::get(name).ok().map(Zone)
     }
 
-    /// A time zone that is so many seconds ahead of UTC at all times. `None`: more than a day.
+    /// A time zone with a fixed offset of `seconds` ahead of UTC. `None` if that is more than a day.
     pub fn ahead(seconds: i32) -> Option<Zone> {
         Offset::from_seconds(seconds).ok().map(|offset| Zone(TimeZone::fixed(offset)))
     }
 
-    /// The moment at which the clock shows this. Shown twice: the first; skipped: as if the clock had not been put
-    /// forward (RFC 5545 §3.3.5). `None`: beyond the year 9999.
+    /// The timestamp of a local time. An ambiguous time means the first one; a skipped time uses the offset before
+    /// the change (RFC 5545 §3.3.5). `None` beyond the year 9999.
     pub fn moment(&self, wall: Wall) -> Option<Timestamp> {
         let moment = self.0.to_ambiguous_timestamp(wall.shown()?).compatible().ok()?;
         Some(Timestamp(moment.as_second()))
     }
 
-    /// What the clock shows at a moment. `None`: beyond the year 9999.
+    /// The local time at a timestamp. `None` beyond the year 9999.
     pub fn wall(&self, moment: Timestamp) -> Option<Wall> {
         let shown = self.0.to_datetime(jiff::Timestamp::from_second(moment.0).ok()?);
         Some(Wall::showing(shown))

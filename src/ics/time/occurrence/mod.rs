@@ -1,5 +1,4 @@
-//! When the last occurrence of an object ends, for `deletes = "future"`: Outlook publishes the last
-//! thirty days alone.
+//! The end of an object's last occurrence, for `deletes = "future"`: Outlook publishes only the last thirty days.
 
 use std::collections::HashSet;
 
@@ -19,8 +18,8 @@ const DAYS: i64 = DAY.cast_signed();
 
 impl Feed {
     /// When the last occurrence of an object ends: of the series by RRULE, RDATE and EXDATE, and of every override,
-    /// wherever it was moved to. `machine` is the time zone of floating times and of whole days. A time zone that neither
-    /// the IANA database nor the feed knows is read as the earliest there is.
+    /// wherever it was moved. `machine` is the time zone of floating times and of whole days. A time zone unknown to
+    /// the IANA database and the feed is taken for the earliest one.
     pub fn end_of_last_occurrence(&self, object: &Object, machine: &Zone) -> EndsAt {
         let zones = Zones::new(self.zones(object), machine);
         let components =
@@ -34,7 +33,7 @@ impl Feed {
 }
 
 impl Resource {
-    /// When the last occurrence of all that stands in the resource ends; see [`Feed::end_of_last_occurrence`].
+    /// When the last occurrence in the resource ends; see [`Feed::end_of_last_occurrence`].
     pub fn end_of_last_occurrence(&self, machine: &Zone) -> EndsAt {
         let feed = self.feed();
         let ends = feed.objects().iter().map(|object| feed.end_of_last_occurrence(object, machine));
@@ -48,7 +47,7 @@ struct Moment<'z> {
     wall: Wall,
     clock: Clock<'z>,
     is_day: bool,
-    /// A time of day without a time zone.
+    /// Whether it is a time without a time zone.
     is_floating: bool,
 }
 
@@ -66,7 +65,7 @@ impl<'z> Moment<'z> {
         Some(Moment { wall, clock, is_day, is_floating: utc.is_none() && zone.is_none() && !is_day })
     }
 
-    /// What another clock shows at this moment. A day is the same day everywhere.
+    /// The local time on another clock. A day is the same day everywhere.
     fn wall_on(&self, clock: &Clock<'_>) -> Option<Wall> {
         if self.is_day || self.clock == *clock {
             return Some(self.wall);
@@ -78,7 +77,7 @@ impl<'z> Moment<'z> {
         self.clock.moment(self.wall)
     }
 
-    /// From here to there, on the calendar for days, else as it passes.
+    /// The span up to `end`: in calendar days for days, otherwise in elapsed time.
     fn until(&self, end: &Moment<'_>) -> Option<Span> {
         if self.is_day && end.is_day {
             return Some(Span { days: (end.wall.0 - self.wall.0) / DAYS, seconds: 0 });
@@ -87,35 +86,35 @@ impl<'z> Moment<'z> {
     }
 }
 
-/// How long something takes.
+/// The length of an occurrence.
 #[derive(Debug, Clone, Copy)]
 enum Length {
     Lasting(Span),
-    /// Until somebody does it.
+    /// Until a task is completed.
     Open,
 }
 
-/// A VEVENT, VTODO or VJOURNAL, as far as it has a time.
+/// The times of a VEVENT, VTODO or VJOURNAL.
 #[derive(Debug)]
 struct Component<'z> {
-    /// DTSTART, or DUE of a task without; `None`: no date at all.
+    /// DTSTART, or DUE of a task without one; `None` without any date.
     start: Option<Moment<'z>>,
-    /// How long each occurrence takes.
+    /// The length of each occurrence.
     length: Length,
-    /// Of a task that does not recur.
+    /// COMPLETED of a task that does not recur.
     completed: Option<Timestamp>,
-    /// RECURRENCE-ID, and whether all later occurrences are meant too.
+    /// RECURRENCE-ID, and whether it applies to all later occurrences too.
     recurrence: Option<(Moment<'z>, bool)>,
-    /// RRULEs; `None` for one that cannot be read.
+    /// RRULEs; `None` for an invalid one.
     rules: Vec<Option<Rule>>,
-    /// RDATEs; a PERIOD has a length of its own.
+    /// RDATEs; a PERIOD has its own length.
     additions: Vec<(Moment<'z>, Option<Span>)>,
     /// EXDATEs.
     exceptions: Vec<Moment<'z>>,
 }
 
 impl<'z> Component<'z> {
-    /// `None`: it has a date that cannot be read, or is an event without any.
+    /// `None` if a date is invalid, or for an event without any.
     fn read(lines: &[Entry<'_>], kind: ComponentType, zones: &'z Zones<'_>) -> Option<Component<'z>> {
         let moment = |name| own(lines, name).map(|entry| one(entry, zones)).map_or(Some(None), |read| read.map(Some));
         let (dtstart, due) = (moment(Name::Dtstart)?, moment(Name::Due)?.filter(|_| kind == ComponentType::Todo));
@@ -129,7 +128,7 @@ impl<'z> Component<'z> {
         let length = match &start {
             None => Length::Open,
             Some(start) => {
-                // Some producers give the time zone with the start alone.
+                // Some producers only give the start a time zone.
                 let end =
                     end.map(|end| if end.is_floating { Moment { clock: start.clock.clone(), ..end } } else { end });
                 length_of(start, end.as_ref(), duration, kind)?
@@ -152,7 +151,7 @@ impl<'z> Component<'z> {
         })
     }
 
-    /// When this occurrence is over.
+    /// When this occurrence ends.
     fn end(&self) -> EndsAt {
         match (&self.start, self.completed) {
             (_, Some(completed)) => EndsAt::At(completed),
@@ -161,7 +160,7 @@ impl<'z> Component<'z> {
         }
     }
 
-    /// When the last occurrence of a master is over, but for those that overrides stand for.
+    /// When the last occurrence of a master ends, excluding those replaced by overrides.
     fn end_of_series(&self, overrides: &[Component<'z>]) -> EndsAt {
         let Some(start) = &self.start else { return self.end() };
         let excluded = Excluded::new(self, overrides, &start.clock);
@@ -180,11 +179,11 @@ impl<'z> Component<'z> {
         let added = added
             .map(|(moment, length)| end_from(&moment.clock, moment.wall, length.map_or(self.length, Length::Lasting)));
         let series = last.map(|wall| self.end_of_occurrence(start, wall, overrides));
-        // A series of which nothing is left was over before it began.
+        // A series with no occurrences left ended before it began.
         series.into_iter().chain(added).max().unwrap_or_else(|| self.end())
     }
 
-    /// An occurrence may have been moved together with those before it (RANGE=THISANDFUTURE).
+    /// Takes into account that an occurrence may have been moved together with earlier ones (RANGE=THISANDFUTURE).
     fn end_of_occurrence(&self, start: &Moment<'_>, wall: Wall, overrides: &[Component<'_>]) -> EndsAt {
         if self.rules.is_empty() && self.completed.is_some() {
             return self.end();
@@ -200,7 +199,7 @@ impl<'z> Component<'z> {
     }
 }
 
-/// When an occurrence is over that begins at `wall`.
+/// When an occurrence that begins at `wall` ends.
 fn end_from(clock: &Clock<'_>, wall: Wall, length: Length) -> EndsAt {
     let Length::Lasting(span) = length else { return EndsAt::Never };
     let begun = span.days.checked_mul(DAYS).and_then(|seconds| clock.moment(wall.plus(seconds)));
@@ -209,9 +208,9 @@ fn end_from(clock: &Clock<'_>, wall: Wall, length: Length) -> EndsAt {
     end.map_or(EndsAt::Never, |end| EndsAt::At(Timestamp(end)))
 }
 
-/// What a rule makes last.
+/// The last start of a rule.
 enum Last {
-    /// A start, if it makes any.
+    /// A start, if there is any.
     Start(Option<Wall>),
     Never,
     Unknown,
@@ -233,15 +232,15 @@ fn last_start(rule: &Rule, start: &Moment<'_>, excluded: &Excluded) -> Last {
     }
     let last = series.by_ref().filter(|wall| !excluded.contains(*wall)).last();
     match (series.cut, until) {
-        // It is over by then at the latest.
+        // It has ended by then.
         (true, Some(until)) => Last::Start(Some(if start.is_day { until.midnight() } else { until })),
         (true, None) => Last::Never,
         (false, _) => Last::Start(last),
     }
 }
 
-/// UNTIL on the clock of DTSTART. A day is meant to its end. For whole days Outlook writes midnight where the calendar is
-/// kept, as UTC; others write the end of the day in UTC.
+/// UNTIL as local time of DTSTART. A day includes its end. For whole days Outlook writes local midnight as UTC;
+/// others write the end of the day in UTC.
 fn last_moment(until: &str, start: &Moment<'_>) -> Option<Wall> {
     let utc = until.strip_suffix('Z');
     let wall = Wall::parse(utc.unwrap_or(until))?;
@@ -250,8 +249,8 @@ fn last_moment(until: &str, start: &Moment<'_>) -> Option<Wall> {
     Some(if start.is_day || !until.contains('T') { wall.midnight().plus(DAYS - 1) } else { wall })
 }
 
-/// Starts that do not take place, or elsewhere: EXDATEs and RECURRENCE-IDs. Some producers name the day of a series with
-/// times of day, or midnight of one without.
+/// Starts that are removed or moved: EXDATEs and RECURRENCE-IDs. Some producers use the day for a series with times,
+/// or midnight for one without.
 struct Excluded {
     walls: HashSet<Wall>,
     days: HashSet<Wall>,
@@ -278,7 +277,7 @@ impl Excluded {
     }
 }
 
-/// How long an occurrence takes. `None`: it cannot be told.
+/// The length of an occurrence. `None` if it is unknown.
 fn length_of(
     start: &Moment<'_>,
     end: Option<&Moment<'_>>,
@@ -287,7 +286,7 @@ fn length_of(
 ) -> Option<Length> {
     let one_day = Span { days: i64::from(start.is_day), seconds: 0 };
     let length = match (end, duration) {
-        // A task is due at the end of a day, an event ends before it.
+        // A task is due at the end of a day; an event ends before it.
         (Some(end), _) if kind == ComponentType::Todo && end.is_day => {
             let to_midnight = start.until(end)?;
             Span { days: to_midnight.days + 1, ..to_midnight }
@@ -297,7 +296,7 @@ fn length_of(
         (None, None) if kind == ComponentType::Todo => return Some(Length::Open),
         (None, None) => one_day,
     };
-    // What ends before it begins is taken to be as short as can be.
+    // An end before the start gives the shortest possible length.
     let is_backward = length.in_seconds().is_none_or(|seconds| seconds <= 0);
     Some(Length::Lasting(if is_backward { one_day } else { length }))
 }
@@ -311,7 +310,7 @@ fn many<'z>(entry: &Entry<'_>, zones: &'z Zones<'_>) -> Vec<Moment<'z>> {
     text.split(',').filter_map(|value| Moment::read(value, zone.as_deref(), zones)).collect()
 }
 
-/// RDATE: starts, and PERIODs with a length of their own.
+/// RDATE: starts, and PERIODs with their own length.
 fn periods<'z>(entry: &Entry<'_>, zones: &'z Zones<'_>) -> Vec<(Moment<'z>, Option<Span>)> {
     let (text, zone) = (String::from_utf8_lossy(entry.value()), zone_of(entry));
     let period = |value: &str| {

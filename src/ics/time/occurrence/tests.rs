@@ -1,4 +1,4 @@
-//! When objects end, case by case. The machine stands in Berlin.
+//! When objects end, case by case. The machine is in Berlin.
 
 use super::*;
 
@@ -7,7 +7,7 @@ const WINDOWS: &str = "BEGIN:VTIMEZONE\r\nTZID:W. Europe Standard Time\r\nBEGIN:
     BEGIN:DAYLIGHT\r\nDTSTART:16010101T020000\r\nTZOFFSETFROM:+0100\r\nTZOFFSETTO:+0200\r\n\
     RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=3\r\nEND:DAYLIGHT\r\nEND:VTIMEZONE\r\n";
 
-/// The end of the components, each of these lines with a space between its properties, in UTC, or a word.
+/// The end of these components in UTC, or a word; each string has its lines separated by ` | `.
 fn end(kind: &str, components: &[&str]) -> String {
     let component = |lines: &&str| {
         let lines = lines.replace(" | ", "\r\n");
