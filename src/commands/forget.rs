@@ -1,6 +1,7 @@
 //! `forget` and `remove`: gives a subscription up, with its events or without, and deletes what nobody has claimed. What is
 //! going to be deleted is shown first, and a person is asked.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write, stdin, stdout};
 
 use super::connect::{Ends, Target};
@@ -127,13 +128,13 @@ impl Farewells<'_> {
             let mut text = format!("{name}: {} events are deleted from {}:\n", found.deletes.len(), summary.target);
             let of = |delete: &Delete| records.iter().find(|record| record.href() == Some(&delete.href));
             for record in found.deletes.iter().filter_map(of).take(MOST_SHOWN) {
-                text += &format!("  - {}\n", told(record));
+                let _ = writeln!(text, "  - {}", told(record));
             }
             if found.deletes.len() > MOST_SHOWN {
-                text += &format!("  and {} more\n", found.deletes.len() - MOST_SHOWN);
+                let _ = writeln!(text, "  and {} more", found.deletes.len() - MOST_SHOWN);
             }
             for record in &found.edited {
-                text += &format!("  left, for somebody edited it: {}\n", told(record));
+                let _ = writeln!(text, "  left, for somebody edited it: {}", told(record));
             }
             if !self.agrees(text.trim_end())? {
                 return Ok(None);
@@ -146,8 +147,8 @@ impl Farewells<'_> {
         let prefix = format!("{}-", prefix.trim_end_matches('-'));
         let state = State::open_to_read(&self.config.state)?.map_or_else(State::in_memory, Ok)?;
         let summaries = state.subscriptions()?;
-        let sees = |summary: &&Summary| summary.tally.unclaimed.contains_key(&prefix);
-        let seen = summaries.iter().filter(sees);
+        let knows = |summary: &&Summary| summary.tally.unclaimed.contains_key(&prefix);
+        let seen = summaries.iter().filter(knows);
         let mut targets: Vec<&Subscription> = seen.filter_map(|summary| self.subscription_of(summary)).collect();
         targets.dedup_by_key(|subscription| subscription.target.canonical());
         if targets.is_empty() {
@@ -162,7 +163,7 @@ impl Farewells<'_> {
         let mut code = exit::SETTLED;
         for subscription in targets {
             let left = self.at(&subscription.target, |target, claim| {
-                let deletes = forget::under_prefix(target.collection(), &prefix, is_claimed)?;
+                let deletes = forget::look_under(target.collection(), &prefix, is_claimed)?;
                 let (events, target_name) = (deletes.len(), &subscription.target);
                 if !self.agrees(&format!("{events} events under {prefix} are deleted from {target_name}."))? {
                     return Ok(exit::SETTLED);
@@ -179,8 +180,8 @@ impl Farewells<'_> {
     fn delete(&self, target: &Target, claim: &Claim<'_>, deletes: &[Delete]) -> anyhow::Result<u8> {
         let collection = target.collection();
         claim.take(&collection.address().unwrap_or_default())?;
-        let (deleted, left) = forget::delete(collection, deletes)?;
-        self.output.result(&format!("{deleted} deleted\n"));
+        let (count, left) = forget::delete(collection, deletes)?;
+        self.output.result(&format!("{count} deleted\n"));
         for (href, why) in &left {
             self.output.error(&format!("{} was not deleted: {why}", href.as_str()));
         }

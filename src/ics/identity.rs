@@ -22,7 +22,7 @@ pub(super) fn objects(pieces: &mut Pieces) -> (Vec<Object>, Vec<usize>) {
     let is_like_derived = |(_, uid): &&(ComponentType, String)| uid.starts_with(DERIVED);
     let taken = keys.iter().filter(is_like_derived).cloned().collect();
     let (objects, members) = (Vec::with_capacity(keys.len()), Vec::with_capacity(order.len()));
-    let mut builder = Builder { objects, members, taken, pieces };
+    let mut builder = Builder { pieces, objects, members, taken };
     let mut rest = order.as_slice();
     for (index, (component, uid)) in keys.into_iter().enumerate() {
         let count = rest.iter().take_while(|part| builder.key_of(**part) == Some(index)).count();

@@ -1,7 +1,7 @@
 //! What is deleted when a person gives a subscription up, and what is left to whoever edited it.
 
-use super::{Delete, Remote};
-use crate::model::{Record, TargetForm};
+use super::{Delete, Remote, naming};
+use crate::model::{Entry, Href, Record, TargetForm};
 
 /// What becomes of the events of a subscription that is given up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,6 +10,13 @@ pub struct Farewell<'a> {
     pub deletes: Vec<Delete>,
     /// Those that somebody edited.
     pub edited: Vec<&'a Record>,
+}
+
+/// Deletes what stands under a prefix, but for what somebody has a record of.
+pub fn under_prefix(entries: Vec<Entry>, prefix: &str, is_claimed: impl Fn(&Href) -> bool) -> Vec<Delete> {
+    let is_under = |entry: &Entry| naming::prefix_of(&entry.href) == Some(prefix) && !is_claimed(&entry.href);
+    let under = entries.into_iter().filter(is_under);
+    under.map(|entry| Delete { key: None, href: entry.href, etag: entry.etag }).collect()
 }
 
 /// Takes the events of a subscription apart. What is in another version than its record says must have been read.

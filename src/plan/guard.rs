@@ -35,8 +35,8 @@ pub fn guard(plan: Plan, facts: &Facts<'_>, policy: &Policy) -> Plan {
     match hold(&plan, facts, policy, &HashSet::new()) {
         None => plan,
         Some(hold) => {
-            let (held, deletes) = held_back(plan.deletes, facts);
-            let notes = plan.notes.into_iter().chain(held).collect();
+            let (waiting, deletes) = held_back(plan.deletes, facts);
+            let notes = plan.notes.into_iter().chain(waiting).collect();
             Plan { notes, puts: plan.puts, deletes, hold: Some(hold) }
         }
     }
@@ -148,8 +148,8 @@ fn new_events(
     let are_held = policy.was_held == Some(HeldFor::Unstored);
     let waits = |wanted: &&Wanted<'_>| !are_held && wanted.record.is_some_and(|record| waits(record, wanted));
     let old: HashSet<&Key> = facts.wanted.iter().filter(waits).map(|wanted| wanted.key).collect();
-    let creates = plan.puts.iter().filter(|put| matches!(put, Put::Create { .. })).map(Put::key);
-    let created = creates.filter(|key| !old.contains(key) && !refused.contains(*key)).count();
+    let new = plan.puts.iter().filter(|put| matches!(put, Put::Create { .. })).map(Put::key);
+    let created = new.filter(|key| !old.contains(key) && !refused.contains(*key)).count();
     // What is never sent is nothing that the server refuses.
     let is_sent = |wanted: &&Wanted<'_>| wanted.rejected.is_none() && !old.contains(wanted.key);
     let is_lacking = |wanted: &&Wanted<'_>| is_sent(wanted) && is_absent(wanted, facts, refused, taken);

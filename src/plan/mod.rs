@@ -7,6 +7,7 @@ use crate::model::memory::{HeldFor, Hold};
 use crate::model::{Base, Etag, Hash, Href, Key, Occupant, Place, Record};
 use crate::words::time::Timestamp;
 
+mod again;
 pub mod backoff;
 mod blame;
 mod claim;
@@ -18,9 +19,10 @@ mod rename;
 #[cfg(test)]
 mod tests;
 
+pub use again::{CHANGING, StaleDelete, Standing, as_recorded, once_more, stale_delete, stale_put};
 pub use blame::{Blame, FEW, LAST_CHANCE, MANY, Outcome, Probe, Suspicion, blame, cause, failures_in_a_row, wait};
 pub use claim::{Claim, Named, claims};
-pub use forget::{Farewell, farewell};
+pub use forget::{Farewell, farewell, under_prefix};
 pub use guard::{MaxDelete, guard, guard_again};
 pub use mirror::{is_judged, plan, refused_for};
 pub use rename::renames;

@@ -5,8 +5,11 @@ use std::collections::{HashMap, HashSet};
 use super::matched::Matched;
 use super::record::{Left, Recorder};
 use crate::ics::Resource;
-use crate::model::{Etag, Failure, Href, Objects, Precondition, Record, Status, Stored, TargetForm, Written};
-use crate::plan::{Blame, Delete, FEW, LAST_CHANCE, MANY, OnDrift, Outcome, Probe, Put, Wanted, Write, blame};
+use crate::model::{Etag, Failure, Href, Objects, Record, Stored, TargetForm, Written};
+use crate::plan::{
+    Blame, CHANGING, Delete, FEW, LAST_CHANCE, MANY, OnDrift, Outcome, Probe, Put, StaleDelete, Standing, Wanted,
+    Write, as_recorded, blame, once_more, stale_delete, stale_put,
+};
 use crate::report::human::title;
 use crate::sync::execute::{Executor, stopped};
 use crate::words::error::{Fault, Kind};
@@ -168,11 +171,11 @@ impl Stage<'_> {
         // One object alone may be the one that the calendar does not take any more.
         let mut trouble = None;
         for (wanted, etag) in self.written_before(recorder)? {
-            let (text, href) = (self.matched.text(wanted), &wanted.place.href);
-            match self.executor.collection.put(href, &text, &Precondition::Unchanged(etag)) {
+            let (href, probe) = (&wanted.place.href, Write::Put(once_more(wanted, &etag)));
+            match self.executor.send(&probe, &|_: &Put| self.matched.text(wanted)) {
                 Ok(Written::Done { etag }) => {
-                    let recorded = wanted.record.and_then(Record::base).map(|base| base.form);
-                    let form = recorder.forms.get(href).copied().or(recorded).unwrap_or(TargetForm::AsSent);
+                    let before = wanted.record.and_then(Record::base).map(|base| base.form);
+                    let form = recorder.forms.get(href).copied().or(before).unwrap_or(TargetForm::AsSent);
                     recorder.sent(wanted.key, &wanted.place, etag.as_ref(), form)?;
                     recorder.tried.insert(href.clone());
                     return Ok(Probed::Healthy);
@@ -215,15 +218,7 @@ impl Stage<'_> {
         }
         let is_touched = |href: &Href| recorder.tried.contains(href) || recorder.written.contains_key(href);
         let untouched = self.matched.wanted.iter().filter(|wanted| !is_touched(&wanted.place.href));
-        found.extend(
-            untouched
-                .filter_map(|wanted| {
-                    let Status::Mirrored(base) = &wanted.record?.status else { return None };
-                    let is_ours = !matches!(base.form, TargetForm::Rewritten(_)) && base.hash == wanted.hash;
-                    Some((wanted, base.etag.clone().filter(|_| is_ours)?))
-                })
-                .take(CANDIDATES),
-        );
+        found.extend(untouched.filter_map(|wanted| Some((wanted, as_recorded(wanted)?.clone()))).take(CANDIDATES));
         found.truncate(CANDIDATES);
         Ok(found)
     }
@@ -237,21 +232,14 @@ impl Stage<'_> {
         let hrefs: Vec<Href> = recorder.stale.iter().map(|write| write.href().clone()).collect();
         self.executor.collection.begin(Why::Read);
         let Objects { stored, unreadable } = self.executor.collection.read(&hrefs)?;
-        let standing: HashMap<&Href, &Etag> = stored.iter().map(|stored| (&stored.href, &stored.etag)).collect();
+        let versions: HashMap<&Href, &Etag> = stored.iter().map(|stored| (&stored.href, &stored.etag)).collect();
         let unseen: HashSet<&Href> = unreadable.iter().collect();
         for write in std::mem::take(&mut recorder.stale) {
-            let href = write.href();
-            let holds = match &write {
-                Write::Put(Put::Create { .. }) => !standing.contains_key(href) && !unseen.contains(href),
-                Write::Put(Put::Update { etag, .. }) => standing.get(href) == Some(&etag),
-                Write::Delete(_) => false,
-            };
-            if holds {
-                recorder.fail(&write, failure(BROKEN));
-            } else if recorder.is_last_round {
-                recorder.fail(&write, failure(if unseen.contains(href) { UNSEEN } else { CHANGING }));
-            } else {
-                recorder.stale.push(write);
+            let Write::Put(put) = &write else { continue };
+            let standing = standing(&put.place().href, &versions, &unseen);
+            match stale_put(put, standing, recorder.is_last_round) {
+                Some(reason) => recorder.fail(&write, failure(reason)),
+                None => recorder.stale.push(write),
             }
         }
         Ok(())
@@ -270,22 +258,19 @@ impl Stage<'_> {
         }
         self.executor.collection.begin(Why::Read);
         let Objects { stored, unreadable } = self.executor.collection.read(&stale)?;
-        let mut standing: HashMap<Href, Stored> = stored.into_iter().map(|each| (each.href.clone(), each)).collect();
-        let (stale, unseen): (HashSet<Href>, HashSet<Href>) =
-            (stale.into_iter().collect(), unreadable.into_iter().collect());
+        let versions: HashMap<&Href, &Etag> = stored.iter().map(|stored| (&stored.href, &stored.etag)).collect();
+        let unseen: HashSet<&Href> = unreadable.iter().collect();
+        let stale: HashSet<&Href> = stale.iter().collect();
         let mut again: Vec<Write> = Vec::new();
         for delete in deletes.iter().filter(|delete| stale.contains(&delete.href)) {
-            let Delete { key, href, etag } = delete;
-            match standing.remove(href) {
-                Some(stored) if stored.etag == *etag => {
-                    recorder.fail(&Write::Delete(delete.clone()), failure(BROKEN));
-                }
-                Some(stored) if on_drift == OnDrift::Restore || recorder.is_intended(&stored) => {
-                    again.push(Write::Delete(Delete { etag: stored.etag, ..delete.clone() }));
-                }
-                Some(stored) => recorder.release(key.as_ref(), &stored)?,
-                None if unseen.contains(href) => recorder.fail(&Write::Delete(delete.clone()), failure(UNSEEN)),
-                None => recorder.forget_at(key.as_ref(), href)?,
+            let (key, href) = (delete.key.as_ref(), &delete.href);
+            let found = stored.iter().find(|stored| stored.href == *href);
+            let is_intended = found.is_some_and(|stored| recorder.is_intended(stored));
+            match stale_delete(delete, standing(href, &versions, &unseen), is_intended, on_drift) {
+                StaleDelete::Failed(reason) => recorder.fail(&Write::Delete(delete.clone()), failure(reason)),
+                StaleDelete::Again(delete) => again.push(Write::Delete(delete)),
+                StaleDelete::Gone => recorder.forget_at(key, href)?,
+                StaleDelete::Released => found.map_or(Ok(()), |stored| recorder.release(key, stored))?,
             }
         }
         recorder.untry(&again.iter().collect::<Vec<_>>());
@@ -316,9 +301,14 @@ impl Stage<'_> {
     }
 }
 
-const BROKEN: &str = "the server answered 412, though what it was told of the calendar is true";
-const UNSEEN: &str = "something stands in its place that the server does not let us read";
-const CHANGING: &str = "it has another version whenever it is looked at";
+/// What stands at an href, as it was just read.
+fn standing<'a>(href: &Href, versions: &HashMap<&Href, &'a Etag>, unseen: &HashSet<&Href>) -> Standing<'a> {
+    match versions.get(href) {
+        Some(etag) => Standing::Version(etag),
+        None if unseen.contains(href) => Standing::Unseen,
+        None => Standing::Nothing,
+    }
+}
 
 fn failure(reason: &str) -> Failure {
     Failure::of(Fault::new(Kind::Unavailable, reason))

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::gather::Seen;
 use super::matched::Matched;
+use super::seen::Seen;
 use crate::ics::Feed;
 use crate::model::{Base, Before, Hash, Key, Occupant, Record, Source, Status, TargetForm};
 use crate::plan::{OnConflict, naming};

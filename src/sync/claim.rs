@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::Run;
-use super::gather::Seen;
 use super::look::Known;
 use super::matched::Matched;
+use super::seen::Seen;
 use crate::db::state::{Identity, Prefix};
 use crate::model::{Hash, Href, Key, Record};
 use crate::plan::{Claim, Named, claims, naming};

@@ -100,7 +100,8 @@ impl Executor<'_> {
         }
     }
 
-    fn send(&self, write: &Write, text: &(impl Fn(&Put) -> Vec<u8> + Sync)) -> anyhow::Result<Written> {
+    /// Sends one write.
+    pub(super) fn send(&self, write: &Write, text: &(impl Fn(&Put) -> Vec<u8> + Sync)) -> anyhow::Result<Written> {
         match write {
             Write::Put(put @ Put::Create { place, .. }) => {
                 self.collection.put(&place.href, &text(put), &Precondition::Absent)

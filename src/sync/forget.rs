@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::collection::Collection;
 use crate::ics::Resource;
 use crate::model::{Href, Record, Written};
-use crate::plan::{Delete, Farewell, Found, Remote, farewell, naming};
+use crate::plan::{Delete, Farewell, Found, Remote, farewell, under_prefix};
 use crate::words::digest;
 use crate::words::message::Why;
 
@@ -32,25 +32,23 @@ pub fn look_at<'r>(collection: &dyn Collection, records: &'r [Record]) -> anyhow
 }
 
 /// What stands under a prefix, but for what `is_claimed` says somebody has a record of.
-pub fn under_prefix(
+pub fn look_under(
     collection: &dyn Collection,
     prefix: &str,
     is_claimed: impl Fn(&Href) -> bool,
 ) -> anyhow::Result<Vec<Delete>> {
     collection.begin(Why::Look);
-    let entries = collection.list()?.entries.into_iter();
-    let under = entries.filter(|it| naming::prefix_of(&it.href) == Some(prefix) && !is_claimed(&it.href));
-    Ok(under.map(|entry| Delete { key: None, href: entry.href, etag: entry.etag }).collect())
+    Ok(under_prefix(collection.list()?.entries, prefix, is_claimed))
 }
 
 /// Deletes these; how many were deleted, and why others were not.
 pub fn delete(collection: &dyn Collection, deletes: &[Delete]) -> anyhow::Result<(u64, Vec<(Href, String)>)> {
     collection.begin(Why::Delete);
-    let (mut deleted, mut left) = (0, Vec::new());
+    let (mut count, mut left) = (0, Vec::new());
     for Delete { href, etag, .. } in deletes {
         let why = match collection.delete(href, etag)? {
             Written::Done { .. } => {
-                deleted += 1;
+                count += 1;
                 continue;
             }
             Written::Stale => "it was changed at this moment".to_owned(),
@@ -59,5 +57,5 @@ pub fn delete(collection: &dyn Collection, deletes: &[Delete]) -> anyhow::Result
         };
         left.push((href.clone(), why));
     }
-    Ok((deleted, left))
+    Ok((count, left))
 }

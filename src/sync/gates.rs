@@ -23,11 +23,11 @@ pub(super) struct Fresh {
 
 impl Fresh {
     /// The same in another shape.
-    pub(super) fn reshaped(self, shape: &Shape) -> Fresh {
-        if self.feed.shape() == *shape {
+    pub(super) fn reshaped(self, shape: Shape) -> Fresh {
+        if self.feed.shape() == shape {
             return self;
         }
-        let feed = self.feed.reshaped(shape);
+        let feed = self.feed.reshaped(&shape);
         let memory = FeedMemory { digest: feed.digest(), ..self.memory };
         Fresh { feed, memory }
     }

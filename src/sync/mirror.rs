@@ -6,10 +6,11 @@ use super::apply::Stage;
 use super::carry_over::carry_over;
 use super::claim::Claimed;
 use super::gates::Fresh;
-use super::gather::{Judge, Reading, Seen, read};
+use super::gather::{Reading, read};
 use super::look::{Known, Look, look};
 use super::matched::Matched;
 use super::record::Recorder;
+use super::seen::{Judge, Seen};
 use super::settle::settle;
 use super::{FORM, Run, identity};
 use crate::db::state::{ForeignObject, Id, Intent};
@@ -56,7 +57,7 @@ impl Run<'_, '_> {
         };
         // What kind of server it is may have turned out only now.
         self.shape.schedule_agent = abilities.needs_schedule_agent;
-        let fresh = fresh.reshaped(&self.shape);
+        let fresh = fresh.reshaped(self.shape);
         let feed = &fresh.feed;
         if let Round::Settled(changes) = self.round(feed, seen, self.pass.options.full)? {
             return Ok((changes, fresh));

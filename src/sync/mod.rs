@@ -13,6 +13,7 @@ mod matched;
 mod mirror;
 mod open;
 mod record;
+mod seen;
 mod settle;
 
 use std::sync::LazyLock;

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::gather::Seen;
 use super::look::Known;
 use super::matched::Matched;
+use super::seen::Seen;
 use crate::db::state::{Handle, Id};
 use crate::ics::Resource;
 use crate::model::{
@@ -260,7 +260,10 @@ impl<'a> Recorder<'a> {
                 };
                 self.reject(put.key(), reason, tries + 1)
             }
-            Write::Delete(delete) => self.cannot_delete(delete, &format!("the server refuses the deletion: {reason}")),
+            Write::Delete(Delete { key, href, etag }) => {
+                let reason = format!("the server refuses the deletion: {reason}");
+                self.cannot_delete(key.as_ref(), href, etag, &reason)
+            }
         }
     }
 
@@ -318,11 +321,10 @@ impl<'a> Recorder<'a> {
     }
 
     /// The server does not delete an object. It is remembered with the reason; a second object of a key is left for good.
-    fn cannot_delete(&mut self, delete: &Delete, reason: &str) -> anyhow::Result<()> {
-        let Delete { key, href, etag } = delete;
-        let record = self.recorded_or_read(key.as_ref(), href);
+    fn cannot_delete(&mut self, key: Option<&Key>, href: &Href, etag: &Etag, reason: &str) -> anyhow::Result<()> {
+        let record = self.recorded_or_read(key, href);
         let reason = format!("it left the feed, but {reason}");
-        let uid = key.as_ref().map_or(href.as_str(), |key| &key.uid).to_owned();
+        let uid = key.map_or(href.as_str(), |key| &key.uid).to_owned();
         let summary = record.map(|record| record.source.summary.clone()).unwrap_or_default();
         let is_undeletable = |record: &&Record| matches!(record.status, Status::Gone(_, Gone::Undeletable(_)));
         let tries = record.filter(is_undeletable).map_or(0, tries_of) + 1;
@@ -336,7 +338,7 @@ impl<'a> Recorder<'a> {
                 let refusal = Refusal { reason, at: self.now, tries };
                 self.write(Record { status: Status::Gone(base, Gone::Undeletable(refusal)), ..record.clone() })
             }
-            None => self.leave(href, etag, key.as_ref()),
+            None => self.leave(href, etag, key),
         }
     }
 
@@ -352,11 +354,11 @@ impl<'a> Recorder<'a> {
 
     /// What the server said it had deleted is still there: that is a refusal too.
     /// `key`: that of its record.
-    pub(super) fn not_deleted(&mut self, stored: &model::Stored, key: Option<Key>) -> anyhow::Result<()> {
+    pub(super) fn not_deleted(&mut self, stored: &model::Stored, key: Option<&Key>) -> anyhow::Result<()> {
         self.report.deleted = self.report.deleted.saturating_sub(1);
         self.written.insert(stored.href.clone(), Left::Version(stored.etag.clone()));
-        let delete = Delete { key, href: stored.href.clone(), etag: stored.etag.clone() };
-        self.cannot_delete(&delete, "the server says that it is deleted, and still has it")
+        let reason = "the server says that it is deleted, and still has it";
+        self.cannot_delete(key, &stored.href, &stored.etag, reason)
     }
 
     /// Leaves an object to whoever edited it.

@@ -67,7 +67,5 @@ fn still_there(collection: &dyn Collection, doubtful: &[Href], recorder: &mut Re
     let records = recorder.known.records.values();
     let keys: HashMap<&Href, &Key> = records.filter_map(|record| Some((record.href()?, &record.key))).collect();
     let read = collection.read(doubtful)?;
-    read.stored
-        .iter()
-        .try_for_each(|stored| recorder.not_deleted(stored, keys.get(&stored.href).map(|key| (*key).clone())))
+    read.stored.iter().try_for_each(|stored| recorder.not_deleted(stored, keys.get(&stored.href).copied()))
 }

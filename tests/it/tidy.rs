@@ -233,6 +233,34 @@ fn a_module_with_files_of_its_own_is_the_mod_rs_of_its_folder() {
     }));
 }
 
+/// Whether a text makes a value of this name; a pattern ends in `..` or is followed by what it is matched with.
+fn makes(code: &str, name: &str) -> bool {
+    code.match_indices(&format!("{name} {{")).any(|(at, found)| {
+        let inside = &code[at + found.len()..];
+        let Some(end) = inside.find('}') else { return false };
+        let is_pattern = inside[..end].trim_end().ends_with("..")
+            || ["=", "|"].iter().any(|sign| inside[end + 1..].trim_start_matches([')', ' ', '\n']).starts_with(sign));
+        let is_definition = code[..at].trim_end().ends_with("struct") || code[..at].trim_end().ends_with("impl");
+        !is_pattern && !is_definition
+    })
+}
+
+#[test]
+fn only_the_plan_decides_about_a_write_and_only_the_executor_sends_it() {
+    let senders = ["sync/execute.rs", "sync/forget.rs"];
+    let conductors = |source: &&Source| ["sync/", "commands/", "report/"].iter().any(|it| source.path.starts_with(it));
+    check(sources("src").iter().filter(conductors).flat_map(|source| {
+        let (code, path) = (source.code(), &source.path);
+        let made = ["Delete", "Put::Create", "Put::Update"].into_iter().filter(|name| makes(&code, name));
+        let made: Vec<String> = made.map(|name| format!("{path} makes a {name}, which is for the plan")).collect();
+        let sends = ["collection.put(", "collection.delete("].iter().any(|call| code.contains(call));
+        let sent = (sends && !senders.contains(&path.as_str())).then(|| format!("{path} sends a write"));
+        made.into_iter().chain(sent)
+    }));
+    assert!(makes("x(Delete { key, href })", "Delete") && makes("Delete { etag, ..other.clone() }", "Delete"));
+    assert!(!makes("let Delete { key } = x;", "Delete") && !makes("Write::Put(Put::Update { .. }) =>", "Put::Update"));
+}
+
 #[test]
 fn the_core_and_the_words_let_no_world_in() {
     check(sources("src").iter().flat_map(|source| {

@@ -233,7 +233,7 @@ impl State {
             let Record { key, source, status } = record;
             let told = |list: &mut Vec<_>, why: String| list.push((key.uid.clone(), source.summary.clone(), why));
             match status {
-                Status::Occupied(occupant) if occupant == Occupant::Equal => tally.equal += 1,
+                Status::Occupied(Occupant::Equal) => tally.equal += 1,
                 Status::Occupied(occupant) => told(&mut tally.occupied, occupant.reason().to_owned()),
                 Status::Gone(_, Gone::Held { approved, .. }) => {
                     tally.approved += u64::from(approved);

@@ -108,8 +108,9 @@ fn statuses() -> Vec<Status> {
 fn a_memory_comes_back_as_it_was() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
-    use HeldFor::{Draw, Empty, Lost, Many, Occupied, Unstored};
-    let held = [Empty, Unstored, Many, Lost, Occupied, Draw].map(|held_for| {
+    let words = ["empty", "unstored", "many", "lost", "occupied", "draw"];
+    let held = words.map(|word| {
+        let held_for = HeldFor::from_word(word).unwrap();
         let held = memory().held.map(|held| Hold { held_for, ..held });
         Memory { held, ..memory() }
     });
@@ -174,7 +175,7 @@ fn records_come_back_as_they_were_until_they_are_forgotten() {
     let id = state.subscription(&identity("work", "t")).unwrap();
     let records: Vec<Record> =
         statuses().into_iter().enumerate().map(|(number, status)| record(&format!("{number:02}"), status)).collect();
-    records.iter().for_each(|record| state.put_record(id, record).unwrap());
+    state.set_records(id, &records).unwrap();
     assert_eq!(state.records(id).unwrap(), records);
     state.forget_record(id, &records[0].key).unwrap();
     assert_eq!(state.records(id).unwrap(), records[1..]);

@@ -1,0 +1,117 @@
+//! Which writes are sent once more, or not at all, when the target is not as the plan took it to be; and which are sent
+//! only to see whether it takes anything.
+
+use super::{Delete, OnDrift, Put, Wanted};
+use crate::model::{Etag, Status, TargetForm};
+
+/// The server answered 412, though the precondition holds: that is about the content.
+pub(super) const BROKEN: &str = "the server answered 412, though what it was told of the calendar is true";
+/// Nobody can see what the server compares with.
+pub(super) const UNSEEN: &str = "something stands in its place that the server does not let us read";
+/// Somebody changes it again and again.
+pub const CHANGING: &str = "it has another version whenever it is looked at";
+
+/// What stands where a write found another version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// Nothing.
+    Nothing,
+    /// Something that the server does not let us read.
+    Unseen,
+    /// An object in this version.
+    Version(&'a Etag),
+}
+
+/// Why a create or update failed for which the target had another version. `None`: it is planned again in the next round.
+pub fn stale_put(put: &Put, standing: Standing<'_>, is_last_round: bool) -> Option<&'static str> {
+    let holds = match put {
+        Put::Create { .. } => standing == Standing::Nothing,
+        Put::Update { etag, .. } => standing == Standing::Version(etag),
+    };
+    match standing {
+        _ if holds => Some(BROKEN),
+        Standing::Unseen if is_last_round => Some(UNSEEN),
+        _ => is_last_round.then_some(CHANGING),
+    }
+}
+
+/// What becomes of a delete for which the target had another version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StaleDelete {
+    /// It is gone.
+    Gone,
+    /// It failed.
+    Failed(&'static str),
+    /// It is deleted in the version that stands there now.
+    Again(Delete),
+    /// It is left to whoever edited it.
+    Released,
+}
+
+/// Decides about a stale delete. `is_intended`: the journal says that the version which stands there is of our making.
+pub fn stale_delete(delete: &Delete, standing: Standing<'_>, is_intended: bool, on_drift: OnDrift) -> StaleDelete {
+    match standing {
+        Standing::Nothing => StaleDelete::Gone,
+        Standing::Unseen => StaleDelete::Failed(UNSEEN),
+        Standing::Version(etag) if *etag == delete.etag => StaleDelete::Failed(BROKEN),
+        Standing::Version(etag) if on_drift == OnDrift::Restore || is_intended => {
+            StaleDelete::Again(Delete { etag: etag.clone(), ..delete.clone() })
+        }
+        Standing::Version(_) => StaleDelete::Released,
+    }
+}
+
+/// Writes an object once more that stands there just as it would be written, to see whether the calendar takes anything.
+pub fn once_more(wanted: &Wanted<'_>, etag: &Etag) -> Put {
+    Put::Update { key: wanted.key.clone(), place: wanted.place.clone(), etag: etag.clone(), restores: None }
+}
+
+/// The version in which an object stands there just as it would be written, as far as the record knows.
+pub fn as_recorded<'a>(wanted: &Wanted<'a>) -> Option<&'a Etag> {
+    let Status::Mirrored(base) = &wanted.record?.status else { return None };
+    let is_ours = !matches!(base.form, TargetForm::Rewritten(_)) && base.hash == wanted.hash;
+    base.etag.as_ref().filter(|_| is_ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ComponentType, Href, Key, Place};
+
+    fn etag(text: &str) -> Etag {
+        Etag::parse(text).unwrap()
+    }
+
+    fn delete() -> Delete {
+        Delete { key: None, href: Href::new("a.ics"), etag: etag("1") }
+    }
+
+    #[test]
+    fn a_precondition_that_holds_is_about_the_content_and_any_other_is_planned_again_once() {
+        let key = Key { component: ComponentType::Event, uid: "u".to_owned() };
+        let place = Place { href: Href::new("a.ics"), uid: None };
+        let create = Put::Create { key: key.clone(), place: place.clone(), restores: false };
+        let update = Put::Update { key, place, etag: etag("1"), restores: None };
+        let (one, two) = (etag("1"), etag("2"));
+        let judged = |put, standing| [false, true].map(|is_last_round| stale_put(put, standing, is_last_round));
+        assert_eq!(judged(&create, Standing::Nothing), [Some(BROKEN); 2]);
+        assert_eq!(judged(&create, Standing::Version(&one)), [None, Some(CHANGING)]);
+        assert_eq!(judged(&create, Standing::Unseen), [None, Some(UNSEEN)]);
+        assert_eq!(judged(&update, Standing::Version(&one)), [Some(BROKEN); 2]);
+        assert_eq!(judged(&update, Standing::Version(&two)), [None, Some(CHANGING)]);
+        assert_eq!(judged(&update, Standing::Nothing), [None, Some(CHANGING)]);
+    }
+
+    #[test]
+    fn an_edit_that_is_kept_is_released_and_what_we_wrote_ourselves_is_deleted() {
+        let (one, two) = (etag("1"), etag("2"));
+        let of = |standing, is_intended, on_drift| stale_delete(&delete(), standing, is_intended, on_drift);
+        let again = || StaleDelete::Again(Delete { etag: etag("2"), ..delete() });
+        assert_eq!(of(Standing::Nothing, false, OnDrift::Keep), StaleDelete::Gone);
+        assert_eq!(of(Standing::Version(&one), false, OnDrift::Restore), StaleDelete::Failed(BROKEN));
+        assert_eq!(of(Standing::Version(&two), false, OnDrift::Restore), again());
+        assert_eq!(of(Standing::Version(&two), false, OnDrift::Keep), StaleDelete::Released);
+        assert_eq!(of(Standing::Version(&two), true, OnDrift::Keep), again());
+        assert_eq!(of(Standing::Unseen, true, OnDrift::Restore), StaleDelete::Failed(UNSEEN));
+    }
+}

@@ -1,0 +1,185 @@
+//! What a look found, as it is read: whose each object is, and what it says.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::look::{Known, Look};
+use super::matched::Matched;
+use crate::db::state::{ForeignObject, Prefix};
+use crate::ics::{self, Resource};
+use crate::model::{Base, EndsAt, Etag, Gone, Hash, Href, Key, Place, Record, Source, Status, Stored, TargetForm};
+use crate::plan::{Found, Remote, Wanted, naming};
+use crate::words::digest;
+
+/// What the look found, put in order for the plan.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) remote: Remote,
+    /// Hrefs that begin like ours and that no record has.
+    pub(super) unrecorded: Vec<Href>,
+    /// The foreign objects, for the state.
+    pub(super) foreign: Vec<ForeignObject>,
+    /// What is to be recorded of the objects that left the feed and had ended, should the plan keep them.
+    pub(super) kept: HashMap<Href, Record>,
+    /// What the records would be of the objects under our prefixes that have none, and that the feed does not know by name.
+    pub(super) nameless: BTreeMap<Href, Record>,
+    /// What the records would be of the objects under prefixes that no configured subscription has.
+    pub(super) claimable: BTreeMap<Href, Record>,
+    /// Whether some of them turned out to be ours.
+    pub(super) is_claimed: bool,
+    /// What the records would be of objects under our prefixes that the feed has by name, where it would not put them.
+    pub(super) astray: BTreeMap<Href, Record>,
+    /// Those of our prefixes that were found again by evidence.
+    pub(super) claimed: HashSet<String>,
+}
+
+/// Tells whether what stands there had ended.
+pub(super) type Judge<'a> = dyn Fn(&Resource) -> bool + 'a;
+
+/// An object as it was read, parsed once.
+pub(super) struct Parsed {
+    pub(super) href: Href,
+    pub(super) etag: Etag,
+    /// `None` when it cannot be read as a calendar object.
+    pub(super) resource: Option<Resource>,
+    /// The hash of its octets, if it cannot be read as one.
+    octets: Option<Hash>,
+}
+
+impl Parsed {
+    pub(super) fn of(Stored { href, etag, text }: Stored) -> Parsed {
+        let resource = Resource::read(text.clone());
+        let octets = resource.is_none().then(|| digest::sha256(&[&text]));
+        Parsed { href, etag, resource, octets }
+    }
+
+    /// The stable hash of what was read; of what cannot be read as an object, that of its octets; of what has another
+    /// identity than its record, one that nothing else has.
+    fn hash(&self, record: Option<&Record>) -> Hash {
+        let is_recorded = |resource: &&Resource| {
+            let Key { component, uid } = resource.key();
+            record.is_none_or(|record| record.key.component == *component && ics::same_uid(record.target_uid(), uid))
+        };
+        let known = self.resource.as_ref().filter(is_recorded).map(Resource::hash).or(self.octets);
+        known.unwrap_or_else(|| match &self.resource {
+            Some(resource) => digest::sha256(&[resource.key().uid.as_bytes(), &resource.hash().0]),
+            None => digest::sha256(&[]),
+        })
+    }
+
+    /// The record of an object of ours that had none; `None` when it cannot be read.
+    pub(super) fn record(&self, status: impl FnOnce(Base) -> Status) -> Option<Record> {
+        let resource = self.resource.as_ref()?;
+        let (key, hash) = (resource.key().clone(), resource.hash());
+        let place = Place { href: self.href.clone(), uid: None };
+        let base = Base { place, etag: Some(self.etag.clone()), hash, form: TargetForm::AsSent };
+        // When it ends is found out when it is written the next time.
+        let (summary, start, ends_at) = (resource.summary(), resource.start(), EndsAt::Unknown);
+        Some(Record { key, source: Source { hash, summary, start, ends_at }, status: status(base) })
+    }
+}
+
+impl Seen {
+    /// Takes objects under prefixes of ours that no record has for ours. Gives the records of those that the feed has by name.
+    pub(super) fn take_named(
+        &mut self,
+        objects: BTreeMap<Href, Record>,
+        matched: &Matched<'_>,
+        prefixes: &[Prefix],
+    ) -> Vec<Record> {
+        self.claimed.extend(prefixes.iter().filter(|prefix| prefix.is_claimed).map(|prefix| prefix.text.clone()));
+        self.foreign.retain(|(href, ..)| !objects.contains_key(href));
+        self.remote.foreign.retain(|_, href| !objects.contains_key(href));
+        self.unrecorded.retain(|href| !objects.contains_key(href));
+        let mut by_key: BTreeMap<Key, (Href, Record)> = BTreeMap::new();
+        for (href, record) in objects {
+            let is_named_so = prefixes.iter().any(|prefix| naming::href(&prefix.text, &record.key) == href);
+            let is_wanted = matched.wanted(&record.key).is_some();
+            let is_known = by_key.contains_key(&record.key);
+            if is_wanted && (is_named_so || !is_known) {
+                let second = by_key.insert(record.key.clone(), (href, record));
+                self.unrecorded.extend(second.map(|(href, _)| href));
+            } else {
+                self.unrecorded.push(href.clone());
+                if !is_wanted {
+                    self.nameless.insert(href, record);
+                }
+            }
+        }
+        self.unrecorded.sort();
+        by_key.into_values().map(|(_, record)| record).collect()
+    }
+
+    /// These were recognised, and have records from now on.
+    pub(super) fn forget_unrecorded(&mut self, recognised: &[Record]) {
+        let hrefs: HashSet<&Href> = recognised.iter().filter_map(Record::href).collect();
+        self.unrecorded.retain(|href| !hrefs.contains(href));
+    }
+
+    /// Takes in an object that is there, or may be, but cannot be read. One in a version that nobody knows says nothing; one
+    /// of ours of which nothing is told is as it was.
+    pub(super) fn take_unreadable(&mut self, href: &Href, look: &Look, record: Option<&Record>) -> Option<Stored> {
+        match (look.present.get(href), record.and_then(Record::etag)) {
+            (Some(etag), recorded) if recorded != Some(etag) => {
+                Some(Stored { href: href.clone(), etag: etag.clone(), text: Vec::new() })
+            }
+            (None, Some(recorded)) => {
+                self.remote.present.insert(href.clone(), recorded.clone());
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes in an object that was read.
+    pub(super) fn take(
+        &mut self,
+        parsed: &Parsed,
+        record: Option<&Record>,
+        matched: &Matched<'_>,
+        known: &Known,
+        had_ended: Option<&Judge<'_>>,
+    ) {
+        let resource = parsed.resource.as_ref();
+        let wanted = match record {
+            Some(record) => matched.wanted_of(record),
+            None => resource.and_then(|resource| matched.wanted(resource.key())),
+        };
+        let same = wanted.zip(resource).is_some_and(|(wanted, resource)| {
+            is_key_of(wanted, resource.key()) && matched.says_the_same(wanted, resource)
+        });
+        // What cannot be read is left alone.
+        let ended = wanted.is_none() && had_ended.is_some_and(|had_ended| resource.is_none_or(had_ended));
+        if ended {
+            let kept = match record {
+                // An edit is still one when the feed has the object again.
+                Some(record) => record.base().map(|base| {
+                    let etag = base.etag.clone().or_else(|| Some(parsed.etag.clone()));
+                    Record { status: Status::Gone(Base { etag, ..base.clone() }, Gone::Kept), ..record.clone() }
+                }),
+                None => parsed.record(|base| Status::Gone(base, Gone::Kept)),
+            };
+            self.kept.extend(kept.map(|record| (parsed.href.clone(), record)));
+        }
+        let hash = parsed.hash(record);
+        let intended = known.intends(&parsed.href, hash);
+        let key = resource.map(|resource| resource.key().clone());
+        let found = Found { etag: parsed.etag.clone(), key, hash, same, ended, intended };
+        self.remote.present.insert(parsed.href.clone(), parsed.etag.clone());
+        self.remote.found.insert(parsed.href.clone(), found);
+    }
+
+    pub(super) fn take_foreign(&mut self, parsed: &Parsed, known: &Known) {
+        if naming::prefix_of(&parsed.href).is_some_and(|prefix| known.prefixes_of_others.contains(prefix)) {
+            self.remote.others.insert(parsed.href.clone());
+        }
+        let key = parsed.resource.as_ref().map(|resource| resource.key().clone());
+        self.foreign.push((parsed.href.clone(), parsed.etag.clone(), key.clone()));
+        self.remote.foreign.extend(key.map(|key| (key, parsed.href.clone())));
+    }
+}
+
+/// Whether an object of the feed stands in the target under this identity.
+fn is_key_of(wanted: &Wanted<'_>, key: &Key) -> bool {
+    let uid = wanted.place.uid.as_ref().unwrap_or(&wanted.key.uid);
+    wanted.key.component == key.component && ics::same_uid(uid, &key.uid)
+}
