@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::apply::Stage;
+use super::aside::PutAside;
 use super::carry_over::carry_over;
 use super::claim::Claimed;
 use super::gates::Fresh;
@@ -216,8 +217,17 @@ impl Run<'_, '_> {
         recorder.is_last_round = self.rounds > 1;
         recorder.journal = intents.into_iter().chain(known.journal.iter().cloned()).map(|(href, _)| href).collect();
         plan.notes.iter().try_for_each(|note| recorder.note(note))?;
+        let mut aside = PutAside {
+            collection: self.pass.collection,
+            state: self.pass.state,
+            id,
+            now: self.started,
+            bodies: &seen.bodies,
+            done: HashSet::new(),
+        };
+        aside.before(&plan.puts, &plan.deletes)?;
         stage.put(&plan.puts, &mut recorder)?;
-        let mut more = refused_before(&stage, &facts, &policy, &plan.deletes, &mut recorder)?;
+        let mut more = refused_before(&stage, &facts, &policy, &plan.deletes, &mut aside, &mut recorder)?;
         // What waits is no reason to delete anything in a pass that holds deletions back.
         more.retain(|_| plan.hold.is_none());
         if recorder.stale.is_empty() && recorder.uid_taken.is_empty() {
@@ -229,10 +239,12 @@ impl Run<'_, '_> {
                 None => (Vec::new(), plan.deletes.iter().cloned().chain(more).collect()),
             };
             notes.iter().try_for_each(|note| recorder.note(note))?;
+            aside.before(&[], &deletes)?;
             stage.delete(&deletes, on_drift, &mut recorder)?;
-            let more = refused_before(&stage, &facts, &policy, &[], &mut recorder)?;
+            let more = refused_before(&stage, &facts, &policy, &[], &mut aside, &mut recorder)?;
             let is_decided = recorder.stale.is_empty() && recorder.uid_taken.is_empty();
             if recorder.report.held.is_none() && is_decided {
+                aside.before(&[], &more)?;
                 stage.delete(&more, on_drift, &mut recorder)?;
             }
         }
@@ -302,6 +314,7 @@ fn refused_before(
     facts: &Facts<'_>,
     policy: &Policy,
     planned: &[Delete],
+    aside: &mut PutAside<'_>,
     recorder: &mut Recorder<'_>,
 ) -> anyhow::Result<Vec<Delete>> {
     let mut deletes = Vec::new();
@@ -309,6 +322,7 @@ fn refused_before(
     while !recorder.causes.is_empty() {
         let causes = std::mem::take(&mut recorder.causes);
         let (puts, more) = refused_for(facts, policy, &causes, &recorder.tried);
+        aside.before(&puts, &[])?;
         stage.put(&puts, recorder)?;
         deletes.extend(more.into_iter().filter(|delete| collected.insert(delete.href.clone())));
     }

@@ -1,6 +1,7 @@
 //! One pass over one subscription, from the feed to the record: the gates, the look, the plan, the writes, the settling.
 
 mod apply;
+mod aside;
 mod carry_over;
 mod claim;
 mod dry_run;

@@ -10,6 +10,9 @@ use crate::model::{Base, EndsAt, Etag, Gone, Hash, Href, Key, Place, Record, Sou
 use crate::plan::{Found, Remote, Wanted, naming};
 use crate::words::digest;
 
+/// So many bodies are kept in memory.
+const MOST_BODIES: usize = 200;
+
 /// What the look found, put in order for the plan.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -30,6 +33,8 @@ pub(super) struct Seen {
     pub(super) astray: BTreeMap<Href, Record>,
     /// Those of our prefixes that were found again by evidence.
     pub(super) claimed: HashSet<String>,
+    /// The bodies of the first of our objects that are not as they should be: they need not be read again to be put aside.
+    pub(super) bodies: HashMap<Href, Vec<u8>>,
 }
 
 /// Tells whether what stands there had ended.
@@ -43,13 +48,14 @@ pub(super) struct Parsed {
     pub(super) resource: Option<Resource>,
     /// The hash of its octets, if it cannot be read as one.
     octets: Option<Hash>,
+    text: Vec<u8>,
 }
 
 impl Parsed {
     pub(super) fn of(Stored { href, etag, text }: Stored) -> Parsed {
         let resource = Resource::read(text.clone());
         let octets = resource.is_none().then(|| digest::sha256(&[&text]));
-        Parsed { href, etag, resource, octets }
+        Parsed { href, etag, resource, octets, text }
     }
 
     /// The stable hash of what was read; of what cannot be read as an object, that of its octets; of what has another
@@ -159,6 +165,9 @@ impl Seen {
                 None => parsed.record(|base| Status::Gone(base, Gone::Kept)),
             };
             self.kept.extend(kept.map(|record| (parsed.href.clone(), record)));
+        }
+        if record.is_some() && !same && self.bodies.len() < MOST_BODIES {
+            self.bodies.insert(parsed.href.clone(), parsed.text.clone());
         }
         let hash = parsed.hash(record);
         let intended = known.intends(&parsed.href, hash);

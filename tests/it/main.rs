@@ -15,6 +15,8 @@
 
 /// What a person answers between two runs.
 mod answers;
+/// What is overwritten or deleted.
+mod aside;
 /// People in events, and mail.
 mod attendees;
 /// After a failure the program stays away for a while.

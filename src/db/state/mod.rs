@@ -2,6 +2,7 @@
 //! This folder alone names the crate `rusqlite`.
 
 mod answer;
+mod aside;
 mod claim;
 mod owner;
 mod proof;
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
+pub use aside::Aside;
 pub use claim::{Neighbour, Prefix};
 pub use owner::{Handle, Owner};
 pub use record::{ForeignObject, Intent, OthersObject};

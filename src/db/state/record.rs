@@ -249,7 +249,7 @@ impl State {
     }
 }
 
-fn component_of(name: &str) -> rusqlite::Result<ComponentType> {
+pub(super) fn component_of(name: &str) -> rusqlite::Result<ComponentType> {
     ComponentType::from_name(name.as_bytes()).ok_or(rusqlite::Error::InvalidQuery)
 }
 

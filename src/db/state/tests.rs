@@ -405,3 +405,16 @@ fn work_of_several_threads_is_done_by_the_owner_and_is_durable_when_the_last_han
     assert!(threads.into_iter().all(|thread| thread.join().unwrap().is_ok()));
     assert_eq!(State::open(&path).unwrap().subscriptions().unwrap().len(), 4);
 }
+
+#[test]
+fn of_too_many_bodies_the_oldest_go() {
+    let state = State::in_memory().unwrap();
+    let id = state.subscription(&identity("work", "t")).unwrap();
+    let body = |number: u8| {
+        let (at, href, text) = (Timestamp(i64::from(number)), Href::new("a.ics"), vec![number; 20 << 20]);
+        Aside { at, is_deleted: true, key: Some(key("a")), href, text }
+    };
+    state.put_aside(id, &[1, 2, 3, 4].map(body)).unwrap();
+    state.let_go_of_old(Timestamp(9)).unwrap();
+    assert_eq!(state.aside(id).unwrap(), [2, 3, 4].map(body));
+}

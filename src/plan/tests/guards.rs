@@ -148,7 +148,7 @@ fn deletions_are_held_when_too_many_of_the_new_events_were_refused() {
 fn what_is_held_under_future_is_judged_once() {
     let case = |status: Status| {
         let future = |policy: &mut Policy| {
-            (policy.rules.deletes, policy.rules.max_delete) = (Deletes::Future, MaxDelete::Count(0))
+            (policy.rules.deletes, policy.rules.max_delete) = (Deletes::Future, MaxDelete::Count(0));
         };
         let mut case = mirrored().status(status).policy(future).judged("1", false);
         (case.feed, case.policy.rules.on_empty) = (None, OnEmpty::Hold);
