@@ -35,7 +35,7 @@ pub const TERMINATED: u8 = 143;
 pub const TABLE: &[(u8, &str)] = &[
     (SETTLED, "settled: changed, unchanged or not due"),
     (PARTIAL, "partial: events refused in this run, most of a feed refused, or some subscriptions failed"),
-    (HELD, "held: a guard kept deletions back; a person must look"),
+    (HELD, "held: deletions wait for an answer, or most events are those of somebody else"),
     (USAGE, "usage"),
     (FEED, "the feed has not been a complete calendar for longer than alert_after (75 before)"),
     (UNAVAILABLE, "feed or server unavailable, or runs killed, for longer than alert_after (75 before)"),

@@ -9,10 +9,14 @@
 //! listed, read and written; a **home** is all that one user has of them on a server. A **subscription** mirrors a
 //! **source** into a **target** under one name and one set of rules; a **pass** is one run over it. An **object** is
 //! everything that shares one UID: master, overrides and the VTIMEZONEs they use. A **record** is what the state
-//! remembers of an object. A **plan** is what a pass is going to do, a list of **ops**. A **guard** stops deletions; a
-//! pass that it stopped is a **hold**, and an **approval** lets through what is held at that moment. **Drift** is a
-//! target that differs from the records though we did not write it. A write that failed is a **failure** until
-//! **blame** is laid: on the object, which is then **refused**, or on the whole **end**, and then the pass failed.
+//! remembers of an object. A **plan** is what a pass is going to do: **notes**, then **puts**, then **deletes**. The
+//! **journal** holds what a pass is about to write until the outcome is recorded; **aside** is where the bodies go that
+//! it overwrites or deletes. A **guard** stops deletions; a pass that it stopped is a **hold**, and an **approval** lets
+//! through what is held at that moment. A **prefix** is how the names of a subscription's objects begin; it is
+//! **claimed** when evidence gave it back after the state was lost. **Drift** is a target that differs from the records
+//! though we did not write it. A write that failed is a **failure** until **blame** is laid: on the object, which is
+//! then **refused**, or on the whole **end**, and then the pass failed. The **shape** is what the rules make of an
+//! object before it is hashed.
 //!
 //! ## Layers
 //!
@@ -34,19 +38,51 @@
 //!                                                commands/{run,local,locks}, plan/backoff   -> say so, exit
 //! gate 1  conditional GET answered 304           feed/web                -> unchanged
 //! gate 2  the body has the recorded hash         sync/gates             -> unchanged
+//! read    parse once; grammar, repairs, shape, hash
+//!                                                ics/{split,repair,shape,hash}   -> Feed
 //! gate 3  the objects have the recorded digest   sync/gates             -> unchanged
 //! look    the target's lock; mark, then what changed, or everything; what must be read
 //!                                                sync/{open,look,gather} -> Remote
-//! plan    feed x records x target                plan, plan/guard        -> Plan, perhaps without its deletes
-//! act     creates and updates, then deletes      sync/{mirror,apply,execute}
+//! claim   whose are the prefixes that nobody has?
+//!                                                sync/claim, plan/claim  -> ours, nobody's, or a hold
+//! plan    feed x records x target                plan/{mirror,guard}     -> Plan: notes, puts, deletes, perhaps a hold
+//! act     put aside; creates and updates, then deletes
+//!                                                sync/{mirror,aside,apply,execute}
 //! blame   an object that failed, or the end?     plan/blame, sync/apply  -> refused, or a pass that failed
 //! settle  ETags that are missing, writes that were only said, the next mark
 //!                                                sync/settle
 //! ```
 //!
+//! ## The states of a record
+//!
+//! A record is what the feed last had, where it stands with us, and what we left in the target (its *base*): a place, a
+//! version, the hash of what was sent, and what stands there instead. A base cannot be missing where one must be:
+//! [`model::Status`] has it in its variants. `-` is no record.
+//!
+//! ```text
+//! -            -> mirrored refused occupied
+//! mirrored     -> refused removed kept held undeletable -
+//! refused      -> mirrored occupied kept held undeletable -
+//! removed      -> mirrored refused -
+//! occupied     -> mirrored refused -
+//! kept         -> mirrored refused -
+//! held         -> mirrored refused undeletable -
+//! undeletable  -> mirrored refused -
+//! ```
+//!
+//! **mirrored**: the feed's form is in the target. **refused**: it is not taken; an older form may be there, and is not
+//! forgotten. **removed**: a person deleted it, and `on_drift = "keep"` leaves it so. **occupied**: its UID stands in an
+//! object of somebody else. The last three left the feed: **kept** had ended (`deletes = "future"`), **held** waits for
+//! an approval, **undeletable** is refused by the server. `tests/it/machine.rs` walks every arrow of this table and no
+//! other; the state file has the same rules as constraints.
+//!
 //! ## What must stay true
 //!
-//! * Only `plan` decides about a write; `execute` obeys; every write carries a precondition.
+//! * Only `plan` decides about a write, also about one that is sent again or only to probe; `execute` obeys; every
+//!   write carries a precondition.
+//! * A prefix is made by chance. It is given back by evidence, decided before anything is written; what stands under
+//!   it and is not in the feed is deleted only when a person says so.
+//! * What is overwritten or deleted is put aside first.
 //! * Deletes come last. An object that fails stops nothing but itself; what the whole end answers stops the pass.
 //! * Whose fault a failure is shows in what else succeeds after it, never in a status.
 //! * A file is migrated, repaired or replaced only when its first page proves that it is a state of ours.
@@ -55,8 +91,8 @@
 //! * A calendar is known by the address at which discovery found it, however the configuration writes it: its lock, and
 //!   whose its objects are, go by that.
 //! * A delta is believed only with an object of ours beside it that stands there as recorded.
-//! * Validators, body hash and mark are stored last, after everything that they stand for is on the target. Before the
-//!   first write of a pass the state says that something is pending.
+//! * Validators, body hash and mark are stored last, after everything that they stand for is on the target. From the
+//!   first write of a pass until it settles no feed is remembered, and the journal has a row for each write.
 //! * The state is a cache. Losing it costs a slower pass: what stands at our hrefs is read and compared.
 //! * A secret is a type that cannot be printed; the address of a feed prints as its origin.
 //!

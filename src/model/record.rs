@@ -1,19 +1,7 @@
-//! The record: what the state remembers of one object of the feed, as a machine of five states.
+//! The record: what the state remembers of one object of the feed, as a machine. The head of `lib.rs` has its arrows.
 //!
-//! ```text
-//!                          the server takes it
-//!          +------------------------------------------------+
-//!          v                                                |
-//!  none -> Mirrored -- feed changes, server refuses --> Refused { before }
-//!   |       |  ^  |
-//!   |       |  |  +-- a person deletes it, `keep` --> Removed -- feed changes --> Mirrored, Refused
-//!   |       |  +--- comes back ---+
-//!   |       +--- leaves the feed --> Gone { Kept | Held | Undeletable } --> none
-//!   +--- its UID is taken --> Occupied -- UID is free --> Mirrored
-//! ```
-//!
-//! A refusal never overwrites what is known of the form that stands in the target (`before`), so that a feed which goes back
-//! to its old form costs no write.
+//! A refusal never overwrites what is known of the form that stands in the target ([`Before`]), so that a feed which goes
+//! back to its old form costs no write.
 
 use super::{Etag, Hash, Href, Key};
 use crate::words::time::Timestamp;
