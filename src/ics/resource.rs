@@ -1,5 +1,6 @@
 //! A resource from a collection, parsed only once.
 
+use super::line::{Name, own};
 use super::{Feed, Object, read};
 use crate::model::{Hash, Key};
 
@@ -36,6 +37,11 @@ impl Resource {
     /// Its human-readable start.
     pub fn start(&self) -> String {
         self.feed.start(&self.object)
+    }
+
+    /// Whether somebody is invited: a server that schedules would tell them of a change (RFC 6638 §3.2.1).
+    pub fn has_guests(&self) -> bool {
+        self.feed.parts(&self.object).any(|part| own(&self.feed.lines(part), Name::Attendee).is_some())
     }
 
     /// All of its contents.

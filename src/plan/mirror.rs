@@ -241,6 +241,10 @@ fn decide_new(wanted: &Wanted<'_>, remote: &Remote, policy: &Policy) -> Option<S
 }
 
 fn may_take_over(href: &Href, found: &Found, policy: &Policy) -> bool {
+    // Our first change to it would be a cancellation to every guest (RFC 6638 §3.2.1.2).
+    if policy.schedules && found.has_guests {
+        return false;
+    }
     let says_so = match policy.take_over {
         None => false,
         Some(TakeOver::Ours) => found.same || naming::prefix_of(href).is_some(),

@@ -44,6 +44,7 @@ pub struct Wanted<'a> {
 
 /// An object of the target that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct Found {
     /// Its version.
     pub etag: Etag,
@@ -53,6 +54,8 @@ pub struct Found {
     pub hash: Hash,
     /// Whether it says the same as the feed's object of that key, in the form that we would write.
     pub same: bool,
+    /// Whether somebody is invited to it.
+    pub has_guests: bool,
     /// Whether its last occurrence is over, or nobody can tell. Known of what left the feed, and under
     /// [`Deletes::Future`] only.
     pub ended: bool,
@@ -85,6 +88,8 @@ pub struct Policy {
     pub allow_deletes: bool,
     /// What a person has said is to be taken over.
     pub take_over: Option<TakeOver>,
+    /// The server sends invitations of its own.
+    pub schedules: bool,
     /// What the last pass held deletions back for.
     pub was_held: Option<HeldFor>,
     /// Try refused objects again though nothing changed.

@@ -24,7 +24,15 @@ pub fn look_at<'r>(collection: &dyn Collection, records: &'r [Record]) -> anyhow
         let resource = Resource::read(stored.text.clone());
         let hash = resource.as_ref().map_or_else(|| digest::sha256(&[&stored.text]), Resource::hash);
         let key = resource.map(|resource| resource.key().clone());
-        let found = Found { etag: stored.etag.clone(), key, hash, same: false, ended: false, intended: false };
+        let found = Found {
+            etag: stored.etag.clone(),
+            key,
+            hash,
+            same: false,
+            has_guests: false,
+            ended: false,
+            intended: false,
+        };
         remote.present.insert(stored.href.clone(), stored.etag);
         remote.found.insert(stored.href, found);
     }

@@ -471,6 +471,7 @@ impl Run<'_, '_> {
             rules: subscription.rules,
             allow_deletes: self.pass.options.allow_deletes,
             take_over: self.takes_over(),
+            schedules: self.shape.schedule_agent,
             was_held: self.memory.held.as_ref().map(|held| held.held_for),
             retry_rejected: self.pass.options.full || settings_changed,
         }

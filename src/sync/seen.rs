@@ -172,7 +172,8 @@ impl Seen {
         let hash = parsed.hash(record);
         let intended = known.intends(&parsed.href, hash);
         let key = resource.map(|resource| resource.key().clone());
-        let found = Found { etag: parsed.etag.clone(), key, hash, same, ended, intended };
+        let has_guests = resource.is_some_and(Resource::has_guests);
+        let found = Found { etag: parsed.etag.clone(), key, hash, same, has_guests, ended, intended };
         self.remote.present.insert(parsed.href.clone(), parsed.etag.clone());
         self.remote.found.insert(parsed.href.clone(), found);
     }

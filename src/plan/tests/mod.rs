@@ -1,6 +1,7 @@
 //! The table of decisions, row by row: what the feed has, what the record says, what stands there -> the step.
 
 mod guards;
+mod ownership;
 
 use super::*;
 use crate::model::{Before, ComponentType, EndsAt, Gone, Refusal, Source, Status, TargetForm};
@@ -63,6 +64,7 @@ fn policy() -> Policy {
         rules: Rules { on_conflict: OnConflict::Equal, ..Rules::default() },
         allow_deletes: false,
         take_over: None,
+        schedules: false,
         was_held: None,
         retry_rejected: false,
     }
@@ -133,6 +135,7 @@ impl Case {
             key: Some(key("u")),
             hash: hash(content),
             same,
+            has_guests: false,
             ended: false,
             intended: false,
         };
@@ -313,32 +316,6 @@ fn what_the_server_made_of_our_object_is_no_drift() {
 fn an_object_at_our_href_that_nothing_recorded_is_adopted_or_brought_up_to_date() {
     check(&new_object().found("ours-u.ics", "3", 1, true), &[note("ours-u.ics", "3", None, true)]);
     check(&new_object().found("ours-u.ics", "3", 4, false), &[update("ours-u.ics", "3", None)]);
-}
-
-#[test]
-fn a_uid_under_a_foreign_href_is_adopted_only_as_on_conflict_says() {
-    let under = |content, same, on_conflict| {
-        new_object().foreign(content, same).policy(|policy| policy.rules.on_conflict = on_conflict).ops()
-    };
-    assert_eq!(under(1, true, OnConflict::Equal), [note("theirs.ics", "9", None, true)]);
-    assert_eq!(under(4, false, OnConflict::Adopt), [update("theirs.ics", "9", None)]);
-    assert_eq!(under(4, false, OnConflict::Equal), [leave(Occupant::Different)]);
-    assert_eq!(under(4, false, OnConflict::Skip), [leave(Occupant::Different)]);
-    assert_eq!(under(1, true, OnConflict::Skip), [leave(Occupant::Equal)]);
-}
-
-#[test]
-fn an_object_of_another_subscription_is_never_adopted() {
-    let mut case = new_object().foreign(1, true).policy(|policy| policy.rules.on_conflict = OnConflict::Adopt);
-    case.remote.others.insert(Href::new("theirs.ics"));
-    check(&case, &[leave(Occupant::Subscription)]);
-}
-
-#[test]
-fn a_conflict_is_told_once_and_ends_when_the_foreign_object_is_gone() {
-    let known = || new_object().status(Status::Occupied(Occupant::Different));
-    check(&known().foreign(4, false), &[]);
-    check(&known(), &[create(false)]);
 }
 
 #[test]
