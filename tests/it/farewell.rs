@@ -84,3 +84,13 @@ fn what_cannot_be_forgotten_is_said_with_the_way_out() {
     assert!(said(&["forget", "c"]).stderr.contains("remembers no subscription c"));
     assert!(said(&["forget", "--prefix", "0123abcd"]).stderr.contains("has events under 0123abcd- that nobody"));
 }
+
+#[test]
+fn what_a_removed_subscription_kept_from_another_one_is_mirrored_by_that_one() {
+    let env = mirrored();
+    env.file("b.ics", feed(&["b1", "a1", "a3"]));
+    env.run(&["run"]).exits(3);
+    env.run(&["remove", "a", "--delete-events", "--yes"]).exits(0);
+    env.run(&["run"]).exits(0);
+    assert_eq!(events(&env), "a1 a2 a3 b1");
+}

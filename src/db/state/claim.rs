@@ -79,10 +79,16 @@ impl State {
         )
     }
 
-    /// Forgets a subscription and everything about it.
+    /// Forgets a subscription and everything about it. Those that share its target look there with their next pass: UIDs
+    /// that it had may be free now.
     pub fn forget(&self, id: Id) -> anyhow::Result<()> {
         self.connection.execute_batch("PRAGMA foreign_keys = ON").or_fault(Kind::State, writing)?;
         self.begin()?;
+        self.run(
+            "UPDATE ends SET looked_at = NULL WHERE subscription <> ?1
+                AND address = (SELECT address FROM ends WHERE subscription = ?1 AND which = 'target')",
+            [id],
+        )?;
         self.run("DELETE FROM subscription WHERE id = ?1", [id])?;
         self.commit()
     }
