@@ -17,7 +17,7 @@ use crate::plan;
 /// Fetches every subscription that is due, writes just what changed to its calendar, remembers it and exits.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(name = "baikal-sync", version, disable_help_subcommand = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What holds for every command.
     #[command(flatten)]
     pub global: Global,
@@ -44,7 +44,7 @@ fn profile_name(text: &str) -> Result<String, String> {
 /// The flags that every command takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Global options")]
-pub struct Global {
+pub(crate) struct Global {
     /// `--config`
     #[arg(short, long, global = true, value_name = "FILE", help = CONFIG_HELP)]
     pub config: Option<PathBuf>,
@@ -66,16 +66,9 @@ pub struct Global {
     pub color: Color,
 }
 
-impl Global {
-    /// How much to say: 0 is the usual, each `-v` one more, each `-q` one less.
-    pub fn talk(&self) -> i16 {
-        i16::from(self.verbose) - i16::from(self.quiet)
-    }
-}
-
 /// When to use colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub(crate) enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
     #[value(help = "On a terminal, unless NO_COLOR is set")]
     #[default]
@@ -87,9 +80,9 @@ pub enum Color {
 }
 
 /// A shell that completions can be made for.
+#[expect(clippy::enum_variant_names, reason = "it is its name")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "their names say it")]
-pub enum Shell {
+pub(crate) enum Shell {
     Bash,
     Elvish,
     Fish,
@@ -100,7 +93,7 @@ pub enum Shell {
 
 /// The commands.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Mirror every subscription that is due
     Run(Run),
     /// Show each subscription: last success, number of events, problems and what to do
@@ -148,9 +141,10 @@ pub enum Command {
 }
 
 /// The flags of `run`.
+#[expect(clippy::struct_field_names, reason = "they are the names of the flags")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub struct Run {
+pub(crate) struct Run {
     /// Only these subscriptions, due or not
     #[arg(value_name = "NAME", conflicts_with_all = ["source", "target"])]
     pub names: Vec<String>,
@@ -186,7 +180,7 @@ pub struct Run {
 
 /// The flags of `remove`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-pub struct Remove {
+pub(crate) struct Remove {
     /// The subscription
     #[arg(value_name = "NAME")]
     pub name: String,
@@ -200,7 +194,7 @@ pub struct Remove {
 
 /// The flags of `forget`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-pub struct Forget {
+pub(crate) struct Forget {
     /// The subscription
     #[arg(value_name = "NAME", required_unless_present = "prefix", conflicts_with = "prefix")]
     pub name: Option<String>,
@@ -217,7 +211,7 @@ pub struct Forget {
 
 /// What `--take-over` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TakeOver {
+pub(crate) enum TakeOver {
     /// What says the same, and what has a name of our shape.
     #[value(help = "What says the same as the feed, and what has a name as this program gives them")]
     Ours,
@@ -228,7 +222,7 @@ pub enum TakeOver {
 
 impl TakeOver {
     /// The same for the plan.
-    pub fn meant(self) -> plan::TakeOver {
+    pub(crate) fn meant(self) -> plan::TakeOver {
         match self {
             TakeOver::Ours => plan::TakeOver::Ours,
             TakeOver::All => plan::TakeOver::All,
@@ -238,11 +232,11 @@ impl TakeOver {
 
 /// Why there is no [`Cli`]: help or version were asked for, or the command line is wrong.
 #[derive(Debug)]
-pub struct Answer(clap::Error);
+pub(crate) struct Answer(clap::Error);
 
 impl Answer {
     /// The exit code: 0 for help and version, 64 for a mistake.
-    pub fn code(&self) -> u8 {
+    pub(crate) fn code(&self) -> u8 {
         match self.0.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit::SETTLED,
             _ => exit::USAGE,
@@ -250,24 +244,19 @@ impl Answer {
     }
 
     /// Prints the answer, to standard output or to standard error as belongs to it.
-    pub fn print(&self) -> std::io::Result<()> {
+    pub(crate) fn print(&self) -> std::io::Result<()> {
         self.0.print()
-    }
-
-    /// The answer without colours.
-    pub fn text(&self) -> String {
-        self.0.to_string()
     }
 }
 
 /// Reads a command line; the first argument is the program's name.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Answer> {
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Answer> {
     let matches = command().try_get_matches_from(arguments).map_err(Answer)?;
     clap::FromArgMatches::from_arg_matches(&matches).map_err(Answer)
 }
 
 /// The whole command line as a value, for parsing and for completions.
-pub fn command() -> clap::Command {
+pub(crate) fn command() -> clap::Command {
     Cli::command().after_long_help(epilogue()).after_help("More, with examples and exit codes: --help")
 }
 
@@ -303,7 +292,7 @@ mod tests {
 
     fn refused(line: &str) -> (u8, String) {
         let answer = read(line).unwrap_err();
-        (answer.code(), answer.text().lines().next().unwrap_or_default().to_owned())
+        (answer.code(), answer.0.to_string().lines().next().unwrap_or_default().to_owned())
     }
 
     #[test]
@@ -360,14 +349,6 @@ mod tests {
     }
 
     #[test]
-    fn less_talk_takes_back_more_talk() {
-        let talk = |line| read(line).unwrap().global.talk();
-        let levels =
-            ["baikal-sync run", "baikal-sync run -vv", "baikal-sync -q run", "baikal-sync -vv run -q"].map(talk);
-        assert_eq!(levels, [0, 2, -1, 1]);
-    }
-
-    #[test]
     fn a_mistake_exits_with_64_and_help_with_0() {
         assert_eq!(refused("baikal-sync rum"), (64, "error: unrecognized subcommand 'rum'".to_owned()));
         assert_eq!(refused("baikal-sync run --sourc x").0, 64);
@@ -386,7 +367,7 @@ mod tests {
 
     #[test]
     fn help_ends_with_examples_and_every_exit_code() {
-        let help = read("baikal-sync --help").unwrap_err().text();
+        let help = read("baikal-sync --help").unwrap_err().0.to_string();
         let (_, end) = help.split_once("EXAMPLES:").unwrap();
         for (code, meaning) in exit::TABLE {
             assert!(end.contains(&format!("{code:>3}  {meaning}")), "{help}");

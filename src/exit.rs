@@ -3,36 +3,36 @@
 use crate::words::error::Kind;
 
 /// Changed, unchanged or not due.
-pub const SETTLED: u8 = 0;
+pub(crate) const SETTLED: u8 = 0;
 /// Events were refused in this run, most of a feed is refused, or some subscriptions failed while others settled.
-pub const PARTIAL: u8 = 3;
+pub(crate) const PARTIAL: u8 = 3;
 /// A guard held back deletions.
-pub const HELD: u8 = 4;
+pub(crate) const HELD: u8 = 4;
 /// The command line is wrong.
-pub const USAGE: u8 = 64;
+pub(crate) const USAGE: u8 = 64;
 /// The feed has not been a complete calendar for too long.
-pub const FEED: u8 = 65;
+pub(crate) const FEED: u8 = 65;
 /// A feed or server has been unavailable for too long.
-pub const UNAVAILABLE: u8 = 69;
+pub(crate) const UNAVAILABLE: u8 = 69;
 /// A bug in the program.
-pub const INTERNAL: u8 = 70;
+pub(crate) const INTERNAL: u8 = 70;
 /// The state file or the disk failed.
-pub const STATE: u8 = 74;
+pub(crate) const STATE: u8 = 74;
 /// A failure that may be temporary; a later run tries again.
-pub const TEMPORARY: u8 = 75;
+pub(crate) const TEMPORARY: u8 = 75;
 /// The server is not CalDAV, or the calendar does not exist.
-pub const NOT_CALDAV: u8 = 76;
+pub(crate) const NOT_CALDAV: u8 = 76;
 /// Authentication, permissions, an untrusted certificate, or a secret file that others can read.
-pub const REFUSED: u8 = 77;
+pub(crate) const REFUSED: u8 = 77;
 /// The configuration is wrong.
-pub const CONFIGURATION: u8 = 78;
+pub(crate) const CONFIGURATION: u8 = 78;
 /// Stopped by SIGINT.
-pub const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 /// Stopped by SIGTERM.
-pub const TERMINATED: u8 = 143;
+pub(crate) const TERMINATED: u8 = 143;
 
 /// Every code and what it means, in ascending order. `--help` prints it and the man page repeats it.
-pub const TABLE: &[(u8, &str)] = &[
+pub(crate) const TABLE: &[(u8, &str)] = &[
     (SETTLED, "settled: changed, unchanged or not due"),
     (PARTIAL, "partial: events refused in this run, most of a feed refused, or some subscriptions failed"),
     (HELD, "held: deletions wait for an answer, or most events are those of somebody else"),
@@ -51,7 +51,7 @@ pub const TABLE: &[(u8, &str)] = &[
 
 /// The state of a subscription after a run, whether it was run or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// Changed, unchanged or not due.
     Settled,
     /// Settled, but events were refused in this pass, or most of the feed is.
@@ -64,7 +64,7 @@ pub enum Standing {
 
 /// The code of a failure. `older_than_alert`: the subscription has been failing for longer than its `alert_after`.
 /// `signal`: the number of the signal that stopped the run, if any.
-pub fn of(kind: Kind, older_than_alert: bool, signal: Option<i32>) -> u8 {
+pub(crate) fn of(kind: Kind, older_than_alert: bool, signal: Option<i32>) -> u8 {
     match kind {
         Kind::Usage => USAGE,
         Kind::Configuration => CONFIGURATION,
@@ -86,7 +86,7 @@ fn stopped(signal: Option<i32>) -> u8 {
 
 /// One code for all requested subscriptions: what ends every run comes first, then a signal, then a hold. If all
 /// failed, the one that most needs a person; if some settled, 75 if every failure is temporary, else 3.
-pub fn combine(outcomes: &[Standing]) -> u8 {
+pub(crate) fn combine(outcomes: &[Standing]) -> u8 {
     let failed = |code: u8| outcomes.contains(&Standing::Failed(code));
     let first_of = |codes: &[u8]| codes.iter().copied().find(|code| failed(*code));
     let failures = outcomes.iter().filter(|outcome| matches!(outcome, Standing::Failed(_))).count();

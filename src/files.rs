@@ -25,7 +25,7 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Writes a file atomically: even after a power loss it has either the old or the new content. `mode` is subject to
 /// the umask. Errors are [`Kind::State`] and name the path.
-pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     // Two processes may write the same file at the same time; the last one wins.
     let temporary = temporary_name(path, &format!(".{}.tmp", std::process::id()));
     let written = write_and_sync(&temporary, bytes, mode)
@@ -38,7 +38,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<
 }
 
 /// Writes a file that is there, atomically, and leaves its rights and its owner as they are. A link is followed.
-pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let place = path.canonicalize().or_fault(Kind::State, || format!("cannot find {}", path.display()))?;
     let metadata = place.metadata().or_fault(Kind::State, || format!("cannot read {}", path.display()))?;
     write_atomically(&place, bytes, metadata.mode() & 0o777)?;
@@ -49,7 +49,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// The hidden temporary name beside `path` for its next content: `.NAME` plus the suffix.
-pub fn temporary_name(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn temporary_name(path: &Path, suffix: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(suffix);
@@ -57,7 +57,7 @@ pub fn temporary_name(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Writes a new file and syncs it to disk, replacing a leftover of that name.
-pub fn write_and_sync(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
+pub(crate) fn write_and_sync(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -69,7 +69,7 @@ pub fn write_and_sync(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> 
 }
 
 /// Ensures that a private file and its folder exist. Errors are [`Kind::State`], or those of [`make_private_folder`].
-pub fn make_private(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_private(path: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot open or make {}", path.display());
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_private_folder(folder)?;
@@ -114,7 +114,7 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Ensures that a file has no second link and belongs to the owner of its folder: then nobody planted it to have a
 /// more privileged user change another file. Errors are [`Kind::Refused`].
-pub fn check_untouched(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn check_untouched(path: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot look at {}", path.display());
     let file = path.symlink_metadata().or_fault(Kind::State, failed)?;
     let owner = folder_of(path).metadata().or_fault(Kind::State, failed)?.uid();
@@ -128,20 +128,20 @@ pub fn check_untouched(path: &Path) -> anyhow::Result<()> {
 }
 
 /// The same file with its folder resolved, free of symlinks.
-pub fn in_real_folder(path: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn in_real_folder(path: &Path) -> anyhow::Result<PathBuf> {
     let folder = folder_of(path);
     let folder = folder.canonicalize().or_fault(Kind::State, || format!("cannot look at {}", folder.display()))?;
     Ok(folder.join(path.file_name().unwrap_or_default()))
 }
 
 /// The effective user id.
-pub fn user() -> u32 {
+pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
 /// Ensures that a folder exists; a new one is private. Errors are [`Kind::State`]; for root, a symlink made by
 /// another user is [`Kind::Refused`].
-pub fn make_private_folder(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_private_folder(path: &Path) -> anyhow::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.or_fault(Kind::State, || format!("cannot make the folder {}", path.display()))?;
@@ -166,7 +166,7 @@ fn give_folder(path: &Path) {
 }
 
 /// Syncs the folder of this file to disk: until then a power loss may undo a creation, renaming or removal there.
-pub fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     match File::open(folder_of(path))?.sync_all() {
         // Some file systems (9p, the shared folders of VirtualBox) do not support this.
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
@@ -175,7 +175,7 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Ensures that a folder exists, and that a power loss does not lose a new one with its contents.
-pub fn make_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     std::fs::create_dir_all(path)?;
     missing.into_iter().try_for_each(sync_folder)
@@ -184,19 +184,19 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 /// An advisory lock, held until it is dropped or the process ends in any way. Its file can store a word, which
 /// survives a killed process.
 #[derive(Debug)]
-pub struct Lock(File);
+pub(crate) struct Lock(File);
 
 /// The longest word in a lock, in octets.
 const LONGEST_WORD: u64 = 64;
 
 impl Lock {
     /// The word that the last holder left, if any.
-    pub fn word(&self) -> Option<String> {
+    pub(crate) fn word(&self) -> Option<String> {
         word_in(&self.0)
     }
 
     /// Stores or removes the word. It only has to survive the end of this process.
-    pub fn leave(&self, word: Option<&str>) -> io::Result<()> {
+    pub(crate) fn leave(&self, word: Option<&str>) -> io::Result<()> {
         self.0.set_len(0)?;
         self.0.write_all_at(word.unwrap_or_default().as_bytes(), 0)
     }
@@ -211,7 +211,7 @@ fn word_in(file: &File) -> Option<String> {
 
 /// The word in a lock file and whether the lock is held. Creates nothing; `None` if the file does not exist or is not
 /// readable.
-pub fn look_at_lock(path: &Path) -> Option<(Option<String>, bool)> {
+pub(crate) fn look_at_lock(path: &Path) -> Option<(Option<String>, bool)> {
     let file = OpenOptions::new().read(true).custom_flags(UNLINKED.bits().cast_signed()).open(path).ok()?;
     let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     Some((word_in(&file), is_held))
@@ -219,7 +219,7 @@ pub fn look_at_lock(path: &Path) -> Option<(Option<String>, bool)> {
 
 /// Takes the lock, creating its file if needed; `None` if another process holds it. The file stays when the lock is
 /// released: removing it would let two runs lock two files of the same name.
-pub fn lock(path: &Path) -> anyhow::Result<Option<Lock>> {
+pub(crate) fn lock(path: &Path) -> anyhow::Result<Option<Lock>> {
     let failed = || format!("cannot lock {}", path.display());
     let file = open_private(path).or_fault(Kind::State, failed)?;
     match file.try_lock() {
@@ -230,7 +230,7 @@ pub fn lock(path: &Path) -> anyhow::Result<Option<Lock>> {
 }
 
 /// Waits for the lock until it is free; [`Kind::Stopped`] on a request to stop.
-pub fn wait_for_lock(path: &Path, stop: &Stop) -> anyhow::Result<Lock> {
+pub(crate) fn wait_for_lock(path: &Path, stop: &Stop) -> anyhow::Result<Lock> {
     loop {
         if let Some(lock) = lock(path)? {
             return Ok(lock);
@@ -240,7 +240,7 @@ pub fn wait_for_lock(path: &Path, stop: &Stop) -> anyhow::Result<Lock> {
 }
 
 /// Waits before the next attempt to lock; [`Kind::Stopped`] on a request to stop.
-pub fn pause_for_lock(stop: &Stop) -> anyhow::Result<()> {
+pub(crate) fn pause_for_lock(stop: &Stop) -> anyhow::Result<()> {
     if stop.requested().is_some() {
         return Err(fault(Kind::Stopped, "stopped while waiting for another run to finish"));
     }
@@ -253,7 +253,7 @@ pub fn pause_for_lock(stop: &Stop) -> anyhow::Result<()> {
 /// A file that others can read or write, or that belongs to someone other than us or root, is [`Kind::Refused`], with
 /// the command that fixes it. Files below `/run/secrets` and below `credentials` (systemd's `$CREDENTIALS_DIRECTORY`)
 /// are exempt. A missing or empty file is [`Kind::Configuration`].
-pub fn read_secret_file(path: &Path, credentials: Option<&Path>) -> anyhow::Result<Secret> {
+pub(crate) fn read_secret_file(path: &Path, credentials: Option<&Path>) -> anyhow::Result<Secret> {
     let cannot_read = || format!("cannot read the secret file {}", path.display());
     let file = File::open(path).or_fault(Kind::Configuration, cannot_read)?;
     let exempt = path.starts_with(CONTAINER_SECRETS) || credentials.is_some_and(|folder| path.starts_with(folder));
@@ -287,7 +287,7 @@ fn check_privacy(path: &Path, mode: u32, owner: u32, us: u32) -> anyhow::Result<
 }
 
 /// Four unpredictable octets.
-pub fn chance() -> anyhow::Result<[u8; 4]> {
+pub(crate) fn chance() -> anyhow::Result<[u8; 4]> {
     let mut octets = [0; 4];
     let read = rustix::rand::getrandom(&mut octets, rustix::rand::GetRandomFlags::empty());
     read.or_fault(Kind::Internal, || "the kernel gives no random numbers".to_owned())?;

@@ -102,17 +102,17 @@
 //! on the command line. Two directions will come over two collections: [`collection::Collection`] can be read as well
 //! as written, and nothing below `sync` knows which end it is.
 
-pub mod auth;
-pub mod cli;
+mod auth;
+mod cli;
 pub mod collection;
 mod commands;
 pub mod config;
 pub mod dav;
 pub mod db;
-pub mod exit;
+mod exit;
 pub mod feed;
-pub mod files;
-pub mod http;
+mod files;
+mod http;
 pub mod ics;
 pub mod model;
 pub mod plan;

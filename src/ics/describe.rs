@@ -1,18 +1,18 @@
 //! Human-readable title and start of an object.
 
-use super::line::{Entry, Name, own};
+use super::line::{ContentLine, Name, own};
 use super::property::{self, from_text};
 use crate::words::shown::shortened;
 
 /// The SUMMARY of a component, shortened, unescaped and on one line; empty if it has none.
-pub(super) fn summary(component: &[Entry<'_>]) -> String {
+pub(super) fn summary(component: &[ContentLine<'_>]) -> String {
     let written = own(component, Name::Summary).map(|entry| String::from_utf8_lossy(entry.value()));
     written.map(|text| from_text(&shortened(&text)).replace('\n', " ")).unwrap_or_default()
 }
 
 /// The start of a component, or the due date of a task without one, as in the feed: `2026-11-20 09:15 Europe/Berlin`,
 /// `2026-11-20`, `2026-11-20 09:15 UTC`; empty if it has neither.
-pub(super) fn start(component: &[Entry<'_>]) -> String {
+pub(super) fn start(component: &[ContentLine<'_>]) -> String {
     let Some(entry) = own(component, Name::Dtstart).or_else(|| own(component, Name::Due)) else {
         return String::new();
     };

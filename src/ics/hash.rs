@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::line::{Entry, Name, Names, set_of};
+use super::line::{ContentLine, Name, Names, set_of};
 use crate::words::digest::{Hash, sha256, sha256_of};
 
 /// Properties that producers change at every fetch, so that they say nothing about the event.
@@ -30,7 +30,7 @@ struct Frame<'e> {
 
 /// The hash of one component, given from BEGIN to END. Its UID is left out: it is compared as a part of the key, and
 /// an object with a new UID is recognized by its hash.
-pub(super) fn component(entries: &[Entry<'_>]) -> Hash {
+pub(super) fn component(entries: &[ContentLine<'_>]) -> Hash {
     let mut lines: Vec<(u64, Cow<'_, [u8]>)> = Vec::with_capacity(entries.len());
     let mut children: Vec<Hash> = Vec::new();
     let mut open: Vec<Frame<'_>> = Vec::new();
@@ -95,7 +95,7 @@ fn ends(line: &[u8]) -> u64 {
 }
 
 /// A line with its names in upper case and its parameters sorted.
-pub(super) fn canonical<'e>(entry: &'e Entry<'_>) -> Cow<'e, [u8]> {
+pub(super) fn canonical<'e>(entry: &'e ContentLine<'_>) -> Cow<'e, [u8]> {
     if is_canonical(entry) {
         return Cow::Borrowed(&entry.text);
     }
@@ -111,7 +111,7 @@ pub(super) fn canonical<'e>(entry: &'e Entry<'_>) -> Cow<'e, [u8]> {
     Cow::Owned(line)
 }
 
-fn is_canonical(entry: &Entry<'_>) -> bool {
+fn is_canonical(entry: &ContentLine<'_>) -> bool {
     let mut last: Option<&[u8]> = None;
     !entry.name_text().iter().any(u8::is_ascii_lowercase)
         && entry.parameters().all(|parameter| {

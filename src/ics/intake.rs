@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::charset::{self, Decoded};
 use super::hash;
-use super::line::{Entry, Name, joined, own};
+use super::line::{ContentLine, Name, joined, own};
 use super::pieces::{Calendar, Part, Pieces, Place, Zone};
 use super::property::from_text;
 use super::repair;
@@ -46,7 +46,7 @@ impl Sink for Intake {
 
     /// Only these of the calendar's own lines are written. Others are dropped without a complaint, because nearly
     /// every feed has some: METHOD, which Baïkal rejects (415), X-WR-CALNAME, REFRESH-INTERVAL.
-    fn calendar_line(&mut self, entry: &Entry<'_>) {
+    fn calendar_line(&mut self, entry: &ContentLine<'_>) {
         let Some(calendar) = self.pieces.calendars.last_mut() else { return };
         let target = match entry.name {
             Name::Prodid => &mut calendar.prodid,
@@ -55,7 +55,7 @@ impl Sink for Intake {
             _ => return,
         };
         let cleaned = if self.suspicious { charset::clean(&entry.text) } else { None };
-        let line = Entry::new(cleaned.unwrap_or_else(|| entry.text.to_vec()));
+        let line = ContentLine::new(cleaned.unwrap_or_else(|| entry.text.to_vec()));
         if target.is_none() && !line.value().trim_ascii().is_empty() {
             *target = Some(line.text.into_owned());
         }
@@ -63,7 +63,7 @@ impl Sink for Intake {
 
     fn end_calendar(&mut self) {
         let Some(calendar) = self.pieces.calendars.last() else { return };
-        let version = self.version.take().map(|line| Entry::new(line).value().to_vec());
+        let version = self.version.take().map(|line| ContentLine::new(line).value().to_vec());
         let faults = [
             (calendar.prodid.is_none(), "PRODID", "is missing; ours stands there"),
             (version.is_none(), "VERSION", "is missing; it is taken as 2.0"),
@@ -74,7 +74,7 @@ impl Sink for Intake {
         }
     }
 
-    fn component(&mut self, kind: Kind, lines: &[Entry<'_>], range: Range<usize>) -> Result<(), String> {
+    fn component(&mut self, kind: Kind, lines: &[ContentLine<'_>], range: Range<usize>) -> Result<(), String> {
         let repaired = repair::mend(lines, self.suspicious, &mut self.pieces.complaints);
         let place = match &repaired {
             None => Place::Body(range),
@@ -99,7 +99,7 @@ impl Sink for Intake {
 
 impl Intake {
     /// Applies the rules here, after all repairs and before hashing.
-    fn object(&mut self, component: ComponentType, lines: &[Entry<'_>], place: Place) {
+    fn object(&mut self, component: ComponentType, lines: &[ContentLine<'_>], place: Place) {
         match shaped(lines, self.shape) {
             None => self.part(component, lines, place, None),
             Some(lines) => {
@@ -109,7 +109,7 @@ impl Intake {
         }
     }
 
-    fn part(&mut self, component: ComponentType, lines: &[Entry<'_>], place: Place, unshaped: Option<Place>) {
+    fn part(&mut self, component: ComponentType, lines: &[ContentLine<'_>], place: Place, unshaped: Option<Place>) {
         let uid = own(lines, Name::Uid).map(|entry| String::from_utf8_lossy(entry.value())).unwrap_or_default();
         let uid = if uid.trim().is_empty() { Cow::Borrowed("") } else { uid };
         let part = Part {
@@ -136,7 +136,7 @@ impl Intake {
         index
     }
 
-    fn zone_set(&mut self, lines: &[Entry<'_>]) -> usize {
+    fn zone_set(&mut self, lines: &[ContentLine<'_>]) -> usize {
         let mut names: Vec<usize> = Vec::new();
         let mut last: &[u8] = &[];
         for name in lines.iter().filter_map(|entry| entry.parameter("TZID")) {
@@ -157,7 +157,7 @@ impl Intake {
         index
     }
 
-    fn zone(&mut self, lines: &[Entry<'_>], place: Place) {
+    fn zone(&mut self, lines: &[ContentLine<'_>], place: Place) {
         let named = own(lines, Name::Tzid).filter(|entry| !entry.value().trim_ascii().is_empty());
         // One without a name is rejected by servers and cannot be referenced.
         let Some(name) = named else { return self.pieces.complain("", "VTIMEZONE", "has no TZID; it is left out") };

@@ -142,7 +142,7 @@ pub(super) const fn set_of(names: &[Name]) -> Names {
 
 /// A logical line.
 #[derive(Debug, Clone)]
-pub(super) struct Entry<'a> {
+pub(super) struct ContentLine<'a> {
     /// The whole line, unfolded.
     pub text: Cow<'a, [u8]>,
     /// The name of the property.
@@ -151,9 +151,9 @@ pub(super) struct Entry<'a> {
     value_start: usize,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> ContentLine<'a> {
     /// Parses a line.
-    pub(super) fn new(text: impl Into<Cow<'a, [u8]>>) -> Entry<'a> {
+    pub(super) fn new(text: impl Into<Cow<'a, [u8]>>) -> ContentLine<'a> {
         let text = text.into();
         let name_end = text.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(text.len());
         let colon = match text.get(name_end) {
@@ -166,7 +166,7 @@ impl<'a> Entry<'a> {
             _ => None,
         };
         let value_start = colon.map_or(text.len(), |colon| colon + 1);
-        let mut entry = Entry { text, name: Name::Malformed, name_end, value_start };
+        let mut entry = ContentLine { text, name: Name::Malformed, name_end, value_start };
         if colon.is_some() && name_end > 0 {
             entry.name = entry.classify();
         }
@@ -174,8 +174,8 @@ impl<'a> Entry<'a> {
     }
 
     /// The same line, borrowing its text.
-    pub(super) fn borrowed(&self) -> Entry<'_> {
-        Entry { text: Cow::Borrowed(&self.text), ..*self }
+    pub(super) fn borrowed(&self) -> ContentLine<'_> {
+        ContentLine { text: Cow::Borrowed(&self.text), ..*self }
     }
 
     fn classify(&self) -> Name {
@@ -246,12 +246,12 @@ impl<'a> Entry<'a> {
     }
 
     /// The same line with another value.
-    pub(super) fn with_value(&self, value: &[u8]) -> Entry<'static> {
-        Entry::new([slice(&self.text, 0..self.value_start), value].concat())
+    pub(super) fn with_value(&self, value: &[u8]) -> ContentLine<'static> {
+        ContentLine::new([slice(&self.text, 0..self.value_start), value].concat())
     }
 
     /// The same line with other parameters.
-    pub(super) fn with_parameters<'p>(&self, parameters: impl Iterator<Item = &'p [u8]>) -> Entry<'static> {
+    pub(super) fn with_parameters<'p>(&self, parameters: impl Iterator<Item = &'p [u8]>) -> ContentLine<'static> {
         let mut text = self.name_text().to_vec();
         for parameter in parameters {
             text.push(b';');
@@ -259,17 +259,17 @@ impl<'a> Entry<'a> {
         }
         text.push(b':');
         text.extend_from_slice(self.value());
-        Entry::new(text)
+        ContentLine::new(text)
     }
 }
 
 /// The content lines of a text.
-pub(super) fn entries(text: &[u8]) -> impl Iterator<Item = Entry<'_>> {
-    Lines::new(text).map(|line| Entry::new(line.text))
+pub(super) fn entries(text: &[u8]) -> impl Iterator<Item = ContentLine<'_>> {
+    Lines::new(text).map(|line| ContentLine::new(line.text))
 }
 
 /// The first line of this name in the component itself, not in a sub-component.
-pub(super) fn own<'e, 'a>(component: &'e [Entry<'a>], name: Name) -> Option<&'e Entry<'a>> {
+pub(super) fn own<'e, 'a>(component: &'e [ContentLine<'a>], name: Name) -> Option<&'e ContentLine<'a>> {
     let mut depth = 0_usize;
     component.iter().find(|entry| {
         match entry.name {
@@ -282,7 +282,7 @@ pub(super) fn own<'e, 'a>(component: &'e [Entry<'a>], name: Name) -> Option<&'e 
 }
 
 /// The lines as one text, each terminated by LF.
-pub(super) fn joined(entries: &[Entry<'_>]) -> Vec<u8> {
+pub(super) fn joined(entries: &[ContentLine<'_>]) -> Vec<u8> {
     let mut text = Vec::with_capacity(entries.iter().map(|entry| entry.text.len() + 1).sum());
     for entry in entries {
         text.extend_from_slice(&entry.text);
@@ -320,7 +320,7 @@ mod tests {
     use super::*;
 
     fn check(line: &str, name: Name, parameters: &[&str], value: &str) {
-        let entry = Entry::new(line.as_bytes());
+        let entry = ContentLine::new(line.as_bytes());
         let found: Vec<_> = entry.parameters().map(String::from_utf8_lossy).collect();
         assert_eq!((entry.name, found.join("|")), (name, parameters.join("|")), "{line}");
         assert_eq!(String::from_utf8_lossy(entry.value()), value, "{line}");
@@ -339,20 +339,20 @@ mod tests {
     fn what_has_no_name_and_value_is_malformed() {
         for line in ["no colon", ":value", "Hello world: x", "LOCATION", "LOCATION;LANGUAGE=de", "https://a.example/x"]
         {
-            assert_eq!(Entry::new(line.as_bytes()).name, Name::Malformed, "{line}");
+            assert_eq!(ContentLine::new(line.as_bytes()).name, Name::Malformed, "{line}");
         }
-        assert_eq!(Entry::new(&b"X_A:1"[..]).name, Name::Underscored);
+        assert_eq!(ContentLine::new(&b"X_A:1"[..]).name, Name::Underscored);
     }
 
     #[test]
     fn only_a_bare_name_makes_a_component() {
-        assert_eq!(Entry::new(&b"begin;X=1: vEvent "[..]).component(), b"vEvent");
-        assert_eq!(Entry::new(&b"BEGIN: all of it"[..]).name, Name::Other);
+        assert_eq!(ContentLine::new(&b"begin;X=1: vEvent "[..]).component(), b"vEvent");
+        assert_eq!(ContentLine::new(&b"BEGIN: all of it"[..]).name, Name::Other);
     }
 
     #[test]
     fn a_parameter_is_found_without_its_quotes() {
-        let entry = Entry::new(&b"DTSTART;VALUE=DATE-TIME;tzid=\"W. Europe\":2026"[..]);
+        let entry = ContentLine::new(&b"DTSTART;VALUE=DATE-TIME;tzid=\"W. Europe\":2026"[..]);
         assert_eq!(entry.parameter("TZID"), Some(&b"W. Europe"[..]));
         assert_eq!(entry.parameter("RANGE"), None);
     }

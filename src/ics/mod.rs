@@ -38,7 +38,7 @@ use crate::model::{Hash, Key};
 use crate::words::digest::sha256_of;
 use crate::words::shown::shortened;
 use charset::Decoded;
-use line::Entry;
+use line::ContentLine;
 use pieces::{Part, Pieces};
 
 /// How many complaints about one feed are kept; nobody reads more, and a feed may cause millions.
@@ -198,18 +198,18 @@ impl Feed {
         members.iter().filter_map(|part| self.pieces.parts.get(*part))
     }
 
-    fn lines(&self, part: &Part) -> Vec<Entry<'_>> {
+    fn lines(&self, part: &Part) -> Vec<ContentLine<'_>> {
         self.pieces.lines(&part.place)
     }
 
     /// The lines of the time zones that an object uses.
-    fn zones<'f>(&'f self, object: &Object) -> impl Iterator<Item = Vec<Entry<'f>>> + use<'f> {
+    fn zones<'f>(&'f self, object: &Object) -> impl Iterator<Item = Vec<ContentLine<'f>>> + use<'f> {
         let zones = identity::zones_of(&self.pieces, self.parts(object)).into_iter();
         zones.filter_map(|zone| self.pieces.zones.get(zone)).map(|zone| self.pieces.lines(&zone.place))
     }
 
     /// The lines of all time zones, including unused ones.
-    fn all_zones(&self) -> impl Iterator<Item = Vec<Entry<'_>>> {
+    fn all_zones(&self) -> impl Iterator<Item = Vec<ContentLine<'_>>> {
         self.pieces.zones.iter().map(|zone| self.pieces.lines(&zone.place))
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::Complaint;
 use super::charset::Decoded;
 use super::hash;
-use super::line::{Entry, entries};
+use super::line::{ContentLine, entries};
 use super::scan::slice;
 use crate::model::{ComponentType, Hash};
 
@@ -83,7 +83,7 @@ impl Pieces {
     }
 
     /// The lines of a component.
-    pub(super) fn lines(&self, place: &Place) -> Vec<Entry<'_>> {
+    pub(super) fn lines(&self, place: &Place) -> Vec<ContentLine<'_>> {
         entries(self.text(place)).collect()
     }
 

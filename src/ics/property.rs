@@ -4,7 +4,7 @@
 use ical::property::{Property as Parsed, PropertyParser};
 
 use super::charset;
-use super::line::Entry;
+use super::line::ContentLine;
 use super::scan::slice;
 
 /// The parser is quadratic in the number of parameters (`ical` 0.11: 200,000 take 15 s); real lines have a dozen.
@@ -26,7 +26,7 @@ pub(super) struct Property {
 }
 
 /// Parses a line. `None` if it is too unusual to be parsed reliably; it is then only passed through.
-pub(super) fn read(entry: &Entry<'_>) -> Option<Property> {
+pub(super) fn read(entry: &ContentLine<'_>) -> Option<Property> {
     let (parameters, raw_value) = entry.parts();
     if parameters.is_empty() {
         let value = String::from_utf8_lossy(raw_value).into_owned();
@@ -105,7 +105,7 @@ fn unescaped(value: &str, sign: char, meaning: impl Fn(char) -> Option<char>) ->
 }
 
 /// The line without ENCODING=QUOTED-PRINTABLE (vCalendar 1.0; RFC 2045 §6.7), its text in UTF-8.
-pub(super) fn from_quoted_printable(entry: &Entry<'_>) -> Entry<'static> {
+pub(super) fn from_quoted_printable(entry: &ContentLine<'_>) -> ContentLine<'static> {
     let charset = entry.parameter("CHARSET").map(|charset| String::from_utf8_lossy(charset).into_owned());
     let text = charset::guess(&quoted_octets(entry.value()), charset.as_deref());
     let text = text.replace("\r\n", "\n").replace('\n', "\\n");
@@ -117,7 +117,7 @@ pub(super) fn from_quoted_printable(entry: &Entry<'_>) -> Entry<'static> {
     let head = entry.with_parameters(entry.parameters().filter(kept));
     let mut line = slice(&head.text, 0..head.text.len() - head.value().len()).to_vec();
     line.extend_from_slice(text.as_bytes());
-    Entry::new(charset::clean(&line).unwrap_or(line))
+    ContentLine::new(charset::clean(&line).unwrap_or(line))
 }
 
 fn quoted_octets(value: &[u8]) -> Vec<u8> {
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn check(line: &str, expected: Option<(&str, &str, &str)>) {
-        let read = read(&Entry::new(line.as_bytes()));
+        let read = read(&ContentLine::new(line.as_bytes()));
         let words = read.map(|property| {
             let list: Vec<_> =
                 property.parameters.iter().map(|(name, values)| format!("{name}={}", values.join("|"))).collect();
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn quoted_printable_becomes_text() {
         let decode = |line: &str| {
-            String::from_utf8(from_quoted_printable(&Entry::new(line.as_bytes())).text.into_owned()).unwrap()
+            String::from_utf8(from_quoted_printable(&ContentLine::new(line.as_bytes())).text.into_owned()).unwrap()
         };
         assert_eq!(
             decode("SUMMARY;LANGUAGE=de;ENCODING=QUOTED-PRINTABLE:M=C3=BCll=0D=0A=zz"),

@@ -1,7 +1,7 @@
 //! Applies the configured rules to each object. All rules run here, between repair and hash, so that the hash is that
 //! of the sent object.
 
-use super::line::{Entry, Name, Names, set_of};
+use super::line::{ContentLine, Name, Names, set_of};
 
 /// The rules to apply to each object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -28,7 +28,7 @@ const ADDRESSES: Names = set_of(&[Name::Organizer, Name::Attendee]);
 /// The result for a line.
 enum Made {
     Same,
-    Other(Entry<'static>),
+    Other(ContentLine<'static>),
     Gone,
 }
 
@@ -39,7 +39,7 @@ impl Shape {
     }
 
     /// Applies the rules to a line of the component itself.
-    fn make(self, entry: &Entry<'_>) -> Made {
+    fn make(self, entry: &ContentLine<'_>) -> Made {
         if self.attendees == Attendees::Strip {
             return Made::Gone;
         }
@@ -48,7 +48,7 @@ impl Shape {
 }
 
 /// Applies the rules to a component, given from BEGIN to END. `None` if it stays the same.
-pub(super) fn shaped<'e>(component: &'e [Entry<'_>], shape: Shape) -> Option<Vec<Entry<'e>>> {
+pub(super) fn shaped<'e>(component: &'e [ContentLine<'_>], shape: Shape) -> Option<Vec<ContentLine<'e>>> {
     let names = shape.names();
     if names == 0 || !component.iter().any(|entry| entry.name.is_in(names)) {
         return None;
@@ -75,7 +75,7 @@ pub(super) fn shaped<'e>(component: &'e [Entry<'_>], shape: Shape) -> Option<Vec
 }
 
 /// The line with an agent that keeps the server from sending mail. `None` if it already has one.
-fn without_mail(entry: &Entry<'_>) -> Option<Entry<'static>> {
+fn without_mail(entry: &ContentLine<'_>) -> Option<ContentLine<'static>> {
     const AGENT: &str = "SCHEDULE-AGENT";
     let is_quiet = |agent: &[u8]| [&b"CLIENT"[..], b"NONE"].iter().any(|quiet| agent.eq_ignore_ascii_case(quiet));
     if entry.parameter(AGENT).is_some_and(is_quiet) {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::line::{Entry, Name};
+use super::line::{ContentLine, Name};
 use super::scan::{Lines, line_number, slice};
 use crate::model::ComponentType;
 use crate::words::shown::shortened;
@@ -36,14 +36,14 @@ pub(super) trait Sink {
     fn begin_calendar(&mut self);
 
     /// A line of the VCALENDAR itself.
-    fn calendar_line(&mut self, entry: &Entry<'_>);
+    fn calendar_line(&mut self, entry: &ContentLine<'_>);
 
     /// The VCALENDAR ends.
     fn end_calendar(&mut self);
 
     /// A component of the VCALENDAR, from BEGIN to END, and its range in the text. Err: why the whole body is
     /// rejected.
-    fn component(&mut self, kind: Kind, lines: &[Entry<'_>], range: Range<usize>) -> Result<(), String>;
+    fn component(&mut self, kind: Kind, lines: &[ContentLine<'_>], range: Range<usize>) -> Result<(), String>;
 
     /// A component with another name.
     fn other_component(&mut self, name: &[u8]);
@@ -56,11 +56,11 @@ struct Splitter<'a, 's, S> {
     text: &'a [u8],
     sink: &'s mut S,
     /// Unclosed BEGIN lines and their positions.
-    open: Vec<(Entry<'a>, usize)>,
+    open: Vec<(ContentLine<'a>, usize)>,
     /// The kind of the current component; `None` if it is not mirrored.
     kind: Option<Kind>,
     /// The lines of the current component.
-    lines: Vec<Entry<'a>>,
+    lines: Vec<ContentLine<'a>>,
     calendars: usize,
     objects: usize,
     zones: usize,
@@ -114,7 +114,7 @@ fn refuse_other_formats(text: &[u8]) -> Result<(), String> {
 
 impl<'a, S: Sink> Splitter<'a, '_, S> {
     fn line(&mut self, text: Cow<'a, [u8]>, start: usize, end: usize) -> Result<(), String> {
-        let entry = Entry::new(text);
+        let entry = ContentLine::new(text);
         match (entry.name, self.open.len()) {
             (Name::Begin, 0) => return self.outermost(entry, start),
             (_, 0) => self.outside_line(&entry),
@@ -157,14 +157,14 @@ impl<'a, S: Sink> Splitter<'a, '_, S> {
         Ok(())
     }
 
-    fn keep(&mut self, entry: Entry<'a>) {
+    fn keep(&mut self, entry: ContentLine<'a>) {
         if self.kind.is_some() {
             self.lines.push(entry);
         }
     }
 
     /// Handles a BEGIN outside any calendar.
-    fn outermost(&mut self, entry: Entry<'a>, start: usize) -> Result<(), String> {
+    fn outermost(&mut self, entry: ContentLine<'a>, start: usize) -> Result<(), String> {
         let name = entry.component();
         if name.eq_ignore_ascii_case(b"VCALENDAR") {
             self.begin_calendar(entry, start);
@@ -179,9 +179,9 @@ impl<'a, S: Sink> Splitter<'a, '_, S> {
     }
 
     /// A second calendar may have its own byte order mark.
-    fn outside_line(&mut self, entry: &Entry<'a>) {
+    fn outside_line(&mut self, entry: &ContentLine<'a>) {
         let marked = entry.text.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec);
-        match marked.map(Entry::new) {
+        match marked.map(ContentLine::new) {
             Some(begin) if begin.name == Name::Begin && begin.component().eq_ignore_ascii_case(b"VCALENDAR") => {
                 self.begin_calendar(begin, 0);
             }
@@ -189,14 +189,14 @@ impl<'a, S: Sink> Splitter<'a, '_, S> {
         }
     }
 
-    fn begin_calendar(&mut self, begin: Entry<'a>, start: usize) {
+    fn begin_calendar(&mut self, begin: ContentLine<'a>, start: usize) {
         self.calendars += 1;
         self.open.push((begin, start));
         self.sink.begin_calendar();
     }
 
     /// Closes the innermost open component and returns where it began.
-    fn close(&mut self, end: &Entry<'a>, at: usize) -> Result<usize, String> {
+    fn close(&mut self, end: &ContentLine<'a>, at: usize) -> Result<usize, String> {
         match self.open.pop() {
             Some((begin, start)) if begin.component().eq_ignore_ascii_case(end.component()) => Ok(start),
             Some((begin, start)) => Err(format!(

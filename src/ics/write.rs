@@ -1,7 +1,7 @@
 //! Writes an object as one resource: with CRLF, folding lines longer than 75 octets (RFC 5545 §3.1), but never inside
 //! a character (other generators do).
 
-use super::line::{Entry, Name};
+use super::line::{ContentLine, Name};
 use super::pieces::Calendar;
 
 const LONGEST: usize = 75;
@@ -23,7 +23,7 @@ pub(super) fn footer(out: &mut Vec<u8>) {
 }
 
 /// Writes a component, replacing its UID by `uid` if given.
-pub(super) fn component(out: &mut Vec<u8>, lines: &[Entry<'_>], uid: Option<&str>) {
+pub(super) fn component(out: &mut Vec<u8>, lines: &[ContentLine<'_>], uid: Option<&str>) {
     match uid {
         None => lines.iter().for_each(|entry| fold(out, &entry.text)),
         Some(uid) => with_uid(lines, uid).iter().for_each(|entry| fold(out, &entry.text)),
@@ -31,7 +31,7 @@ pub(super) fn component(out: &mut Vec<u8>, lines: &[Entry<'_>], uid: Option<&str
 }
 
 /// A component, given from BEGIN to END, with exactly this UID. UIDs of alarms (RFC 9074 §5) are left alone.
-pub(super) fn with_uid<'e>(component: &'e [Entry<'_>], uid: &str) -> Vec<Entry<'e>> {
+pub(super) fn with_uid<'e>(component: &'e [ContentLine<'_>], uid: &str) -> Vec<ContentLine<'e>> {
     let mut depth = 0_usize;
     let mut lines = Vec::with_capacity(component.len() + 1);
     for entry in component {
@@ -43,7 +43,7 @@ pub(super) fn with_uid<'e>(component: &'e [Entry<'_>], uid: &str) -> Vec<Entry<'
         }
         lines.push(entry.borrowed());
         if lines.len() == 1 {
-            lines.push(Entry::new([b"UID:", uid.as_bytes()].concat()));
+            lines.push(ContentLine::new([b"UID:", uid.as_bytes()].concat()));
         }
     }
     lines

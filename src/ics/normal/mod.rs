@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::hash::is_volatile;
 use super::line::own;
-use super::line::{Entry, Name};
+use super::line::{ContentLine, Name};
 use super::property::from_text;
 use super::time::timezone::Zones;
 use super::{Feed, Object, Resource};
@@ -69,7 +69,7 @@ impl Meaning {
     }
 
     /// The meaning of components, with the lines of their time zones.
-    fn of<'e>(definitions: &[Vec<Entry<'e>>], parts: impl Iterator<Item = Vec<Entry<'e>>>) -> Meaning {
+    fn of<'e>(definitions: &[Vec<ContentLine<'e>>], parts: impl Iterator<Item = Vec<ContentLine<'e>>>) -> Meaning {
         // Times without a time zone are compared as written, so the machine's time zone does not matter.
         let nowhere = Zone::UTC;
         let zones = Zones::new(definitions.iter().map(Vec::as_slice), &nowhere);
@@ -119,7 +119,7 @@ struct Frame {
 }
 
 impl Saying {
-    fn of(component: &[Entry<'_>], context: &Context<'_>) -> Saying {
+    fn of(component: &[ContentLine<'_>], context: &Context<'_>) -> Saying {
         let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut open: Vec<Frame> = Vec::new();
         let mut hash = sha256(&[]);
@@ -156,7 +156,7 @@ impl Saying {
 }
 
 /// Names nested deeper than a few levels are useless for users, and hostile ones would grow without limit.
-fn path_below(parent: Option<&Frame>, begin: &Entry<'_>) -> String {
+fn path_below(parent: Option<&Frame>, begin: &ContentLine<'_>) -> String {
     const LONGEST: usize = 200;
     match parent {
         None => String::new(),
@@ -165,7 +165,7 @@ fn path_below(parent: Option<&Frame>, begin: &Entry<'_>) -> String {
     }
 }
 
-fn hash_of(mut facts: Vec<String>, end: &Entry<'_>) -> Hash {
+fn hash_of(mut facts: Vec<String>, end: &ContentLine<'_>) -> Hash {
     facts.sort_unstable();
     let name = end.component().to_ascii_uppercase();
     let facts = facts.join("\0");

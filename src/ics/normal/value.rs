@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::line::own;
-use super::super::line::{Entry, Name, Names, set_of};
+use super::super::line::{ContentLine, Name, Names, set_of};
 use super::super::property::{self, Property, from_text};
-use super::super::time::span::Span;
+use super::super::time::duration::Duration;
 use super::super::time::timezone::Zones;
 use crate::words::time::{Wall, Zone};
 
@@ -27,7 +27,7 @@ pub(super) struct Context<'z> {
 
 impl<'z> Context<'z> {
     /// The context of a component, given from BEGIN to END, in a resource with these time zones.
-    pub(super) fn of(component: &[Entry<'_>], zones: &'z Zones<'z>) -> Context<'z> {
+    pub(super) fn of(component: &[ContentLine<'_>], zones: &'z Zones<'z>) -> Context<'z> {
         let texts = |name| component.iter().filter(move |entry| entry.name == name).map(text_of);
         let rules: Vec<String> = texts(Name::Rrule).map(|rule| rule.to_ascii_uppercase()).collect();
         let times = ["BYHOUR", "BYMINUTE", "BYSECOND", "FREQ=HOURLY", "FREQ=MINUTELY", "FREQ=SECONDLY"];
@@ -46,7 +46,7 @@ impl<'z> Context<'z> {
 
     /// The meaning of a line of the component: one item for each date of a list, otherwise one. `inside`: the line
     /// belongs to a sub-component.
-    pub(super) fn sayings(&self, entry: &Entry<'_>, inside: bool) -> Vec<String> {
+    pub(super) fn sayings(&self, entry: &ContentLine<'_>, inside: bool) -> Vec<String> {
         let Some(property) = property::read(entry) else {
             return vec![String::from_utf8_lossy(&entry.text).into_owned()];
         };
@@ -54,7 +54,9 @@ impl<'z> Context<'z> {
         match entry.name {
             name if name.is_in(DATES) => self.dates(name, &property),
             // Radicale leaves it out if there is a DTEND; Thunderbird writes both.
-            Name::Duration if Span::parse(property.value.trim()).and_then(Span::in_seconds).is_some_and(redundant) => {
+            Name::Duration
+                if Duration::parse(property.value.trim()).and_then(Duration::in_seconds).is_some_and(redundant) =>
+            {
                 Vec::new()
             }
             name => vec![parameters_of(name, &property, &[]) + ":" + &value_of(name, &property)],
@@ -62,7 +64,7 @@ impl<'z> Context<'z> {
     }
 
     /// The date-time that identifies a component; as written if it is invalid.
-    pub(super) fn label(&self, entry: &Entry<'_>) -> String {
+    pub(super) fn label(&self, entry: &ContentLine<'_>) -> String {
         let moment = property::read(entry).and_then(|property| self.moment(&property));
         moment.map_or_else(|| text_of(entry), |moment| moment.to_string())
     }
@@ -169,7 +171,7 @@ fn day_of(date: &str) -> Option<String> {
     date.trim().get(..8).map(str::to_owned)
 }
 
-fn text_of(entry: &Entry<'_>) -> String {
+fn text_of(entry: &ContentLine<'_>) -> String {
     String::from_utf8_lossy(entry.value()).into_owned()
 }
 
@@ -215,7 +217,7 @@ fn value_of(name: Name, property: &Property) -> String {
             parts.join(";")
         }
         Name::Trigger | Name::Duration => {
-            let seconds = Span::parse(value).and_then(Span::in_seconds);
+            let seconds = Duration::parse(value).and_then(Duration::in_seconds);
             seconds.map_or_else(|| value.to_owned(), |seconds| format!("{seconds}s"))
         }
         _ => from_text(value).trim_end().to_owned(),

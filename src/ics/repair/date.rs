@@ -1,6 +1,6 @@
 //! Dates, date-times and durations with a form that servers reject.
 
-use super::super::line::{Entry, Name, Names, set_of};
+use super::super::line::{ContentLine, Name, Names, set_of};
 
 /// Properties with date or date-time values.
 const DATES: Names = set_of(&[Name::Dtstart, Name::Dtend, Name::Due, Name::RecurrenceId, Name::Exdate, Name::Rdate]);
@@ -10,12 +10,12 @@ const MOMENTS: Names = set_of(&[Name::Dtstamp, Name::Created, Name::LastModified
 const SPANS: Names = set_of(&[Name::Duration, Name::Trigger]);
 
 /// Whether the value of this property is a date, a date-time or a duration.
-pub(super) fn is_of_time(entry: &Entry<'_>) -> bool {
+pub(super) fn is_of_time(entry: &ContentLine<'_>) -> bool {
     entry.name.is_in(DATES | MOMENTS | SPANS)
 }
 
 /// The line with a cleaned-up value, and the complaint about it; `None` if it is clean.
-pub(super) fn tidied(entry: &Entry<'_>) -> Option<(Entry<'static>, &'static str)> {
+pub(super) fn tidied(entry: &ContentLine<'_>) -> Option<(ContentLine<'static>, &'static str)> {
     let value = entry.value().trim_ascii();
     match value {
         // sabre and Radicale reject both, except for a TRIGGER, which sabre does not parse.
@@ -54,7 +54,7 @@ pub(super) enum Fault {
 }
 
 /// The reason why servers would reject a date or its VALUE parameter (sabre/dav 4.7 answers 415).
-pub(super) fn fault(entry: &Entry<'_>) -> Option<Fault> {
+pub(super) fn fault(entry: &ContentLine<'_>) -> Option<Fault> {
     let value = entry.value();
     if entry.name.is_in(SPANS) {
         return None;
@@ -74,7 +74,7 @@ pub(super) fn fault(entry: &Entry<'_>) -> Option<Fault> {
 }
 
 /// A date has no time zone (RFC 5545 §3.2.19), and Xandikos writes an invalid date if it has one.
-pub(super) fn with_value_type(entry: &Entry<'_>, value: Option<&'static [u8]>) -> Entry<'static> {
+pub(super) fn with_value_type(entry: &ContentLine<'_>, value: Option<&'static [u8]>) -> ContentLine<'static> {
     let begins =
         |parameter: &[u8], name: &[u8]| parameter.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
     let replaced = |parameter: &[u8]| begins(parameter, b"VALUE=") || (value.is_some() && begins(parameter, b"TZID="));

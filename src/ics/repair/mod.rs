@@ -8,7 +8,7 @@ use memchr::{memchr, memchr_iter};
 use super::Complaint;
 use super::charset;
 use super::line::own;
-use super::line::{Entry, Name, Names, set_of};
+use super::line::{ContentLine, Name, Names, set_of};
 use super::property;
 use date::Fault;
 
@@ -107,9 +107,9 @@ struct Frame {
 }
 
 struct Mender<'e, 'a> {
-    source: &'e [Entry<'a>],
+    source: &'e [ContentLine<'a>],
     at: usize,
-    out: Option<Vec<Entry<'a>>>,
+    out: Option<Vec<ContentLine<'a>>>,
     open: Vec<Frame>,
     /// A QUOTED-PRINTABLE line that continues on the next one.
     quoted: Option<Vec<u8>>,
@@ -120,10 +120,10 @@ struct Mender<'e, 'a> {
 /// Repairs a component, given from BEGIN to END. `None` if there is nothing to repair. `suspicious`: lines may
 /// contain forbidden characters.
 pub(super) fn mend<'a>(
-    component: &[Entry<'a>],
+    component: &[ContentLine<'a>],
     suspicious: bool,
     complaints: &mut Vec<Complaint>,
-) -> Option<Vec<Entry<'a>>> {
+) -> Option<Vec<ContentLine<'a>>> {
     let mut mender =
         Mender { source: component, at: 0, out: None, open: Vec::new(), quoted: None, uid: None, complaints };
     for (at, entry) in component.iter().enumerate() {
@@ -134,12 +134,12 @@ pub(super) fn mend<'a>(
 }
 
 impl<'a> Mender<'_, 'a> {
-    fn line(&mut self, entry: &Entry<'a>, suspicious: bool) {
+    fn line(&mut self, entry: &ContentLine<'a>, suspicious: bool) {
         let cleaned = if suspicious { charset::clean(&entry.text) } else { None };
         match cleaned {
             None => self.content(Cow::Borrowed(entry), false),
             Some(text) => {
-                let cleaned = Entry::new(text);
+                let cleaned = ContentLine::new(text);
                 let structure = |name| matches!(name, Name::Begin | Name::End);
                 if structure(cleaned.name) && !structure(entry.name) {
                     return self
@@ -151,10 +151,10 @@ impl<'a> Mender<'_, 'a> {
         }
     }
 
-    fn content(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+    fn content(&mut self, entry: Cow<'_, ContentLine<'a>>, changed: bool) {
         if let Some(mut quoted) = self.quoted.take() {
             if matches!(entry.name, Name::Begin | Name::End) {
-                self.decoded(&Entry::new(quoted));
+                self.decoded(&ContentLine::new(quoted));
             } else {
                 quoted.extend_from_slice(&entry.text);
                 return self.quoted(quoted);
@@ -173,14 +173,14 @@ impl<'a> Mender<'_, 'a> {
         }
     }
 
-    fn begin(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+    fn begin(&mut self, entry: Cow<'_, ContentLine<'a>>, changed: bool) {
         let kind = if self.open.len() < DEEPEST { Kind::of(entry.component()) } else { Kind::Other };
         let start = self.length();
         self.open.push(Frame { kind, single: kind.single_valued(), seen: 0, empty: 0, start });
         self.structure(entry, b"BEGIN:", changed);
     }
 
-    fn end(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+    fn end(&mut self, entry: Cow<'_, ContentLine<'a>>, changed: bool) {
         let Some(frame) = self.open.pop() else { return };
         let has = |name: Name| name.is_in(frame.seen);
         match frame.kind {
@@ -196,21 +196,21 @@ impl<'a> Mender<'_, 'a> {
     }
 
     /// Writes BEGIN and END in their plain form.
-    fn structure(&mut self, entry: Cow<'_, Entry<'a>>, plain: &[u8], changed: bool) {
+    fn structure(&mut self, entry: Cow<'_, ContentLine<'a>>, plain: &[u8], changed: bool) {
         let is_plain = entry.text.strip_prefix(plain) == Some(entry.component());
         if is_plain {
             return self.push(entry, changed);
         }
         let text = [plain, entry.component()].concat();
-        self.push(Cow::Owned(Entry::new(text)), true);
+        self.push(Cow::Owned(ContentLine::new(text)), true);
     }
 
     fn add_action(&mut self, described: bool) {
         self.complain_of("VALARM", "has no ACTION; it is taken as DISPLAY");
         let out = self.owned();
-        out.push(Entry::new(&b"ACTION:DISPLAY"[..]));
+        out.push(ContentLine::new(&b"ACTION:DISPLAY"[..]));
         if !described {
-            out.push(Entry::new(&b"DESCRIPTION:Reminder"[..]));
+            out.push(ContentLine::new(&b"DESCRIPTION:Reminder"[..]));
         }
     }
 
@@ -219,17 +219,17 @@ impl<'a> Mender<'_, 'a> {
         self.complain_of("DTSTAMP", "is missing; one is derived");
         let component = self.owned().get(start..).unwrap_or_default();
         let moment_of = |name| {
-            let value = own(component, name).map(Entry::value).filter(|value| date::is_utc(value));
+            let value = own(component, name).map(ContentLine::value).filter(|value| date::is_utc(value));
             value.map(<[u8]>::to_vec)
         };
         let moment = moment_of(Name::LastModified).or_else(|| moment_of(Name::Created));
         let moment = moment.unwrap_or_else(|| b"19700101T000000Z".to_vec());
-        let line = Entry::new([b"DTSTAMP:".as_slice(), &moment].concat());
+        let line = ContentLine::new([b"DTSTAMP:".as_slice(), &moment].concat());
         self.owned().push(line);
     }
 
     /// Appends a line of text with an unescaped line break to the previous line, if that is a text.
-    fn malformed(&mut self, entry: &Entry<'a>) {
+    fn malformed(&mut self, entry: &ContentLine<'a>) {
         if !self.last().is_some_and(takes_text) {
             let name = Some(entry.label()).filter(|name| (1..=LONGEST_NAME).contains(&name.len()));
             self.complain_of(name.as_deref().unwrap_or("a line"), "is not of the form NAME:VALUE; it is left out");
@@ -238,12 +238,12 @@ impl<'a> Mender<'_, 'a> {
         }
         let Some(last) = self.owned().pop() else { return };
         self.complain(&last, "has a line break in its text that is not escaped");
-        let whole = Entry::new([&last.text, b"\\n".as_slice(), &entry.text].concat());
+        let whole = ContentLine::new([&last.text, b"\\n".as_slice(), &entry.text].concat());
         let escaped = with_escaped_commas(&whole);
         self.owned().push(escaped.unwrap_or(whole));
     }
 
-    fn property(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+    fn property(&mut self, entry: Cow<'_, ContentLine<'a>>, changed: bool) {
         if is_quoted_printable(&entry) {
             self.owned();
             return self.quoted(entry.text.to_vec());
@@ -260,7 +260,7 @@ impl<'a> Mender<'_, 'a> {
         }
     }
 
-    fn date(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+    fn date(&mut self, entry: Cow<'_, ContentLine<'a>>, changed: bool) {
         let in_timezone = self.open.iter().any(|frame| frame.kind == Kind::Timezone);
         match date::fault(&entry) {
             None if in_timezone && entry.name == Name::Rdate => self.transitions(entry, changed),
@@ -277,7 +277,7 @@ impl<'a> Mender<'_, 'a> {
 
     /// Writes each date of a time zone's RDATE on its own line: vobject (Radicale) supports no lists there and cuts
     /// the line off at its first comma.
-    fn transitions(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+    fn transitions(&mut self, entry: Cow<'_, ContentLine<'a>>, changed: bool) {
         if memchr(b',', entry.value()).is_none() {
             return self.push(entry, changed);
         }
@@ -288,7 +288,7 @@ impl<'a> Mender<'_, 'a> {
         }
     }
 
-    fn text(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+    fn text(&mut self, entry: Cow<'_, ContentLine<'a>>, changed: bool) {
         match with_escaped_commas(&entry) {
             None => self.once(entry, changed),
             Some(escaped) => {
@@ -307,18 +307,18 @@ impl<'a> Mender<'_, 'a> {
             text.pop();
             self.quoted = Some(text);
         } else {
-            self.decoded(&Entry::new(text));
+            self.decoded(&ContentLine::new(text));
         }
     }
 
-    fn decoded(&mut self, entry: &Entry<'a>) {
+    fn decoded(&mut self, entry: &ContentLine<'a>) {
         self.complain(entry, "was QUOTED-PRINTABLE, which iCalendar does not know; it is decoded");
         let decoded = property::from_quoted_printable(entry);
         self.property(Cow::Owned(with_escaped_commas(&decoded).unwrap_or(decoded)), true);
     }
 
     /// Of a property that is allowed once, keeps the first that is not empty.
-    fn once(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+    fn once(&mut self, entry: Cow<'_, ContentLine<'a>>, changed: bool) {
         let bit = entry.name.bit();
         let empty = if entry.value().is_empty() { bit } else { 0 };
         let Some(frame) = self.open.last_mut() else { return };
@@ -354,7 +354,7 @@ impl<'a> Mender<'_, 'a> {
         }
     }
 
-    fn push(&mut self, entry: Cow<'_, Entry<'a>>, changed: bool) {
+    fn push(&mut self, entry: Cow<'_, ContentLine<'a>>, changed: bool) {
         if changed {
             self.owned();
         }
@@ -363,13 +363,13 @@ impl<'a> Mender<'_, 'a> {
         }
     }
 
-    fn drop(&mut self, entry: &Entry<'a>, reason: &str) {
+    fn drop(&mut self, entry: &ContentLine<'a>, reason: &str) {
         self.complain(entry, reason);
         self.owned();
     }
 
     /// The repaired component so far, which from here on differs from the source.
-    fn owned(&mut self) -> &mut Vec<Entry<'a>> {
+    fn owned(&mut self) -> &mut Vec<ContentLine<'a>> {
         let before = self.source.get(..self.at).unwrap_or_default();
         self.out.get_or_insert_with(|| before.to_vec())
     }
@@ -378,14 +378,14 @@ impl<'a> Mender<'_, 'a> {
         self.out.as_ref().map_or(self.at, Vec::len)
     }
 
-    fn last(&self) -> Option<&Entry<'a>> {
+    fn last(&self) -> Option<&ContentLine<'a>> {
         match &self.out {
             Some(out) => out.last(),
             None => self.at.checked_sub(1).and_then(|before| self.source.get(before)),
         }
     }
 
-    fn complain(&mut self, entry: &Entry<'a>, message: &str) {
+    fn complain(&mut self, entry: &ContentLine<'a>, message: &str) {
         self.complain_of(&entry.label(), message);
     }
 
@@ -400,14 +400,14 @@ impl<'a> Mender<'_, 'a> {
     }
 }
 
-fn uid_of(component: &[Entry<'_>]) -> String {
-    let uid = component.iter().find(|entry| entry.name == Name::Uid).map(Entry::value);
+fn uid_of(component: &[ContentLine<'_>]) -> String {
+    let uid = component.iter().find(|entry| entry.name == Name::Uid).map(ContentLine::value);
     uid.map(|uid| String::from_utf8_lossy(uid).into_owned()).unwrap_or_default()
 }
 
 /// Whether the value is text, as far as we know, and can be continued: an open quote in the parameters would swallow
 /// the addition. The parameters are parsed again for each line, so their length is limited.
-fn takes_text(entry: &Entry<'_>) -> bool {
+fn takes_text(entry: &ContentLine<'_>) -> bool {
     const LONGEST: usize = 4096;
     let name = entry.label();
     let numeric = name.starts_with("TZOFFSET") || name == "PERCENT-COMPLETE";
@@ -417,7 +417,7 @@ fn takes_text(entry: &Entry<'_>) -> bool {
 }
 
 /// The line with a backslash before each unescaped comma of its text (RFC 5545 §3.3.11). `None` if there are none.
-fn with_escaped_commas(entry: &Entry<'_>) -> Option<Entry<'static>> {
+fn with_escaped_commas(entry: &ContentLine<'_>) -> Option<ContentLine<'static>> {
     let value = entry.value();
     let is_bare = |comma: usize| {
         let before = value.get(..comma).unwrap_or_default();
@@ -436,21 +436,21 @@ fn with_escaped_commas(entry: &Entry<'_>) -> Option<Entry<'static>> {
     Some(entry.with_value(&escaped))
 }
 
-fn with_dashes(entry: &Entry<'_>) -> Entry<'static> {
+fn with_dashes(entry: &ContentLine<'_>) -> ContentLine<'static> {
     let mut text = entry.text.to_vec();
     let name = entry.name_text().len();
     text.iter_mut().take(name).filter(|byte| **byte == b'_').for_each(|byte| *byte = b'-');
-    Entry::new(text)
+    ContentLine::new(text)
 }
 
 /// `ENCODING=QUOTED-PRINTABLE`, or only the value as vCalendar 1.0 allows.
-fn is_quoted_printable(entry: &Entry<'_>) -> bool {
+fn is_quoted_printable(entry: &ContentLine<'_>) -> bool {
     const FORMS: [&[u8]; 2] = [b"ENCODING=QUOTED-PRINTABLE", b"QUOTED-PRINTABLE"];
     entry.parameters().any(|parameter| FORMS.iter().any(|form| parameter.eq_ignore_ascii_case(form)))
 }
 
 /// Why an object that contains this component is never sent.
-pub(super) fn refusal(component: &[Entry<'_>], is_event: bool) -> Option<&'static str> {
+pub(super) fn refusal(component: &[ContentLine<'_>], is_event: bool) -> Option<&'static str> {
     let mut depth = 0_usize;
     let mut started = false;
     for entry in component {

@@ -86,7 +86,7 @@ impl Excuses<'_> {
     }
 
     /// Whether a line inside these nested components is left out or repaired.
-    fn a_line(&self, uid: &str, inside: &[Vec<u8>], line: &Entry<'_>) -> bool {
+    fn a_line(&self, uid: &str, inside: &[Vec<u8>], line: &ContentLine<'_>) -> bool {
         let names = |name: &[u8]| {
             let name = String::from_utf8_lossy(name).to_uppercase();
             self.any(uid, |complaint| complaint.property == name)
@@ -110,7 +110,7 @@ fn lost_line(body: &[u8]) -> Option<String> {
         written.extend(entries(&feed.write(object, None)).map(|entry| entry.text.into_owned()));
     }
     let mut open: Vec<Vec<u8>> = Vec::new();
-    let mut component: Vec<(Vec<Vec<u8>>, Entry<'_>)> = Vec::new();
+    let mut component: Vec<(Vec<Vec<u8>>, ContentLine<'_>)> = Vec::new();
     for entry in entries(&feed.pieces.body.text) {
         let mirrored = open.get(1).is_some_and(|name| ComponentType::from_name(name).is_some());
         match entry.name {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::super::line::own;
-use super::super::line::{Entry, Name};
+use super::super::line::{ContentLine, Name};
 use super::super::property::from_text;
 use super::recurrence::Rule;
 use crate::words::time::{DAY, Timestamp, Wall, Zone};
@@ -42,7 +42,7 @@ pub(in crate::ics) struct Observance {
 
 impl<'m> Zones<'m> {
     /// `definitions` are the lines of the VTIMEZONEs; `machine` is for values without a time zone.
-    pub(in crate::ics) fn new<'a, L: AsRef<[Entry<'a>]>>(
+    pub(in crate::ics) fn new<'a, L: AsRef<[ContentLine<'a>]>>(
         definitions: impl Iterator<Item = L>,
         machine: &'m Zone,
     ) -> Zones<'m> {
@@ -118,13 +118,13 @@ impl Clock<'_> {
 }
 
 impl Observance {
-    fn read(lines: &[Entry<'_>]) -> Option<Observance> {
+    fn read(lines: &[ContentLine<'_>]) -> Option<Observance> {
         let value = |name| own(lines, name).map(|entry| String::from_utf8_lossy(entry.value()).trim().to_owned());
         let offset = |name: &[u8]| {
             let entry = lines.iter().find(|entry| entry.name_text().eq_ignore_ascii_case(name))?;
             offset_of(String::from_utf8_lossy(entry.value()).trim())
         };
-        let walls = |entry: &Entry<'_>| {
+        let walls = |entry: &ContentLine<'_>| {
             let text = String::from_utf8_lossy(entry.value()).into_owned();
             text.split(',').filter_map(|wall| Wall::parse(wall.trim())).collect::<Vec<_>>()
         };
@@ -162,7 +162,7 @@ impl Observance {
 }
 
 /// The valid STANDARD and DAYLIGHT sub-components.
-fn observances(zone: &[Entry<'_>]) -> Vec<Observance> {
+fn observances(zone: &[ContentLine<'_>]) -> Vec<Observance> {
     let begins = zone.iter().enumerate().skip(1).filter(|(_, entry)| entry.name == Name::Begin).map(|(place, _)| place);
     let read = |begin: usize| {
         let rest = zone.get(begin..)?;

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::super::line::own;
-use super::super::line::{Entry, Name};
+use super::super::line::{ContentLine, Name};
 use super::super::{Feed, Object, Resource, property};
+use super::duration::Duration;
 use super::recurrence::Rule;
-use super::span::Span;
 use super::timezone::{Clock, Zones};
 use crate::model::{ComponentType, EndsAt};
 use crate::words::time::{DAY, Timestamp, Wall, Zone};
@@ -78,18 +78,18 @@ impl<'z> Moment<'z> {
     }
 
     /// The span up to `end`: in calendar days for days, otherwise in elapsed time.
-    fn until(&self, end: &Moment<'_>) -> Option<Span> {
+    fn until(&self, end: &Moment<'_>) -> Option<Duration> {
         if self.is_day && end.is_day {
-            return Some(Span { days: (end.wall.0 - self.wall.0) / DAYS, seconds: 0 });
+            return Some(Duration { days: (end.wall.0 - self.wall.0) / DAYS, seconds: 0 });
         }
-        Some(Span { days: 0, seconds: end.timestamp()?.0.checked_sub(self.timestamp()?.0)? })
+        Some(Duration { days: 0, seconds: end.timestamp()?.0.checked_sub(self.timestamp()?.0)? })
     }
 }
 
 /// The length of an occurrence.
 #[derive(Debug, Clone, Copy)]
 enum Length {
-    Lasting(Span),
+    Lasting(Duration),
     /// Until a task is completed.
     Open,
 }
@@ -108,14 +108,14 @@ struct Component<'z> {
     /// RRULEs; `None` for an invalid one.
     rules: Vec<Option<Rule>>,
     /// RDATEs; a PERIOD has its own length.
-    additions: Vec<(Moment<'z>, Option<Span>)>,
+    additions: Vec<(Moment<'z>, Option<Duration>)>,
     /// EXDATEs.
     exceptions: Vec<Moment<'z>>,
 }
 
 impl<'z> Component<'z> {
     /// `None` if a date is invalid, or for an event without any.
-    fn read(lines: &[Entry<'_>], kind: ComponentType, zones: &'z Zones<'_>) -> Option<Component<'z>> {
+    fn read(lines: &[ContentLine<'_>], kind: ComponentType, zones: &'z Zones<'_>) -> Option<Component<'z>> {
         let moment = |name| own(lines, name).map(|entry| one(entry, zones)).map_or(Some(None), |read| read.map(Some));
         let (dtstart, due) = (moment(Name::Dtstart)?, moment(Name::Due)?.filter(|_| kind == ComponentType::Todo));
         let end = if kind == ComponentType::Todo { due.clone() } else { moment(Name::Dtend)? };
@@ -123,7 +123,7 @@ impl<'z> Component<'z> {
             return None;
         }
         let written = own(lines, Name::Duration).map(|entry| String::from_utf8_lossy(entry.value()).into_owned());
-        let duration = written.map_or(Some(None), |text| Span::parse(text.trim()).map(Some))?;
+        let duration = written.map_or(Some(None), |text| Duration::parse(text.trim()).map(Some))?;
         let start = dtstart.or_else(|| due.clone());
         let length = match &start {
             None => Length::Open,
@@ -281,15 +281,15 @@ impl Excluded {
 fn length_of(
     start: &Moment<'_>,
     end: Option<&Moment<'_>>,
-    duration: Option<Span>,
+    duration: Option<Duration>,
     kind: ComponentType,
 ) -> Option<Length> {
-    let one_day = Span { days: i64::from(start.is_day), seconds: 0 };
+    let one_day = Duration { days: i64::from(start.is_day), seconds: 0 };
     let length = match (end, duration) {
         // A task is due at the end of a day; an event ends before it.
         (Some(end), _) if kind == ComponentType::Todo && end.is_day => {
             let to_midnight = start.until(end)?;
-            Span { days: to_midnight.days + 1, ..to_midnight }
+            Duration { days: to_midnight.days + 1, ..to_midnight }
         }
         (Some(end), _) => start.until(end)?,
         (None, Some(duration)) => duration,
@@ -301,28 +301,28 @@ fn length_of(
     Some(Length::Lasting(if is_backward { one_day } else { length }))
 }
 
-fn one<'z>(entry: &Entry<'_>, zones: &'z Zones<'_>) -> Option<Moment<'z>> {
+fn one<'z>(entry: &ContentLine<'_>, zones: &'z Zones<'_>) -> Option<Moment<'z>> {
     Moment::read(&String::from_utf8_lossy(entry.value()), zone_of(entry).as_deref(), zones)
 }
 
-fn many<'z>(entry: &Entry<'_>, zones: &'z Zones<'_>) -> Vec<Moment<'z>> {
+fn many<'z>(entry: &ContentLine<'_>, zones: &'z Zones<'_>) -> Vec<Moment<'z>> {
     let (text, zone) = (String::from_utf8_lossy(entry.value()), zone_of(entry));
     text.split(',').filter_map(|value| Moment::read(value, zone.as_deref(), zones)).collect()
 }
 
 /// RDATE: starts, and PERIODs with their own length.
-fn periods<'z>(entry: &Entry<'_>, zones: &'z Zones<'_>) -> Vec<(Moment<'z>, Option<Span>)> {
+fn periods<'z>(entry: &ContentLine<'_>, zones: &'z Zones<'_>) -> Vec<(Moment<'z>, Option<Duration>)> {
     let (text, zone) = (String::from_utf8_lossy(entry.value()), zone_of(entry));
     let period = |value: &str| {
         let (start, end) = value.split_once('/').map_or((value, None), |(start, end)| (start, Some(end.trim())));
         let start = Moment::read(start, zone.as_deref(), zones)?;
         let until = |end| start.until(&Moment::read(end, zone.as_deref(), zones)?);
-        let length = end.and_then(|end| Span::parse(end).or_else(|| until(end)));
+        let length = end.and_then(|end| Duration::parse(end).or_else(|| until(end)));
         Some((start, length))
     };
     text.split(',').filter_map(period).collect()
 }
 
-fn zone_of(entry: &Entry<'_>) -> Option<String> {
+fn zone_of(entry: &ContentLine<'_>) -> Option<String> {
     property::read(entry)?.parameter("TZID").map(str::to_owned)
 }
