@@ -1,4 +1,4 @@
-//! The writing half of a round: sends creates and updates, then deletes, and finds out whose fault it is when one fails.
+//! The writing half of a round: sends creates and updates, then deletes, and finds out what caused each failure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,10 +15,9 @@ use crate::sync::execute::{Executor, stopped};
 use crate::words::error::{Fault, Kind};
 use crate::words::message::Why;
 
-/// So many objects are written once more before the calendar is believed to be in trouble.
+/// How many objects a probe writes again before it concludes that the calendar has a problem.
 const CANDIDATES: usize = 3;
 
-/// The writing half of a round.
 pub(super) struct Stage<'a> {
     pub(super) executor: Executor<'a>,
     pub(super) matched: &'a Matched<'a>,
@@ -26,7 +25,7 @@ pub(super) struct Stage<'a> {
     pub(super) progress: &'a (dyn Fn(usize, usize) + Sync),
 }
 
-/// What a probe showed, and what is wrong when it went wrong.
+/// The outcome of a probe. `Ill` carries the problem; `Impossible`: there was nothing to probe with.
 enum Probed {
     Healthy,
     Ill(anyhow::Error),
@@ -34,8 +33,8 @@ enum Probed {
 }
 
 impl Stage<'_> {
-    /// Creates and updates. What failed in an earlier pass comes last. A write that fails does not keep the others back;
-    /// what is to be blamed for it is decided when all outcomes are known.
+    /// Creates and updates. What failed in an earlier pass comes last. A failed write does not stop the others; blame
+    /// is laid when all outcomes are known.
     pub(super) fn put(&self, puts: &[Put], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
         let mut writes: Vec<Write> = puts.iter().cloned().map(Write::Put).collect();
         writes.sort_by_key(|write| recorder.is_suspect(write));
@@ -44,9 +43,9 @@ impl Stage<'_> {
         self.judge(is_whole, recorder)
     }
 
-    /// Deletes, after everything else. A version that changed meanwhile is read again: `restore` deletes it all the
-    /// same, otherwise it is released to whoever changed it. What the server does not delete although it works is left
-    /// there and named.
+    /// Deletes, after everything else. An object that changed meanwhile is read again: with `restore` it is deleted
+    /// anyway, otherwise it is released to whoever changed it. An object that a working server does not delete is
+    /// left alone and reported.
     pub(super) fn delete(
         &self,
         deletes: &[Delete],
@@ -63,8 +62,8 @@ impl Stage<'_> {
         self.judge(is_whole, recorder)
     }
 
-    /// Sends writes, and once more what may pass by itself. When several fail in a row, a probe decides whether to go on;
-    /// if the calendar turns out to be in trouble, that is the error. `false`: so many failed that the rest was not sent.
+    /// Sends writes, and retries temporary failures. After several failures in a row a probe decides whether to go
+    /// on; a problem of the calendar itself is the error. `false` if too many failed and the rest was not sent.
     fn send_all(&self, writes: &[Write], recorder: &mut Recorder<'_>) -> anyhow::Result<bool> {
         let mut left: Vec<&Write> = writes.iter().collect();
         let mut tolerated = FEW;
@@ -88,13 +87,13 @@ impl Stage<'_> {
         let writes: Vec<&Write> = again.iter().map(|(write, _)| write).collect();
         recorder.untry(&writes);
         self.send(&writes, recorder.failures_in_a_row + FEW, recorder)?;
-        // What was not sent again has failed as it did before.
+        // Writes that were not retried keep their first failure.
         let unsent: Vec<(Write, Failure)> = again.into_iter().filter(|(write, _)| !recorder.is_tried(write)).collect();
         recorder.failed.extend(unsent);
         Ok(true)
     }
 
-    /// Decides what the failures of a pass mean, and tells the record. `is_whole`: everything was sent.
+    /// Decides what the failures of a pass mean, and records it. `is_whole`: everything was sent.
     fn judge(&self, is_whole: bool, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
         recorder.refuse_verdicts()?;
         self.lay_blame(recorder)?;
@@ -134,7 +133,7 @@ impl Stage<'_> {
         }
     }
 
-    /// The sentence for a failure that nothing explains.
+    /// The error for a failure that nothing explains.
     fn unclear(&self, write: &Write, failure: &Failure, recorder: &Recorder<'_>) -> anyhow::Error {
         let key = write.key();
         let summary = key.and_then(|key| self.matched.description(key)).map(|(summary, _)| summary).unwrap_or_default();
@@ -154,8 +153,8 @@ impl Stage<'_> {
         Fault::new(Kind::Unavailable, text).into()
     }
 
-    /// Finds out whether the calendar takes anything at this moment: asks for our rights, and writes an object once more
-    /// that stands there just as it would be written.
+    /// Finds out whether the calendar accepts writes now: asks for our rights, and writes an object again that is
+    /// already stored just as it would be written.
     fn probe(&self, recorder: &mut Recorder<'_>) -> anyhow::Result<Probed> {
         self.executor.collection.begin(Why::Probe);
         let rights = match self.executor.collection.rights() {
@@ -168,7 +167,7 @@ impl Stage<'_> {
             let text = format!("the user has no right to {act} this calendar");
             return Ok(Probed::Ill(Fault::new(Kind::Refused, text).into()));
         }
-        // One object alone may be the one that the calendar does not take any more.
+        // A single object may be the very one that the calendar no longer accepts.
         let mut trouble = None;
         for (wanted, etag) in self.written_before(recorder)? {
             let (href, probe) = (&wanted.place.href, Write::Put(once_more(wanted, &etag)));
@@ -180,7 +179,7 @@ impl Stage<'_> {
                     recorder.tried.insert(href.clone());
                     return Ok(Probed::Healthy);
                 }
-                // Somebody changes it at this moment.
+                // Somebody is changing it right now.
                 Ok(Written::Stale | Written::UidTaken { .. }) => {}
                 Ok(Written::Failed(failure)) => trouble = trouble.or(Some(failure.fault.into())),
                 Err(error) => return Ok(Probed::Ill(error)),
@@ -189,9 +188,9 @@ impl Stage<'_> {
         Ok(trouble.map_or(Probed::Impossible, Probed::Ill))
     }
 
-    /// A few objects that stand there just as they would be written, with their versions: those of this pass first.
+    /// A few objects stored just as they would be written, with their versions; those of this pass first.
     fn written_before(&self, recorder: &Recorder<'_>) -> anyhow::Result<Vec<(&Wanted<'_>, Etag)>> {
-        // What was only noted may be somebody's edit.
+        // An object that was only noted may be somebody's edit.
         let is_ours = |href: &Href| recorder.tried.contains(href) || recorder.equal.contains(href);
         let left = |wanted: &Wanted<'_>| {
             recorder.written.get(&wanted.place.href).filter(|_| is_ours(&wanted.place.href)).cloned()
@@ -204,7 +203,7 @@ impl Stage<'_> {
                 _ => untold.push(wanted),
             }
         }
-        // Nobody told in which version these stand there, and somebody may have edited them since.
+        // The server did not return an ETag for these, and somebody may have edited them since.
         let hrefs: Vec<Href> = untold.iter().map(|wanted| wanted.place.href.clone()).collect();
         let stored = if hrefs.is_empty() { Vec::new() } else { self.executor.collection.read(&hrefs)?.stored };
         for wanted in untold {
@@ -223,8 +222,8 @@ impl Stage<'_> {
         Ok(found)
     }
 
-    /// A precondition that does not hold though it should is about the content: nothing stands where an object is to be
-    /// made, or exactly the version that was named.
+    /// If a precondition fails although it holds (nothing exists where an object is created, or exactly the named
+    /// version does), the server rejects the content.
     fn settle_stale_puts(&self, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
         if recorder.stale.is_empty() {
             return Ok(());
@@ -245,7 +244,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// What is to be deleted in the version that stands there now.
+    /// Returns the stale deletes to send again, with the version that is stored now.
     fn settle_stale_deletes(
         &self,
         deletes: &[Delete],
@@ -277,7 +276,7 @@ impl Stage<'_> {
         Ok(again)
     }
 
-    /// Sends these, until so many have failed in a row.
+    /// Sends these writes until `tolerated` of them have failed in a row.
     fn send(&self, writes: &[&Write], tolerated: usize, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
         if writes.is_empty() {
             return Ok(());
@@ -301,7 +300,7 @@ impl Stage<'_> {
     }
 }
 
-/// What stands at an href, as it was just read.
+/// What exists at an href, according to the last read.
 fn standing<'a>(href: &Href, versions: &HashMap<&Href, &'a Etag>, unseen: &HashSet<&Href>) -> Standing<'a> {
     match versions.get(href) {
         Some(etag) => Standing::Version(etag),

@@ -1,4 +1,4 @@
-//! Puts aside what a pass is about to overwrite or delete, as it stands there, before it does so.
+//! Puts aside the stored bodies that a pass is about to overwrite or delete.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use crate::plan::{Delete, Put};
 use crate::words::message::Why;
 use crate::words::time::Timestamp;
 
-/// Bodies are read and stored in portions of this size, so that memory stays bounded.
+/// Bodies are read and stored in batches of this size to bound memory.
 const PORTION: usize = 200;
 
 /// What a pass has put aside.
@@ -18,13 +18,13 @@ pub(super) struct PutAside<'a> {
     pub(super) state: &'a Handle,
     pub(super) id: Id,
     pub(super) now: Timestamp,
-    /// Bodies that were read already.
+    /// Bodies that were already read.
     pub(super) bodies: &'a HashMap<Href, Vec<u8>>,
     pub(super) done: HashSet<Href>,
 }
 
 impl PutAside<'_> {
-    /// Puts aside what these writes take away, each once a pass. What is gone or cannot be read has no body to keep.
+    /// Puts aside what these writes overwrite or delete, once per pass; not what is gone or unreadable.
     pub(super) fn before(&mut self, puts: &[Put], deletes: &[Delete]) -> anyhow::Result<()> {
         let updates = puts.iter().filter_map(|put| match put {
             Put::Update { key, place, .. } => Some((place.href.clone(), (Some(key.clone()), false))),
@@ -49,7 +49,7 @@ impl PutAside<'_> {
         let now = self.now;
         self.state.write(move |state| state.let_go_of_old(now))?;
         self.done.extend(hrefs);
-        // A body that is lost with the power must not be gone from the calendar.
+        // After a power failure a body must not be missing both here and in the calendar.
         self.state.commit()
     }
 

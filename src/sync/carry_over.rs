@@ -1,5 +1,5 @@
-//! Carries the records of an older version of the program over: the first pass after an upgrade reads the target, and what
-//! is as the records say is not written.
+//! Carries over the records of an older version of the program: the first pass after an upgrade reads the target, and
+//! does not rewrite what matches its record.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,8 @@ use crate::ics::Feed;
 use crate::model::{Base, Before, Hash, Key, Occupant, Record, Source, Status, TargetForm};
 use crate::plan::{OnConflict, naming};
 
-/// The same records in the terms of this version. What had been taken over from someone else, because it said the same as the
-/// feed, goes back to them where nobody asked for that (`on_conflict`).
+/// Converts records to the form of this version. Objects that an older version took over from someone else because
+/// they said the same as the feed are given back, unless the user asked for the takeover (`on_conflict`).
 pub(super) fn carry_over(
     records: &HashMap<Key, Record>,
     feed: &Feed,
@@ -18,7 +18,7 @@ pub(super) fn carry_over(
     seen: &mut Seen,
     on_conflict: OnConflict,
 ) -> HashMap<Key, Record> {
-    // An older hash is that of the form in the feed, whatever was made of it.
+    // Older versions hashed the object as it is in the feed, before any shaping.
     let unshaped = feed.unshaped();
     let objects = unshaped.as_ref().unwrap_or(feed).objects();
     let hashes: HashMap<&Key, Hash> = objects.iter().map(|object| (&object.key, object.hash)).collect();
@@ -42,7 +42,7 @@ fn carried(record: &Record, hashes: &HashMap<&Key, Hash>, matched: &Matched<'_>,
     let status = match &record.status {
         Status::Mirrored(base) => Status::Mirrored(sent(base)),
         Status::Gone(base, gone) => Status::Gone(sent(base), gone.clone()),
-        // Of what was refused, the form that stands there is not known.
+        // The stored form of a refused object is unknown.
         Status::Refused { before: Before::Standing(base), refusal } => {
             let base = Base { form: form(base, seen), ..base.clone() };
             Status::Refused { before: Before::Standing(base), refusal: refusal.clone() }
@@ -52,7 +52,7 @@ fn carried(record: &Record, hashes: &HashMap<&Key, Hash>, matched: &Matched<'_>,
     Record { key: record.key.clone(), source, status }
 }
 
-/// What stands there in the recorded version is as we left it; a form that came back after it was overwritten is the server's.
+/// In the recorded version an object is as we left it. A form that came back after being overwritten is the server's.
 fn form(base: &Base, seen: &Seen) -> TargetForm {
     let found = seen.remote.found.get(&base.place.href);
     match (found, base.form) {
@@ -62,7 +62,7 @@ fn form(base: &Base, seen: &Seen) -> TargetForm {
     }
 }
 
-/// An object that was someone else's is remembered as such; one that left the feed is not remembered by us at all.
+/// An object that was someone else's is remembered as foreign. If it left the feed, it keeps no record.
 fn given_back(record: &Record, matched: &Matched<'_>, seen: &mut Seen) -> Option<Record> {
     let href = record.href()?;
     let found = seen.remote.found.get(href)?;

@@ -1,4 +1,4 @@
-//! Whose the objects of a calendar are: what the state knows of the subscriptions that share it, and which prefixes a
+//! Who owns the objects of a calendar: what the state knows of the subscriptions that share it, and which prefixes a
 //! subscription without records gets back by evidence.
 
 use std::collections::{BTreeMap, HashSet};
@@ -11,18 +11,18 @@ use crate::db::state::{Identity, Prefix};
 use crate::model::{Hash, Href, Key, Record};
 use crate::plan::{Claim, Named, claims, naming};
 
-/// The subscriptions that the configuration has.
+/// The subscriptions in the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Configured {
     names: HashSet<(String, String)>,
     sources: HashSet<(Hash, String)>,
-    /// How the names begin that are no names of this configuration; all others are taken for configured. For a run that
-    /// was given its ends on the command line and does not know the configuration.
+    /// If set, only names that begin like this can be unconfigured; all others count as configured. For a run that
+    /// got both ends on the command line and does not know the configuration.
     others_begin: Option<&'static str>,
 }
 
 impl Configured {
-    /// Those of a configuration.
+    /// The subscriptions of a configuration.
     pub fn new(identities: impl IntoIterator<Item = Identity>) -> Configured {
         let mut configured = Configured::default();
         for Identity { name, target, source } in identities {
@@ -32,12 +32,12 @@ impl Configured {
         configured
     }
 
-    /// Takes all for configured but for those whose names begin like this.
+    /// Counts every subscription as configured unless its name begins like this.
     pub fn or_named_otherwise(self, others_begin: &'static str) -> Configured {
         Configured { others_begin: Some(others_begin), ..self }
     }
 
-    /// Whether a subscription of the state is one of them.
+    /// Whether a subscription of the state is configured.
     pub fn has(&self, Identity { name, target, source }: &Identity) -> bool {
         self.others_begin.is_some_and(|begin| !name.starts_with(begin))
             || self.names.contains(&(name.clone(), target.clone()))
@@ -45,18 +45,18 @@ impl Configured {
     }
 }
 
-/// What became of the prefixes that nobody has.
+/// The owner of the prefixes that no subscription has.
 pub(super) enum Claimed {
     /// None is ours.
     None,
-    /// These are, with what stands under them.
+    /// These are, with the objects under them.
     Ours(Vec<Prefix>, BTreeMap<Href, Record>),
     /// Another subscription has as good a claim.
     Draw,
 }
 
 impl Run<'_, '_> {
-    /// What the state says of the target and of who else writes there.
+    /// What the state knows of the target and of the other subscriptions that write there.
     pub(super) fn known(&mut self) -> anyhow::Result<Known> {
         let (id, address) = (self.id, self.memory.target.address.clone().unwrap_or_default());
         let configured = self.pass.configured.clone();
@@ -90,10 +90,10 @@ impl Run<'_, '_> {
         Ok(known)
     }
 
-    /// Decides whose the prefixes are that no configured subscription has, for one that has no records.
+    /// Decides who owns the prefixes that no configured subscription has, for a subscription without records.
     pub(super) fn claim(&self, seen: &Seen, matched: &Matched<'_>) -> Claimed {
         let mut prefixes: BTreeMap<String, Vec<Named>> = BTreeMap::new();
-        // What had ended before it left the feed says nothing of it, however much that is by now.
+        // Objects that ended before they left the feed prove nothing, however many there are.
         let had_ended = |href: &Href| seen.remote.found.get(href).is_some_and(|found| found.ended);
         for (href, record) in seen.claimable.iter().filter(|(href, _)| !had_ended(href)) {
             let objects = naming::prefix_of(href).map(|prefix| prefixes.entry(prefix.to_owned()).or_default());

@@ -1,4 +1,4 @@
-//! The dry run: the plan with what a person knows its objects by, and what changes in each.
+//! The dry run: the plan in human-readable form, with what changes in each object.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::plan::{Note, Op, Plan, Put, Write};
 use crate::report::Step;
 
 impl Run<'_, '_> {
-    /// Puts the plan into the report, and counts what it would do. Updated objects are read, to tell what changes.
+    /// Puts the plan into the report with its counts. Reads objects to be updated, to show what changes.
     pub(super) fn show(&mut self, plan: &Plan, matched: &Matched<'_>, known: &Known) -> anyhow::Result<()> {
         let updates = plan.puts.iter().filter(|put| matches!(put, Put::Update { .. }));
         let hrefs: Vec<Href> = updates.map(|put| put.place().href.clone()).collect();

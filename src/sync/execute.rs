@@ -1,4 +1,4 @@
-//! Carries out the writes of a plan: workers talk to the target, the caller's thread alone writes the record.
+//! Executes the writes of a plan: workers talk to the target, and only the caller's thread writes the records.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -10,18 +10,18 @@ use crate::plan::{Put, Write};
 use crate::signal::Stop;
 use crate::words::error::{Kind, fault};
 
-/// What writes need to be carried out.
+/// What is needed to execute writes.
 #[derive(Clone, Copy)]
 pub struct Executor<'a> {
     /// The target.
     pub collection: &'a dyn Collection,
-    /// How many writes may be under way at once, at least 1.
+    /// How many writes may be in flight at once, at least 1.
     pub connections: usize,
-    /// Asks to finish the requests in hand and begin no other.
+    /// A request to stop: pending writes finish, no other begins.
     pub stop: &'a Stop,
 }
 
-/// How a write ended. As long as this is there, whoever sent the write waits, if it has failed.
+/// The outcome of a write. If it failed, the worker that sent it waits until this is dropped.
 struct Told<'o> {
     write: &'o Write,
     outcome: anyhow::Result<Written>,
@@ -29,16 +29,16 @@ struct Told<'o> {
 }
 
 impl Executor<'_> {
-    /// Sends the writes. `text` gives the body of a create or update; `done` is told each outcome, on the
-    /// caller's thread, and says whether to go on. When it does not, and at the first trouble of the target as a whole, no
-    /// other request is begun.
+    /// Sends the writes. `text` returns the body of a create or update; `done` receives each outcome on the caller's
+    /// thread, and returns whether to go on. If it does not, or if the target as a whole fails, no other request is
+    /// begun.
     pub fn execute<'o>(
         &self,
         writes: &[&'o Write],
         text: impl Fn(&Put) -> Vec<u8> + Sync,
         mut done: impl FnMut(&'o Write, Written) -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
-        // Most passes have no deletes, and nothing to try again: no thread is started for them.
+        // Most passes have no deletes and nothing to retry; do not start threads for them.
         if writes.is_empty() {
             return Ok(());
         }
@@ -86,7 +86,7 @@ impl Executor<'_> {
             if outcome.is_err() {
                 over.store(true, Ordering::Relaxed);
             }
-            // After a failure nothing else is begun before somebody has thought about it.
+            // After a failure, begin nothing else until the caller has judged it.
             let has_failed = matches!(outcome, Ok(Written::Failed(_)));
             let (waits, thought) = channel();
             let told = Told { write, outcome, _waits: has_failed.then_some(waits) };
@@ -94,7 +94,7 @@ impl Executor<'_> {
                 return;
             }
             if has_failed {
-                // The other half is dropped then.
+                // Returns when the caller drops the other half.
                 let _ = thought.recv();
             }
         }
@@ -129,7 +129,7 @@ mod tests {
     use crate::model::{Changes, ComponentType, Etag, Failure, Href, Key, Listed, Mark, Objects, Place, Rights};
     use crate::words::error::Fault;
 
-    /// A target that takes everything, but breaks at one name and waits at another until it is told to go on.
+    /// A target that accepts everything, but breaks at one name and blocks at another until it is released.
     #[derive(Default)]
     struct Target {
         breaks_at: &'static str,
@@ -187,7 +187,7 @@ mod tests {
         names.iter().map(|name| Write::Put(create(name))).collect()
     }
 
-    /// Creates objects of these names; the names that were told, and whether all went well.
+    /// Creates objects with these names; returns the reported names, and whether all went well.
     fn execute(
         target: &Target,
         connections: usize,

@@ -1,4 +1,4 @@
-//! Gives up what stands in a collection: the events of a subscription, or what stands under a prefix that nobody has.
+//! Gives up objects in a collection: those of a subscription, or those under a prefix that nobody owns.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::plan::{Delete, Farewell, Found, Remote, farewell, under_prefix};
 use crate::words::digest;
 use crate::words::message::Why;
 
-/// Looks at the events of a subscription: which of them are as we left them.
+/// Finds out which events of a subscription are as we left them.
 pub fn look_at<'r>(collection: &dyn Collection, records: &'r [Record]) -> anyhow::Result<Farewell<'r>> {
     collection.begin(Why::Look);
     let present: HashMap<_, _> = collection.list()?.entries.into_iter().map(|entry| (entry.href, entry.etag)).collect();
@@ -39,7 +39,7 @@ pub fn look_at<'r>(collection: &dyn Collection, records: &'r [Record]) -> anyhow
     Ok(farewell(records, &remote))
 }
 
-/// What stands under a prefix, but for what `is_claimed` says somebody has a record of.
+/// The objects under a prefix, except those for which `is_claimed` reports a record.
 pub fn look_under(
     collection: &dyn Collection,
     prefix: &str,
@@ -49,7 +49,7 @@ pub fn look_under(
     Ok(under_prefix(collection.list()?.entries, prefix, is_claimed))
 }
 
-/// Deletes these; how many were deleted, and why others were not.
+/// Deletes these; returns how many were deleted, and why the others were not.
 pub fn delete(collection: &dyn Collection, deletes: &[Delete]) -> anyhow::Result<(u64, Vec<(Href, String)>)> {
     collection.begin(Why::Delete);
     let (mut count, mut left) = (0, Vec::new());

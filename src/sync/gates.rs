@@ -1,4 +1,4 @@
-//! Gates 1 to 3: whether a feed changed at all, by its validators, its body, its objects.
+//! Gates 1 to 3: whether a feed changed, judged by its validators, its body and its objects.
 
 use super::{FORM, Run};
 use crate::config::SourceAddress;
@@ -12,17 +12,17 @@ use crate::words::digest;
 use crate::words::error::{Kind, fault};
 use crate::words::time::{DAY, Timestamp};
 
-/// Validators and body hash are trusted no longer than this after the body was last read, in seconds.
+/// For how many seconds after the body was last read validators and body hash are trusted.
 const TRUSTED: u64 = DAY;
 
-/// A feed that was read, and what is to be remembered of it once everything in it is on the target.
+/// A feed that was read, and what to remember of it once everything in it is on the target.
 pub(super) struct Fresh {
     pub(super) feed: Feed,
     pub(super) memory: FeedMemory,
 }
 
 impl Fresh {
-    /// The same in another shape.
+    /// The same feed in another shape.
     pub(super) fn reshaped(self, shape: Shape) -> Fresh {
         if self.feed.shape() == shape {
             return self;
@@ -33,15 +33,15 @@ impl Fresh {
     }
 }
 
-/// What gates 1 to 3 let through.
+/// The result of gates 1 to 3.
 pub(super) enum Gated {
-    /// Nothing changed; the feed's memory, with the validators and the moment of this fetch. The feed, if it was read.
+    /// Nothing changed: the feed's memory with validators and time of this fetch, and the feed if it was read.
     Unchanged(FeedMemory, Option<Feed>),
     /// Something may have changed.
     Changed(Fresh),
 }
 
-/// Everything that shapes output or plan. Its hash is that of the whole value, so that no setting can be forgotten.
+/// Everything that shapes output or plan. The whole value is hashed, so that no setting can be forgotten.
 #[derive(Debug)]
 #[expect(dead_code, reason = "they are read by the derived Debug alone")]
 struct Settings {
@@ -52,7 +52,7 @@ struct Settings {
 }
 
 impl Run<'_, '_> {
-    /// Every setting that shapes output or plan, in one hash.
+    /// A hash of every setting that shapes output or plan.
     pub(super) fn fingerprint(&self) -> Hash {
         let subscription = self.pass.subscription;
         let source = digest::sha256(&[subscription.source.reveal().as_bytes()]);
@@ -60,7 +60,7 @@ impl Run<'_, '_> {
         digest::sha256(&[format!("{settings:?}").as_bytes()])
     }
 
-    /// Why gates 1 to 3 may not be used at all, in words; `None` when they may.
+    /// Why gates 1 to 3 must not be used, human-readable; `None` if they may.
     pub(super) fn distrust(&self, settings: Hash) -> Option<&'static str> {
         let memory = &self.memory;
         let reasons = [
@@ -89,7 +89,7 @@ impl Run<'_, '_> {
 
     fn pass_gates(&mut self, trusts: bool) -> anyhow::Result<Gated> {
         let known = self.memory.feed.clone().filter(|_| trusts);
-        // A moment of the future comes from a clock that jumped.
+        // A time in the future comes from a clock that jumped.
         let is_late = |read_at: Timestamp| read_at > self.started || self.started.since(read_at) >= TRUSTED;
         let lately = known.clone().filter(|feed| !is_late(feed.read_at));
         let validators = lately.as_ref().map(|feed| feed.validators.clone()).unwrap_or_default();
@@ -120,7 +120,7 @@ impl Run<'_, '_> {
         Ok(Gated::Changed(fresh))
     }
 
-    /// How many objects of an unchanged feed stand in the target.
+    /// How many objects of an unchanged feed are in the target.
     fn taken(&self) -> u64 {
         self.memory.objects.unwrap_or(0).saturating_sub(self.memory.refused)
     }
@@ -142,7 +142,7 @@ impl Run<'_, '_> {
         Ok(Fresh { feed, memory })
     }
 
-    /// The feed, whole, whatever gates say: the target drifted, so its objects are needed.
+    /// The whole feed, regardless of the gates: the target drifted, so its objects are needed.
     pub(super) fn fetch_fresh(&mut self) -> anyhow::Result<Fresh> {
         self.end = Some(End::Source);
         let fresh = self.fetch_whole()?;

@@ -1,4 +1,4 @@
-//! Reads what a look does not tell: what became of the objects that drifted, and whose the new ones are.
+//! Reads what a look does not show: what happened to objects that drifted, and who owns the new ones.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,22 +12,22 @@ use crate::model::{Gone, Href, Key, Objects, Record, Status};
 use crate::plan::{Wanted, is_judged};
 use crate::words::message::Why;
 
-/// Objects are read, compared and let go in portions of this size, so that memory stays bounded.
+/// Objects are read, compared and dropped in batches of this size to bound memory.
 const PORTION: usize = 200;
 
-/// What to read beside what is new or changed, and how.
+/// What to read besides new and changed objects, and how.
 pub(super) struct Reading<'a> {
-    /// Whether no record tells whose the prefixes are that no subscription has.
+    /// Whether we have no records that show who owns the prefixes that no subscription has.
     pub(super) is_new: bool,
-    /// Distrust the hashes of the records and read every object of ours.
+    /// Distrust the recorded hashes and read every object of ours.
     pub(super) compare_all: bool,
-    /// Reads what left the feed too, for this to judge.
+    /// Also read what left the feed, for this to judge.
     pub(super) had_ended: Option<&'a Judge<'a>>,
 }
 
-/// Reads what must be read to decide: drifted objects of ours, unrecorded ones under our prefix, foreign ones that are
-/// new, and foreign ones whose UID the feed wants to create. A look at changes that turn out to be those of another
-/// calendar is made anew.
+/// Reads what is needed to decide: drifted objects of ours, unrecorded ones under our prefix, new foreign ones, and
+/// foreign ones whose UID the feed wants to create. If the changes turn out to be those of another calendar, the look
+/// is repeated as a full listing.
 pub(super) fn read(
     collection: &dyn Collection,
     look: Look,
@@ -45,7 +45,7 @@ pub(super) fn read(
     Ok((look, seen))
 }
 
-/// One reading of the target, as it was looked at.
+/// One reading of the target, based on a look.
 struct Survey<'a> {
     collection: &'a dyn Collection,
     look: &'a Look,
@@ -71,7 +71,7 @@ impl<'a> Survey<'a> {
         Survey { collection, look, known, matched, what, records, others, cached }
     }
 
-    /// What was released to whoever edited it keeps its href, and is remembered as foreign.
+    /// An object that was released to whoever edited it keeps its href, and is remembered as foreign.
     fn is_ours(&self, href: &Href) -> bool {
         let is_others = self.cached.contains_key(href) || self.others.contains_key(href);
         self.records.contains_key(href) || (self.known.has_prefix_of(href) && !is_others)
@@ -81,7 +81,7 @@ impl<'a> Survey<'a> {
         self.what.is_new && self.known.is_unclaimed(href)
     }
 
-    /// Whether the feed has this object and nothing recorded stands there for it.
+    /// Whether the feed has this object, but no recorded version of it is in the target.
     fn lacks(&self, wanted: &Wanted<'_>) -> bool {
         let stands = |record: &Record| {
             record.etag().is_some() && record.href().is_some_and(|href| self.look.present.contains_key(href))
@@ -89,10 +89,10 @@ impl<'a> Survey<'a> {
         !wanted.record.is_some_and(stands)
     }
 
-    /// Reads; `None` if the canary turns out to be dead.
+    /// Reads; `None` if the canary is missing or changed.
     fn read(&self) -> anyhow::Result<Option<Seen>> {
         let (mut seen, mut to_read) = self.choose();
-        // The canary rides along with what is read anyway.
+        // The canary is read along with the rest.
         let passenger = self.look.canary.as_ref().map(|canary| &canary.href).filter(|href| !to_read.contains(href));
         to_read.extend(passenger.cloned());
         to_read.sort();
@@ -119,7 +119,7 @@ impl<'a> Survey<'a> {
         }
         tell_of(&unseen);
         let unseen: HashSet<Href> = unseen.into_iter().collect();
-        // What was listed but could not be read is gone by now.
+        // What was listed but is neither read nor unreadable is gone by now.
         let is_gone =
             |href: &&Href| !seen.remote.found.contains_key(href) && Some(*href) != passenger && !unseen.contains(href);
         let gone: HashSet<Href> = to_read.iter().filter(is_gone).cloned().collect();
@@ -128,7 +128,7 @@ impl<'a> Survey<'a> {
         Ok(Some(seen))
     }
 
-    /// What must be read, and what is known without.
+    /// What must be read, and what is known without reading.
     fn choose(&self) -> (Seen, Vec<Href>) {
         let mut seen = Seen::default();
         let mut to_read = Vec::new();
@@ -137,7 +137,7 @@ impl<'a> Survey<'a> {
             let orphan = record.filter(|record| self.matched.wanted_of(record).is_none());
             let is_known = record.is_some_and(|record| record.etag() == Some(etag)) && !self.what.compare_all;
             let is_judged = self.what.had_ended.is_none() || orphan.is_none_or(|record| is_judged(record));
-            // What was kept once stays as it is, whoever changes it.
+            // A kept object stays as it is, whoever changes it.
             if (is_known && is_judged) || orphan.is_some_and(|record| is_kept(record)) {
                 continue;
             }
@@ -161,7 +161,7 @@ impl<'a> Survey<'a> {
             }
         }
         seen.unrecorded.sort();
-        // Unknown is not gone: what is listed without its version is asked for.
+        // Unknown is not gone: objects listed without a version are read.
         to_read.extend(self.look.silent.iter().cloned());
         seen.remote.present.clone_from(&self.look.present);
         let deletes = self.known.journal.iter().filter(|(_, hash)| hash.is_none());
@@ -169,7 +169,7 @@ impl<'a> Survey<'a> {
         (seen, to_read)
     }
 
-    /// What a listing lacks is looked for once more.
+    /// Recorded objects missing from a listing, to be looked for once more.
     fn missing(&self) -> Vec<Href> {
         let look = self.look;
         let recorded = self.known.records.values().filter(|record| look.listed && record.etag().is_some());
@@ -207,7 +207,7 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// Says, to whoever wants to know, what nobody gets to see. It is no trouble of ours, and may be so for years.
+/// Logs objects that nobody can read. This is no failure of ours, and may last for years.
 fn tell_of(unseen: &[Href]) {
     let Some(first) = unseen.first() else { return };
     let more = match unseen.len() {

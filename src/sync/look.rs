@@ -1,4 +1,4 @@
-//! Looks at the target before anything is planned: what stands there, and whether anything drifted.
+//! Looks at the target before anything is planned: what is there, and whether anything drifted.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,51 +9,51 @@ use crate::model::{Changes, Entry, Etag, Gone, Hash, Href, Key, Listed, Mark, Re
 use crate::plan::{Suspicion, naming};
 use crate::words::time::{DAY, Timestamp};
 
-/// Every object is listed anew after this many seconds, whatever marks and deltas say: on sabre a reader between two
-/// concurrent writers can miss a change for ever (4.7). Besides, sabre tells two calendars at one
-/// address apart by nothing but the number of changes that each has seen: one that was made anew and has seen just as
-/// many as ours has the mark that we remember, and is noticed by this listing, or when an object of ours is updated.
+/// Every object is listed again after this many seconds, whatever marks and deltas say: on sabre a reader between two
+/// concurrent writers can miss a change for ever (4.7). Also, sabre distinguishes two calendars at one address only
+/// by the number of changes that each has seen. A recreated calendar with the same number has the mark that we
+/// remember; only this listing notices it, or an update of one of our objects.
 const LIST_EVERY: u64 = 7 * DAY;
 
-/// What the state says of the target.
+/// What the state knows of the target.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     /// The records of this subscription.
     pub(super) records: HashMap<Key, Record>,
-    /// Objects of nobody we know, as they were last read.
+    /// Foreign objects, as they were last read.
     pub(super) foreign: Vec<ForeignObject>,
-    /// How our hrefs begin; the first one begins those of new objects.
+    /// How our hrefs begin; new objects use the first one.
     pub(super) prefixes: Vec<Prefix>,
-    /// Whether the state does not know that they are ours.
+    /// Whether the state does not know these prefixes yet.
     pub(super) prefixes_are_new: bool,
     /// Objects that other configured subscriptions have recorded.
     pub(super) others: Vec<OthersObject>,
     /// How their hrefs begin.
     pub(super) prefixes_of_others: HashSet<String>,
-    /// Whether the records are not as the state has them: they were carried over from an older version.
+    /// Whether the records differ from the state because they were carried over from an older version.
     pub(super) is_carried_over: bool,
-    /// What a pass that was cut off was about to do.
+    /// What an interrupted pass was about to do.
     pub(super) journal: HashSet<Intent>,
-    /// Objects whose writes failed for a reason that no pass has found out.
+    /// Objects whose writes failed for a reason that no pass could determine.
     pub(super) suspects: HashMap<Key, Suspicion>,
 }
 
-/// What stands in the target, and since when that is known.
+/// What is in the target, and the mark for it.
 #[derive(Debug, Default)]
 pub(super) struct Look {
-    /// The state of the whole collection that `present` stands for.
+    /// The state of the whole collection that `present` belongs to.
     pub(super) mark: Mark,
     /// The version of every object.
     pub(super) present: HashMap<Href, Etag>,
-    /// What is there in a version that the target does not tell.
+    /// Objects that exist, but whose version the target does not return.
     pub(super) silent: HashSet<Href>,
-    /// Whether everything was listed, not only what changed.
+    /// Whether everything was listed, not only changes.
     pub(super) listed: bool,
-    /// Stands there in this version, if what changed was told of this very calendar.
+    /// Must exist in this version if the changes are really those of this calendar.
     pub(super) canary: Option<Entry>,
 }
 
-/// Looks with as few requests as the marks allow. `mark` is the collection's present one.
+/// Looks with as few requests as the marks allow. `mark` is the collection's current one.
 pub(super) fn look(
     collection: &dyn Collection,
     mark: Mark,
@@ -76,14 +76,14 @@ pub(super) fn look(
     look_at_all(collection, mark)
 }
 
-/// Lists everything. `mark` was asked for before.
+/// Lists everything. `mark` must have been requested before.
 pub(super) fn look_at_all(collection: &dyn Collection, mark: Mark) -> anyhow::Result<Look> {
     let Listed { entries, silent } = collection.list()?;
     let present = entries.into_iter().map(|entry| (entry.href, entry.etag)).collect();
     Ok(Look { mark, present, silent: silent.into_iter().collect(), listed: true, canary: None })
 }
 
-/// Whether the collection's present mark proves that the target is as the records say.
+/// Whether the collection's current mark proves that the target matches the records.
 pub(super) fn proves_nothing_changed(mark: &Mark, end: &EndMemory, now: Timestamp) -> bool {
     was_listed_lately(end, now) && end.mark.proves_same(mark)
 }
@@ -118,25 +118,25 @@ fn look_at_changes(
 }
 
 impl Known {
-    /// Whether something was written of which nobody told in which version it stands there: only a listing does.
+    /// Whether an object was written and the server did not return its version: only a listing does.
     fn has_untold(&self) -> bool {
         self.records.values().any(is_untold)
     }
 
-    /// Whether a UID was left to its owner and nobody is known to have it any more. When another subscription released
-    /// its object to whoever edited it, that still stands there, and only a listing shows it.
+    /// Whether a UID was left to its owner and nobody is known to have it any more. If another subscription released
+    /// its object to whoever edited it, the object still exists, and only a listing shows it.
     fn has_freed(&self) -> bool {
         let taken = self.taken();
         self.records.values().any(|record| is_occupied(record) && !taken.contains(&record.key))
     }
 
-    /// The UIDs that others have, as far as the state knows.
+    /// The UIDs that others own, as far as the state knows.
     fn taken(&self) -> HashSet<&Key> {
         let foreign = self.foreign.iter().filter_map(|(_, _, key)| key.as_ref());
         foreign.chain(self.others.iter().map(|(_, _, key)| key)).collect()
     }
 
-    /// What stands in the target according to the state.
+    /// What is in the target according to the state.
     fn present(&self) -> HashMap<Href, Etag> {
         let ours = self.records.values().filter_map(|record| Some((record.href()?.clone(), record.etag()?.clone())));
         let foreign = self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
@@ -155,16 +155,16 @@ impl Known {
         naming::prefix_of(href).is_some_and(is_free) && !self.has_prefix_of(href)
     }
 
-    /// Whether a pass that was cut off was about to leave just this.
+    /// Whether an interrupted pass was about to write exactly this.
     pub(super) fn intends(&self, href: &Href, hash: Hash) -> bool {
         self.journal.contains(&(href.clone(), Some(hash)))
     }
 
-    /// An object of ours of which a delta says nothing, so that it must stand as the record says: the one written last,
-    /// for that is the first to be missing from a calendar that came back from a backup, else any.
+    /// An object of ours that a delta does not mention, so that it must match its record: preferably the one written
+    /// last, because it is the first to be missing from a calendar restored from a backup.
     ///
-    /// sabre answers a token of a calendar that was made anew, or came back from a backup, and has outgrown the old one,
-    /// with changes of the new one alone (4.7).
+    /// If a calendar was recreated or restored and has outgrown the old sync-token, sabre answers that token with
+    /// changes of the new calendar alone (4.7).
     fn canary(&self, last_written: Option<&Href>, told: &HashSet<&Href>) -> Option<Entry> {
         let stays = |record: &&Record| !matches!(record.status, Status::Gone(_, Gone::Kept));
         let standing = self.records.values().filter(stays).filter_map(|record| Some((record.href()?, record.etag()?)));
@@ -174,7 +174,7 @@ impl Known {
     }
 }
 
-/// Whether an object was written and nobody could tell in which version it stands there, if it still does.
+/// Whether an object was written and the server did not return its version.
 fn is_untold(record: &Record) -> bool {
     matches!(record.status, Status::Mirrored(_)) && record.etag().is_none()
 }
@@ -185,22 +185,22 @@ fn is_occupied(record: &Record) -> bool {
 }
 
 impl Look {
-    /// Whether what changed was told of this very calendar, as one more request shows if there is need of it.
+    /// Whether the changes are really those of this calendar. Costs one request if there is a canary.
     pub(super) fn is_borne_out(&self, collection: &dyn Collection) -> anyhow::Result<bool> {
         let Some(canary) = &self.canary else { return Ok(true) };
         let read = collection.read(std::slice::from_ref(&canary.href))?;
         Ok(read.stored.iter().any(|stored| canary.is(stored)))
     }
 
-    /// Whether something that is ours, or looks like ours, is not as the records say, or a foreign object is not as it was
-    /// read: it may hold a UID that the feed is going to bring, or have set one free.
+    /// Whether something that is ours, or looks like ours, differs from the records, or a foreign object changed
+    /// since it was read: it may hold a UID that the feed is about to bring, or have released one.
     pub(super) fn shows_drift(&self, known: &Known) -> bool {
         let ours: HashSet<&Href> = known.records.values().filter_map(Record::href).collect();
         let taken = known.taken();
         let drifted = |record: &Record| match (record.href(), record.etag()) {
             (Some(href), Some(_)) if self.silent.contains(href) => false,
             (Some(href), Some(etag)) => self.present.get(href) != Some(etag),
-            // Somebody put it back.
+            // Somebody restored it.
             (Some(href), None) if record.is_removed() => self.present.contains_key(href),
             (Some(_), None) => is_untold(record),
             (None, _) => is_occupied(record) && !taken.contains(&record.key),
@@ -208,7 +208,7 @@ impl Look {
         known.records.values().any(drifted) || self.shows_strangers(known, &ours)
     }
 
-    /// Whether the objects that no subscription has recorded are others than those that were read.
+    /// Whether the objects that no subscription has recorded differ from those that were read.
     fn shows_strangers(&self, known: &Known, ours: &HashSet<&Href>) -> bool {
         let others: HashSet<&Href> = known.others.iter().map(|(href, ..)| href).collect();
         let is_strange =

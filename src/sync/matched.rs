@@ -1,4 +1,4 @@
-//! Sets the objects of the feed beside what is remembered of them.
+//! Matches the objects of the feed with their records.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,7 +12,7 @@ use crate::words::time::Zone;
 pub(super) struct Matched<'a> {
     feed: &'a Feed,
     zone: &'a Zone,
-    /// One for each object of the feed, in its order.
+    /// One per object of the feed, in feed order.
     pub(super) wanted: Vec<Wanted<'a>>,
     /// The records that no object of the feed has.
     pub(super) orphans: Vec<&'a Record>,
@@ -21,7 +21,7 @@ pub(super) struct Matched<'a> {
 }
 
 impl<'a> Matched<'a> {
-    /// `prefix` begins the hrefs of new objects; `zone` is that of the machine.
+    /// `prefix` begins the hrefs of new objects; `zone` is the machine's time zone.
     pub(super) fn new(feed: &'a Feed, records: &'a HashMap<Key, Record>, prefix: &str, zone: &'a Zone) -> Matched<'a> {
         let by_key: HashMap<&Key, usize> =
             feed.objects().iter().enumerate().map(|(place, object)| (&object.key, place)).collect();
@@ -29,7 +29,7 @@ impl<'a> Matched<'a> {
         vanished.sort_by(|one, other| one.key.cmp(&other.key));
         let appeared: Vec<&Key> =
             feed.objects().iter().map(|object| &object.key).filter(|key| !records.contains_key(key)).collect();
-        // What was kept left the feed long ago and tells nothing of it.
+        // A kept object left the feed long ago and says nothing about it.
         let is_kept = |record: &Record| matches!(record.status, Status::Gone(_, Gone::Kept));
         let live: Vec<&Record> = vanished.iter().copied().filter(|record| !is_kept(record)).collect();
         let hash = |key: &Key| {
@@ -39,7 +39,7 @@ impl<'a> Matched<'a> {
         let renamed = renames(records.len() - (vanished.len() - live.len()), &live, &appeared, hash);
         let taken: HashSet<&Key> = renamed.values().map(|record| &record.key).collect();
         vanished.retain(|record| !taken.contains(&record.key));
-        // Most passes bring no new object.
+        // Most passes have no new object.
         let taken = LazyCell::new(|| Taken::by(records));
         let mut by_record = HashMap::new();
         let mut wanted = Vec::with_capacity(feed.objects().len());
@@ -61,14 +61,14 @@ impl<'a> Matched<'a> {
         Matched { feed, zone, wanted, orphans: vanished, by_key, by_record }
     }
 
-    /// Whether something left the feed that a server refused: it may have stored it all the same, in a version that only a
-    /// listing tells.
+    /// Whether an object left the feed that a server refused: it may have stored it anyway, in a version that only a
+    /// listing shows.
     pub(super) fn has_doubtful_orphans(&self) -> bool {
         let is_doubtful = |record: &Record| matches!(record.status, Status::Refused { before: Before::Nothing(_), .. });
         self.orphans.iter().any(|record| is_doubtful(record))
     }
 
-    /// Those of the objects without a record that new objects of the feed say the same as, under other UIDs.
+    /// Objects without a record that equal new objects of the feed except for their UIDs.
     pub(super) fn recognised(&self, nameless: &BTreeMap<Href, Record>, present: &HashMap<Href, Etag>) -> Vec<Record> {
         let nameless: Vec<&Record> = nameless.values().collect();
         let is_new = |wanted: &&Wanted<'a>| wanted.record.is_none() && !present.contains_key(&wanted.place.href);
@@ -83,7 +83,7 @@ impl<'a> Matched<'a> {
         self.by_key.get(key).and_then(|place| self.wanted.get(*place))
     }
 
-    /// The object of the feed that a record is about, also when it came under another UID.
+    /// The object of the feed that a record is about, even if it came back under another UID.
     pub(super) fn wanted_of(&self, record: &Record) -> Option<&Wanted<'a>> {
         self.by_record.get(&record.key).and_then(|place| self.wanted.get(*place))
     }
@@ -94,17 +94,17 @@ impl<'a> Matched<'a> {
         self.object(wanted.key).map_or_else(Vec::new, |object| self.feed.write(object, uid))
     }
 
-    /// Whether an object of the feed and one of the target say the same, their UIDs apart.
+    /// Whether an object of the feed and one of the target say the same, ignoring their UIDs.
     pub(super) fn says_the_same(&self, wanted: &Wanted<'a>, resource: &Resource) -> bool {
         self.object(wanted.key).is_some_and(|object| ics::says_the_same(self.feed, object, resource))
     }
 
-    /// In which properties they differ.
+    /// The properties in which they differ.
     pub(super) fn differences(&self, wanted: &Wanted<'a>, resource: &Resource) -> Vec<String> {
         self.object(wanted.key).map(|object| ics::differences(self.feed, object, resource)).unwrap_or_default()
     }
 
-    /// Title and start of an object of the feed, for people.
+    /// Title and start of an object of the feed, human-readable.
     pub(super) fn description(&self, key: &Key) -> Option<(String, String)> {
         self.object(key).map(|object| (self.feed.summary(object), self.feed.start(object)))
     }
@@ -123,8 +123,8 @@ impl<'a> Matched<'a> {
     }
 }
 
-/// What the records have taken: an object that came under another UID keeps href and UID of its first name, and the feed
-/// may issue that name again, to another object.
+/// Hrefs and UIDs that the records use. An object that came back under another UID keeps the href and UID of its
+/// first name, and the feed may reuse that name for another object.
 struct Taken<'a> {
     hrefs: HashSet<&'a Href>,
     uids: HashSet<(ComponentType, &'a str)>,
@@ -139,7 +139,7 @@ impl<'a> Taken<'a> {
         }
     }
 
-    /// Where a new object can be written, and under which UID: its own if that is free.
+    /// Where to write a new object, and under which UID: its own if that is free.
     fn place(&self, key: &Key, href: impl Fn(&Key) -> Href) -> Place {
         let substitute = |ordinal| Key { uid: ics::substitute_uid(&key.uid, ordinal), ..key.clone() };
         let is_free = |key: &Key| !self.uids.contains(&(key.component, &key.uid)) && !self.hrefs.contains(&href(key));

@@ -1,4 +1,4 @@
-//! Brings the target in step with a feed that was read: look, plan, write, settle.
+//! Brings the target in line with a feed that was read: look, plan, write, settle.
 
 use std::collections::{HashMap, HashSet};
 
@@ -30,9 +30,9 @@ pub(super) struct Changes {
     pub(super) mark: Mark,
     /// Whether everything was listed.
     pub(super) listed: bool,
-    /// Where the object stands that was written last; `None` when nothing was.
+    /// The href written last; `None` if nothing was written.
     pub(super) last_written: Option<Href>,
-    /// When the earliest rejected object is tried again.
+    /// When the earliest refused object is tried again.
     pub(super) retry_rejected_at: Option<Timestamp>,
     /// How many objects of the feed are refused and not in the target in any form.
     pub(super) refused: u64,
@@ -40,14 +40,14 @@ pub(super) struct Changes {
 
 /// How a round ended.
 enum Round {
-    /// Everything of the plan is on the target and in the record.
+    /// The whole plan is on the target and in the records.
     Settled(Changes),
-    /// Objects had other versions than we thought; the rest is done, but for the deletes.
+    /// Objects had other versions than expected; everything else except the deletes is done.
     Stale,
 }
 
 impl Run<'_, '_> {
-    /// Looks, if `seen` is not there already, plans, writes and settles; a second time for objects that someone changed
+    /// Looks (unless `seen` is given), plans, writes and settles; a second time if somebody changed objects
     /// meanwhile.
     pub(super) fn change(&mut self, fresh: Fresh, seen: Option<Look>) -> anyhow::Result<(Changes, Fresh)> {
         let abilities = match self.open() {
@@ -56,7 +56,7 @@ impl Run<'_, '_> {
             }
             abilities => abilities?,
         };
-        // What kind of server it is may have turned out only now.
+        // The kind of server may be known only now.
         self.shape.schedule_agent = abilities.needs_schedule_agent;
         let fresh = fresh.reshaped(self.shape);
         let feed = &fresh.feed;
@@ -69,7 +69,7 @@ impl Run<'_, '_> {
         }
     }
 
-    /// The dry run for a target that a real one would make.
+    /// The dry run for a target that a real run would create.
     fn show_all(&mut self, feed: &Feed) -> anyhow::Result<Changes> {
         let known = self.known()?;
         let matched = self.matched(feed, &known);
@@ -118,7 +118,7 @@ impl Run<'_, '_> {
             }
         }
         let named = seen.take_named(named, &matched, prefixes.as_deref().unwrap_or(&known.prefixes));
-        // The state was lost, and the feed issued new UIDs meanwhile.
+        // The state was lost, and meanwhile the feed issued new UIDs.
         let recognised = matched.recognised(&seen.nameless, &seen.remote.present);
         seen.forget_unrecorded(&recognised);
         if prefixes.is_none() && named.is_empty() && recognised.is_empty() && !is_older {
@@ -139,21 +139,21 @@ impl Run<'_, '_> {
         self.act(&look, &seen, &more, &matched)
     }
 
-    /// Nothing is done before a person has said whose the objects are that stand there.
+    /// Does nothing until a person says who owns the existing objects.
     fn hold_everything(&mut self) -> Changes {
         let reason = "the calendar has events that this subscription and another one could have put there, and no record \
                       says which of them did";
         let held_for = HeldFor::Draw;
         self.report.held = Some(Hold { deletes: 0, held_for, reason: reason.to_owned(), said_at: None });
-        // What was read is not remembered, so that no mark may stand for it.
+        // What was read is not remembered, so no mark may vouch for it.
         Changes::without_writes(Mark::default(), false)
     }
 
-    /// Plans, and does what is planned, or shows it.
+    /// Plans, then executes the plan or shows it.
     fn act(&mut self, look: &Look, seen: &Seen, known: &Known, matched: &Matched<'_>) -> anyhow::Result<Round> {
         let plan = self.plan(matched, seen);
         self.report.held.clone_from(&plan.hold);
-        // What an earlier round wrote stands there unchanged for this one.
+        // What an earlier round wrote counts as unchanged in this one.
         let before = self.report.created + self.report.updated + self.report.adopted;
         self.report.unchanged = untouched(matched, &plan).saturating_sub(before);
         if self.pass.options.dry_run {
@@ -184,7 +184,7 @@ impl Run<'_, '_> {
         }
     }
 
-    /// What a dry run cannot try: whether we may write at all.
+    /// Checks what a dry run cannot try: whether we may write at all.
     fn check_rights(&self) -> anyhow::Result<()> {
         self.pass.collection.begin(Why::Probe);
         if self.pass.collection.rights()?.write {
@@ -203,7 +203,7 @@ impl Run<'_, '_> {
     ) -> anyhow::Result<Round> {
         let intents = intents(plan, matched);
         let id = self.begin(plan, seen, known, &intents)?;
-        // Asked again, without a request: by now the round trip is known, and with it how many connections help.
+        // Asked again, without a request: now that the round trip is known, so is the useful number of connections.
         let connections = self.open()?.connections;
         let stage = Stage {
             executor: Executor { collection: self.pass.collection, connections, stop: self.pass.stop },
@@ -228,7 +228,7 @@ impl Run<'_, '_> {
         aside.before(&plan.puts, &plan.deletes)?;
         stage.put(&plan.puts, &mut recorder)?;
         let mut more = refused_before(&stage, &facts, &policy, &plan.deletes, &mut aside, &mut recorder)?;
-        // What waits is no reason to delete anything in a pass that holds deletions back.
+        // A pass that holds deletions must not retry refused ones either.
         more.retain(|_| plan.hold.is_none());
         if recorder.stale.is_empty() && recorder.uid_taken.is_empty() {
             let (notes, deletes) = match guard_again(plan, &facts, &policy, &recorder.refused_creates) {
@@ -255,7 +255,7 @@ impl Run<'_, '_> {
             standing.is_none() || standing == record.etag()
         };
         if held && !(seen.unrecorded.is_empty() && matched.orphans.iter().all(is_known)) {
-            // No record tells what stands there: only a listing shows the next pass what is held.
+            // No record shows these objects: the next pass finds what is held only with a listing.
             mark = Mark::default();
         }
         if !(recorder.stale.is_empty() && recorder.uid_taken.is_empty()) {
@@ -266,11 +266,11 @@ impl Run<'_, '_> {
         Ok(Round::Settled(Changes { mark, listed: look.listed, last_written, retry_rejected_at, refused }))
     }
 
-    /// Makes sure that the subscription is in the state, and that a pass which dies while it writes is not taken for a
-    /// settled one: what it is about to leave is in the journal, and no feed is remembered until it has settled.
+    /// Makes sure that the subscription is in the state, and that a pass that dies while writing does not count as
+    /// settled: the journal has what it is about to write, and no feed is remembered until it settles.
     fn begin(&mut self, plan: &Plan, seen: &Seen, known: &Known, intents: &[Intent]) -> anyhow::Result<Id> {
         let identity = identity(self.pass.subscription);
-        // What is held is marked so in its record, which the feed's going back must not pass over either.
+        // A hold is marked in the record, so the gates must not skip it if the feed goes back.
         let writes = plan.writes() || plan.notes.iter().any(|note| matches!(note, Note::Hold { .. }));
         let prefixes = if known.prefixes_are_new { known.prefixes.clone() } else { Vec::new() };
         self.began |= writes;
@@ -307,8 +307,8 @@ impl Changes {
     }
 }
 
-/// When an object was taken that had been refused before, tries the others that were refused for the same cause. Gives
-/// the deletions among them that are not `planned` anyway.
+/// After an object was accepted that had been refused before, retries the others that were refused for the same
+/// cause. Returns the deletions among them that are not in `planned`.
 fn refused_before(
     stage: &Stage<'_>,
     facts: &Facts<'_>,
@@ -329,17 +329,17 @@ fn refused_before(
     Ok(deletes)
 }
 
-/// What the writes of a plan are to leave behind: an edit could not be told from a write of ours of which no answer came.
+/// What the writes of a plan are to leave behind: otherwise a write whose answer was lost would look like an edit.
 fn intents(plan: &Plan, matched: &Matched<'_>) -> Vec<Intent> {
     let hash = |put: &Put| matched.wanted(put.key()).map(|wanted| wanted.hash);
     let puts = plan.puts.iter().filter_map(|put| Some((put.place().href.clone(), Some(hash(put)?))));
     puts.chain(plan.deletes.iter().map(|delete| (delete.href.clone(), None))).collect()
 }
 
-/// Objects under our prefix that nothing tells us to touch. They need not be read again.
+/// Objects under our prefix that no step touches. They need not be read again.
 fn left_alone<'a>(plan: &Plan, seen: &'a Seen) -> impl Iterator<Item = ForeignObject> + 'a {
     let touched: HashSet<Href> = plan.ops().iter().filter_map(|op| op.href().cloned()).collect();
-    // What a guard holds back is to be found again.
+    // The next pass must find again what a guard holds back.
     let is_held = plan.hold.is_some();
     let left = seen.unrecorded.iter().filter(move |href| !is_held && !touched.contains(href));
     left.filter_map(|href| {
@@ -364,7 +364,7 @@ fn released<'a>(
     })
 }
 
-/// Objects of the feed that no step is about, or only one that leaves them to someone who has the same.
+/// How many objects of the feed no step touches, or only one that leaves them to someone who has the same.
 fn untouched(matched: &Matched<'_>, plan: &Plan) -> u64 {
     let is_equal = |op: &&Op| !matches!(op, Op::Note(Note::Leave { occupant: Occupant::Equal, .. }));
     let ops = plan.ops();

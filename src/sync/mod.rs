@@ -1,4 +1,4 @@
-//! One pass over one subscription, from the feed to the record: the gates, the look, the plan, the writes, the settling.
+//! One pass over one subscription, from the feed to the record: gates, look, plan, writes, settling.
 
 mod apply;
 mod aside;
@@ -41,12 +41,12 @@ use gates::{Fresh, Gated};
 use look::{Look, look, look_at_all, proves_nothing_changed};
 
 /// Changes whenever the hash of an object or the form in which we write it does. Records of another form are compared
-/// with the target anew; what is equal is not rewritten.
+/// with the target again; equal objects are not rewritten.
 const FORM: u32 = 3;
-/// A standing trouble is said again after this time, in seconds.
+/// A lasting problem is reported again after this many seconds.
 const SAY_EVERY: u64 = DAY;
 
-/// How a pass is to be done.
+/// How to run a pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Options {
@@ -56,17 +56,17 @@ pub struct Options {
     pub full: bool,
     /// Plan only; write neither target nor state.
     pub dry_run: bool,
-    /// Carry out the deletions that a guard holds.
+    /// Execute the deletions that a guard holds.
     pub allow_deletes: bool,
-    /// Take over what stands in the target under the UIDs of the feed.
+    /// Take over existing objects in the target that have UIDs of the feed.
     pub take_over: Option<TakeOver>,
-    /// The subscription was named on the command line, so its interval does not count.
+    /// The subscription was named on the command line, so its interval is ignored.
     pub asked: bool,
-    /// A person waits for the answer, so neither its interval nor a back-off counts.
+    /// A person waits for the answer, so interval and back-off are ignored.
     pub attended: bool,
 }
 
-/// Everything that a pass works with.
+/// Everything that a pass needs.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
     /// The settings.
@@ -77,48 +77,48 @@ pub struct Pass<'a> {
     pub collection: &'a dyn Collection,
     /// The state.
     pub state: &'a Handle,
-    /// The wish to stop.
+    /// The request to stop.
     pub stop: &'a Stop,
-    /// The time zone of the machine, for whole days and floating times; found out when it is needed.
+    /// The machine's time zone, for whole days and floating times; determined when needed.
     pub zone: &'a LazyLock<Zone>,
-    /// How to do it.
+    /// How to run it.
     pub options: Options,
-    /// Is told how many of how many writes are done.
+    /// Receives how many writes are done, and how many there are.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
-    /// Takes the lock of the calendar at this address, before anything there is believed: one writer per calendar. Told
-    /// the same address again it does nothing.
+    /// Locks the calendar at this address before anything there is trusted: one writer per calendar. Does nothing for
+    /// an address that it has locked already.
     pub claim: &'a (dyn Fn(&str) -> anyhow::Result<()> + Sync),
-    /// Tries what can be tried on this machine without a request: secrets, certificates, files.
+    /// Checks what needs no request: secrets, certificates, files.
     pub preflight: &'a (dyn Fn() -> anyhow::Result<()> + Sync),
-    /// Describes the files that settings, secrets and certificates come from, so that a change of them is noticed.
+    /// Fingerprints the files that settings, secrets and certificates come from, to notice changes.
     pub inputs: &'a (dyn Fn() -> Hash + Sync),
-    /// The subscriptions of the configuration: others that the state remembers have no claim any more.
+    /// The configured subscriptions: others in the state have no claim any more.
     pub configured: &'a Configured,
-    /// What the other configured subscriptions without records that write to the calendar at this address want there.
+    /// What the other configured subscriptions without records want in the calendar at this address.
     pub rivals: &'a (dyn Fn(&str) -> Vec<Vec<Named>> + Sync),
-    /// Four octets that nobody can guess.
+    /// Four unpredictable octets.
     pub chance: &'a (dyn Fn() -> anyhow::Result<[u8; 4]> + Sync),
-    /// The moment at which the last pass began, if it was killed before it ended.
+    /// When the last pass began, if it was killed before it ended.
     pub killed: Option<Timestamp>,
-    /// Leaves word that a pass has begun, before its first request.
+    /// Notes that a pass has begun, before its first request.
     pub begin: &'a (dyn Fn(Timestamp) -> anyhow::Result<()> + Sync),
 }
 
-/// Runs a pass. Whatever happens is in the report, and in the state but for a dry run.
+/// Runs a pass. The outcome is in the report, and in the state unless this is a dry run.
 pub fn pass(pass: &Pass<'_>) -> PassReport {
     let (clock, started) = (Instant::now(), now());
     let mut report = PassReport::new(&pass.subscription.name);
     if let Err(error) = pass.attempt(&mut report, started) {
         report.outcome = Outcome::Failed;
         report.error = Some(fault_of(&error));
-        // A state that fails does not remember whether a person was told.
+        // A failing state cannot remember that a person was notified.
         report.say = Say::Trouble;
     }
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     report
 }
 
-/// What tells a subscription from others in the state.
+/// What distinguishes a subscription from others in the state.
 pub fn identity(subscription: &Subscription) -> Identity {
     Identity {
         name: subscription.name.clone(),
@@ -127,13 +127,13 @@ pub fn identity(subscription: &Subscription) -> Identity {
     }
 }
 
-/// The moment, from the clock of the machine.
+/// The current time, from the machine's clock.
 pub fn now() -> Timestamp {
     Timestamp::from_system(SystemTime::now())
 }
 
 impl Pass<'_> {
-    /// Gate 0, the pass itself, and what is remembered of it. An error here is one of the state.
+    /// Gate 0, the pass itself, and what to remember of it. Returns only errors of the state.
     fn attempt(&self, report: &mut PassReport, started: Timestamp) -> anyhow::Result<()> {
         let me = identity(self.subscription);
         let known = self.state.read(move |state| state.memory(&me))?;
@@ -208,12 +208,12 @@ impl Pass<'_> {
             report.held = Some(held.clone());
         }
         if dry_run {
-            // Nothing remembers that it failed.
+            // A dry run is not remembered, so it has no back-off.
             report.retry_at = None;
             return Ok(());
         }
         let me = identity(self.subscription);
-        // What is held or refused is not as its record says, and the journal may say why.
+        // What is held or refused differs from its record, and the journal may say why.
         let is_done = is_settled && memory.held.is_none() && memory.next_change_at.is_none();
         let ends_take_over = is_settled && before.take_over;
         let ends_journal = is_done && (began || before.feed.is_none());
@@ -230,7 +230,7 @@ impl Pass<'_> {
         })
     }
 
-    /// A pass that was killed has failed, and that is remembered before anything else is tried.
+    /// Counts a killed pass as a failure, and stores that before anything else is tried.
     fn count_kill(&self, memory: &mut Memory, at: Timestamp) -> anyhow::Result<()> {
         let text = "the last run was killed before it ended (out of memory, or a lost machine?)";
         let error = crate::words::error::fault(Kind::Killed, text);
@@ -240,7 +240,7 @@ impl Pass<'_> {
         self.failed(memory, &mut unheard, &error, at, Some(End::Target));
         if let Some(failing) = &mut memory.failing {
             failing.retry_at = Some(at.plus(backoff::delay(failing.failures, None)));
-            // Nobody has heard of it yet: who is told is told below.
+            // Nobody was notified yet; that happens below.
             failing.said_at = said_at;
         }
         self.keep(memory.clone())?;
@@ -255,7 +255,7 @@ impl Pass<'_> {
         })
     }
 
-    /// Puts a failure into the report; whether a person must hear of it now, which is noted then.
+    /// Puts a failure into the report. Returns whether a person must be notified now, and notes it if so.
     fn tell(&self, failing: &mut Failing, report: &mut PassReport, started: Timestamp) -> bool {
         report.stands(failing, started, self.subscription.alert_after);
         let needs_a_person = !failing.kind.is_temporary() || report.alert;
@@ -267,8 +267,8 @@ impl Pass<'_> {
         needs_a_person && !told
     }
 
-    /// Counts a failure: when to come back, and whether a person must hear of it. `end`: where it was; `None` for one of
-    /// this machine, which no request has shown.
+    /// Counts a failure: when to retry, and whether a person must be notified. `end`: which end failed; `None` for a
+    /// problem of this machine, before any request.
     fn failed(
         &self,
         memory: &mut Memory,
@@ -286,7 +286,7 @@ impl Pass<'_> {
         let before = memory.failing.take();
         let failures = before.as_ref().map_or(0, |failing| failing.failures) + 1;
         let since = before.as_ref().map_or(started, |failing| failing.since);
-        // What is wrong on this machine costs nobody a request, and may be mended at any moment.
+        // A local problem costs no server a request, and may be fixed at any moment.
         let is_local = fault.kind == Kind::Configuration || end.is_none();
         let end = end.unwrap_or_default();
         let retry_at = (!is_local).then(|| now().plus(backoff::delay(failures, fault.retry_after)));
@@ -302,14 +302,14 @@ impl Pass<'_> {
     }
 }
 
-/// A trouble of which a person was told has ended.
+/// Whether a problem that a person was notified of has ended.
 fn said_when_settled(before: &Memory, after: &Memory) -> Say {
     let told_of_failure = before.failing.as_ref().is_some_and(|failing| failing.said_at.is_some());
     let told_of_hold = before.held.as_ref().is_some_and(|held| held.said_at.is_some()) && after.held.is_none();
     if told_of_failure || told_of_hold { Say::Recovered } else { Say::Nothing }
 }
 
-/// A pass that has passed gate 0.
+/// A pass that got through gate 0.
 struct Run<'a, 'r> {
     pass: &'a Pass<'a>,
     id: Option<Id>,
@@ -318,18 +318,18 @@ struct Run<'a, 'r> {
     report: &'r mut PassReport,
     /// Whether something may have been written to the target.
     began: bool,
-    /// How many rounds of looking, planning and writing were begun.
+    /// How many rounds of looking, planning and writing have begun.
     rounds: u32,
-    /// At which end something is being done; `None` as long as nobody was asked.
+    /// The end being worked on; `None` until something was requested.
     end: Option<End>,
-    /// How the hrefs begin of a subscription that has none yet.
+    /// The prefix for a subscription that has none yet.
     fresh_prefix: Option<String>,
-    /// What the rules make of each object, as far as that is known.
+    /// What the rules make of each object, as far as known.
     shape: Shape,
 }
 
 impl Run<'_, '_> {
-    /// Finds out what is wrong on this machine before any request, and leaves word that the pass has begun.
+    /// Finds problems of this machine before any request, and notes that the pass has begun.
     fn prepare(&mut self) -> anyhow::Result<()> {
         let is_folder = matches!(self.pass.subscription.target, TargetAddress::Folder(_));
         (self.pass.preflight)()?;
@@ -339,7 +339,7 @@ impl Run<'_, '_> {
         if self.pass.options.dry_run { Ok(()) } else { (self.pass.begin)(self.started) }
     }
 
-    /// The pass, as far as what is to be remembered when it has settled or is held.
+    /// Runs the pass; returns what to remember if it settled or is held.
     fn mirror(&mut self) -> anyhow::Result<Memory> {
         let settings = self.fingerprint();
         let distrust = self.distrust(settings);
@@ -404,7 +404,7 @@ impl Run<'_, '_> {
     fn settled(&mut self, mut next: Memory) -> Memory {
         next.settled_at = Some(self.started);
         let refused = !self.report.rejected.is_empty() || !self.report.conflicts.is_empty();
-        // A calendar that lacks most of its feed is no success, however long that is known.
+        // A calendar that lacks most of its feed is no success, however old the problem is.
         let objects = next.objects.unwrap_or(0);
         let mostly = next.refused * 2 > objects;
         self.report.missing = if mostly { next.refused } else { 0 };
@@ -422,8 +422,8 @@ impl Run<'_, '_> {
         &self.pass.subscription.name
     }
 
-    /// Whether the target is looked at though the feed did not change: it is due, a problem with it is to be over, or a
-    /// person wants to know.
+    /// Whether to look at the target even if the feed did not change: it is due, it failed last time, or a person
+    /// asked.
     fn must_look(&self) -> bool {
         let was_failing = self.memory.failing.as_ref().is_some_and(|failing| failing.end == End::Target);
         let Options { force, asked, .. } = self.pass.options;
@@ -442,7 +442,7 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Looks at the target though the feed did not change, and tells whether something of ours is not as it should be.
+    /// Looks at the target although the feed did not change, and returns whether something of ours differs.
     fn look_for_drift(&mut self) -> anyhow::Result<(Look, bool)> {
         self.open()?;
         self.pass.collection.begin(Why::Look);
@@ -459,7 +459,7 @@ impl Run<'_, '_> {
         Ok((look, drifted))
     }
 
-    /// What a person has said is to be taken over, on the command line or since the last pass.
+    /// What a person allowed to take over, on the command line or since the last pass.
     fn takes_over(&self) -> Option<TakeOver> {
         self.pass.options.take_over.or(self.memory.take_over.then_some(TakeOver::Ours))
     }

@@ -1,4 +1,4 @@
-//! Opens the target of a pass: finds it, locks it, and finds out which of the subscriptions in the state this one is.
+//! Opens the target of a pass: finds it, locks it, and identifies the subscription in the state.
 
 use super::{Run, identity};
 use crate::collection::Abilities;
@@ -6,7 +6,7 @@ use crate::config::TargetAddress;
 use crate::model::memory::Memory;
 
 impl Run<'_, '_> {
-    /// Opens the target and locks the place where it was found: one calendar can be written in many ways.
+    /// Opens the target and locks the address where it was found: a calendar can be configured in several spellings.
     pub(super) fn open(&mut self) -> anyhow::Result<Abilities> {
         let (collection, dry_run) = (self.pass.collection, self.pass.options.dry_run);
         let abilities = collection.open(self.may_create() && !dry_run)?;
@@ -21,15 +21,15 @@ impl Run<'_, '_> {
         Ok(abilities)
     }
 
-    /// Whether a missing target is made. A folder is made for the first pass; later its absence may be that of a disk.
+    /// Whether to create a missing target: a folder only for the first pass, because later a disk may be missing.
     pub(super) fn may_create(&self) -> bool {
         let subscription = self.pass.subscription;
         let is_folder = matches!(subscription.target, TargetAddress::Folder(_));
         subscription.create || (is_folder && self.memory.settled_at.is_none())
     }
 
-    /// A subscription whose target was never opened may be one that wrote the same target in another way until now. Then
-    /// it goes on with what is remembered of that one.
+    /// A subscription whose target was never opened may be a known one whose target was spelled differently. It then
+    /// continues with that memory.
     fn recognise(&mut self, address: &str) -> anyhow::Result<()> {
         let (me, address) = (identity(self.pass.subscription), address.to_owned());
         let asked = me.clone();

@@ -1,4 +1,4 @@
-//! The records of a pass: kept in step with every outcome, here and in the state.
+//! Keeps the records of a pass in step with every outcome, here and in the state.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,50 +19,50 @@ use crate::words::time::Timestamp;
 pub(super) enum Left {
     /// An object in this version.
     Version(Etag),
-    /// An object in a version that the server did not tell; its record waits for it.
+    /// An object whose version the server did not return; its record waits for it.
     Untold(Box<Record>),
     /// Nothing: the object was deleted.
     Nothing,
 }
 
-/// Writes outcomes into the state and counts them in the report.
+/// Writes outcomes to the state and counts them in the report.
 pub(super) struct Recorder<'a> {
     pub(super) state: &'a Handle,
     pub(super) id: Id,
     pub(super) now: Timestamp,
     pub(super) matched: &'a Matched<'a>,
-    /// What was known before.
+    /// What was known before the pass.
     pub(super) known: &'a Known,
     /// What was read.
     pub(super) seen: &'a Seen,
     pub(super) report: &'a mut PassReport,
-    /// What this pass left at each href that it wrote to: to recognise our own writes when settling.
+    /// What this pass left at each href it wrote to, to recognise our own writes when settling.
     pub(super) written: HashMap<Href, Left>,
-    /// Writes for which the target has another version than we thought.
+    /// Writes for which the target has another version than expected.
     pub(super) stale: Vec<Write>,
-    /// Writes whose UID stands elsewhere in the target.
+    /// Writes whose UID exists elsewhere in the target.
     pub(super) uid_taken: Vec<Write>,
-    /// Where the journal has something.
+    /// Hrefs in the journal.
     pub(super) journal: HashSet<Href>,
     /// No further round follows in this pass.
     pub(super) is_last_round: bool,
-    /// Where the object stands that was written last.
+    /// The href written last.
     pub(super) last_written: Option<Href>,
-    /// Where this pass has sent a write that was answered, or not, for good.
+    /// Hrefs whose write was sent and is not to be repeated.
     pub(super) tried: HashSet<Href>,
-    /// So many writes failed since the last one that got through, and nobody is blamed for them yet.
+    /// Failed writes since the last success that nobody is blamed for yet.
     pub(super) failures_in_a_row: usize,
-    /// The writes that failed, until somebody is blamed.
+    /// Failed writes that nobody is blamed for yet.
     pub(super) failed: Vec<(Write, Failure)>,
-    /// Where this pass found just what it would have written.
+    /// Hrefs where this pass found exactly what it would have written.
     pub(super) equal: HashSet<Href>,
-    /// What stands at the hrefs of this pass instead of what was sent.
+    /// What is stored at the hrefs of this pass instead of what was sent.
     pub(super) forms: HashMap<Href, TargetForm>,
-    /// Why objects had been refused that were taken in this pass.
+    /// The earlier refusal reasons of objects that were accepted in this pass.
     pub(super) causes: HashSet<String>,
-    /// What this pass has made.
+    /// What this pass created.
     pub(super) made: HashMap<Href, Put>,
-    /// The creates of this pass that were refused.
+    /// The creates that were refused in this pass.
     pub(super) refused_creates: HashSet<Key>,
 }
 
@@ -101,7 +101,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Carries out a step that sends nothing.
+    /// Executes a step that sends nothing.
     pub(super) fn note(&mut self, note: &Note) -> anyhow::Result<()> {
         match note {
             Note::Rename { from, to } => {
@@ -135,12 +135,12 @@ impl<'a> Recorder<'a> {
 
     fn hold(&mut self, key: &Key, href: &Href) -> anyhow::Result<()> {
         let Some(record) = self.recorded_or_read(Some(key), href) else { return Ok(()) };
-        // Of what no record knew, nobody can tell since when it is missing.
+        // Without a record, nobody knows since when it is missing from the feed.
         let since = self.recorded_at(Some(key), href).map(|_| self.now);
         let held = Gone::Held { since, approved: false };
         let status = match &record.status {
             Status::Gone(_, Gone::Held { .. }) => return Ok(()),
-            // A server stored what it seemed to refuse.
+            // A server may store what it seemed to refuse.
             Status::Refused { before: Before::Nothing(place), .. } => {
                 let (place, hash) = (place.clone(), record.source.hash);
                 Status::Gone(Base { place, etag: None, hash, form: TargetForm::AsSent }, held)
@@ -153,7 +153,7 @@ impl<'a> Recorder<'a> {
         self.write(Record { status, ..record.clone() })
     }
 
-    /// Records how a write ended.
+    /// Records the outcome of a write.
     pub(super) fn outcome(&mut self, write: &Write, written: Written) -> anyhow::Result<()> {
         self.tried.insert(write.href().clone());
         match written {
@@ -171,7 +171,7 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Remembers a failure until somebody is blamed for it.
+    /// Keeps a failure until blame is laid.
     pub(super) fn fail(&mut self, write: &Write, failure: Failure) {
         if !failure.is_verdict {
             self.count(if failure.fault.hung { Outcome::Hung } else { Outcome::Failed });
@@ -179,17 +179,17 @@ impl<'a> Recorder<'a> {
         self.failed.push((write.clone(), failure));
     }
 
-    /// Counts how a write ended for the question whether the calendar still takes anything.
+    /// Counts an outcome, to decide whether the calendar still accepts anything.
     pub(super) fn count(&mut self, outcome: Outcome) {
         self.failures_in_a_row = failures_in_a_row(self.failures_in_a_row, outcome);
     }
 
-    /// Whether a write was answered, or not, for good.
+    /// Whether a write was sent and is not to be repeated.
     pub(super) fn is_tried(&self, write: &Write) -> bool {
         self.tried.contains(write.href())
     }
 
-    /// These are sent once more.
+    /// Marks these to be sent again.
     pub(super) fn untry(&mut self, writes: &[&Write]) {
         for write in writes {
             self.tried.remove(write.href());
@@ -201,7 +201,7 @@ impl<'a> Recorder<'a> {
         write.key().and_then(|key| self.known.suspects.get(key)).copied().unwrap_or_default()
     }
 
-    /// Whether a write is likely to fail: it did so before.
+    /// Whether a write is likely to fail, because it did before.
     pub(super) fn is_suspect(&self, write: &Write) -> bool {
         let was_refused = |record: &Record| matches!(record.status, Status::Refused { .. });
         let record = write.key().and_then(|key| self.matched.wanted(key)).and_then(|wanted| wanted.record);
@@ -216,8 +216,8 @@ impl<'a> Recorder<'a> {
         verdicts.iter().try_for_each(|(write, failure)| self.refuse(write, &failure.reason))
     }
 
-    /// Nothing shows that the failed objects are to blame, or the calendar is in trouble. Each is remembered as a suspect;
-    /// those that were suspected often enough are refused, and if no other is left, the pass goes on.
+    /// Nothing proves that the failed objects are to blame, or the calendar has a problem. Remembers each as a
+    /// suspect and refuses those suspected often enough; the pass goes on if no others are left.
     pub(super) fn give_up(&mut self, error: anyhow::Error, probe: Probe) -> anyhow::Result<()> {
         self.refuse_verdicts()?;
         let failed = std::mem::take(&mut self.failed);
@@ -233,10 +233,10 @@ impl<'a> Recorder<'a> {
         if is_explained { Ok(()) } else { Err(error) }
     }
 
-    /// Remembers an object as a suspect; whether that is enough to refuse it. A calendar in trouble makes none a suspect,
-    /// but for those on which the server hung.
+    /// Remembers an object as a suspect; returns whether that is enough to refuse it. If the calendar has a problem,
+    /// only objects on which the server hung become suspects.
     fn suspect(&mut self, write: &Write, hung: bool, probe: Probe) -> anyhow::Result<bool> {
-        // What cannot be named cannot be suspected either.
+        // Without a name there is no suspect.
         let Some(key) = write.key().cloned() else { return Ok(probe == Probe::Impossible) };
         if probe == Probe::Ill && !hung {
             return Ok(false);
@@ -247,7 +247,7 @@ impl<'a> Recorder<'a> {
         Ok(suspicion.is_enough())
     }
 
-    /// The server does not take a write, and the object is to blame.
+    /// Refuses an object that is to blame for a write that the server did not accept.
     pub(super) fn refuse(&mut self, write: &Write, reason: &str) -> anyhow::Result<()> {
         match write {
             Write::Put(put) => {
@@ -298,15 +298,15 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// An object was taken; what was refused for the same cause may be taken too.
+    /// After an object was accepted, others refused for the same cause may be accepted too.
     fn recovered(&mut self, record: Option<&Record>) {
         let refusal = record.and_then(|record| Some((record, record.refusal()?, record.href()?)));
         let refusal = refusal.filter(|(_, refusal, _)| refusal.tries > 0);
         self.causes.extend(refusal.map(|(record, refusal, href)| cause(&refusal.reason, &record.key, href)));
     }
 
-    /// Refuses an object: it is remembered with its reason, and sent again when its time has come or when it changes.
-    /// `tries`: how often the server refused it.
+    /// Refuses an object: it is remembered with its reason, and sent again when it is due or changes. `tries`: how
+    /// often the server refused it.
     fn reject(&mut self, key: &Key, reason: &str, tries: u32) -> anyhow::Result<()> {
         let refused = self.refused(key, reason, tries > 1);
         self.report.rejected.push(refused);
@@ -320,7 +320,7 @@ impl<'a> Recorder<'a> {
         self.mark(key, Status::Refused { before, refusal })
     }
 
-    /// The server does not delete an object. It is remembered with the reason; a second object of a key is left for good.
+    /// Remembers an object that the server does not delete. A second object of a key is left alone for good.
     fn cannot_delete(&mut self, key: Option<&Key>, href: &Href, etag: &Etag, reason: &str) -> anyhow::Result<()> {
         let record = self.recorded_or_read(key, href);
         let reason = format!("it left the feed, but {reason}");
@@ -342,7 +342,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// What the server said it had made is not there: that is a refusal too.
+    /// The server reported an object as created, but it does not exist: that is a refusal too.
     pub(super) fn not_made(&mut self, href: &Href) -> anyhow::Result<()> {
         let Some(put) = self.made.remove(href) else { return Ok(()) };
         let restores = matches!(put, Put::Create { restores: true, .. });
@@ -352,8 +352,8 @@ impl<'a> Recorder<'a> {
         self.refuse(&Write::Put(put), "the server says that it is stored, and does not have it")
     }
 
-    /// What the server said it had deleted is still there: that is a refusal too.
-    /// `key`: that of its record.
+    /// The server reported an object as deleted, but it still exists: that is a refusal too. `key`: that of its
+    /// record.
     pub(super) fn not_deleted(&mut self, stored: &model::Stored, key: Option<&Key>) -> anyhow::Result<()> {
         self.report.deleted = self.report.deleted.saturating_sub(1);
         self.written.insert(stored.href.clone(), Left::Version(stored.etag.clone()));
@@ -367,7 +367,7 @@ impl<'a> Recorder<'a> {
         self.forget_at(key, &stored.href)
     }
 
-    /// Nothing of ours stands at this href any more. A second object of a key has no record: that one is of the first.
+    /// Forgets the record at this href. A second object of a key has none: the record is that of the first.
     pub(super) fn forget_at(&mut self, key: Option<&Key>, href: &Href) -> anyhow::Result<()> {
         let recorded = self.recorded_at(key, href).map(|record| record.key.clone());
         recorded.map_or(Ok(()), |key| self.forget(&key))
@@ -377,12 +377,12 @@ impl<'a> Recorder<'a> {
         self.known.records.get(key?).filter(|record| record.href() == Some(href))
     }
 
-    /// The record of an object, or that which can be made of what was read where none names it.
+    /// The record of an object or, without one, the record made from what was read.
     fn recorded_or_read(&self, key: Option<&Key>, href: &Href) -> Option<&'a Record> {
         self.recorded_at(key, href).or_else(|| self.seen.nameless.get(href))
     }
 
-    /// What is left alone keeps its href, so it is remembered as foreign.
+    /// An object that is left alone keeps its href, so it is remembered as foreign.
     fn leave(&mut self, href: &Href, etag: &Etag, key: Option<&Key>) -> anyhow::Result<()> {
         let (id, object) = (self.id, (href.clone(), etag.clone(), key.cloned()));
         self.state.write(move |state| state.add_foreign_object(id, &object))
@@ -405,7 +405,7 @@ impl<'a> Recorder<'a> {
         self.stands(key, Base { place: place.clone(), etag: etag.cloned(), hash, form })
     }
 
-    /// The record of an object that stands on the target as we want it.
+    /// Records an object that is on the target as we want it.
     fn stands(&mut self, key: &Key, base: Base) -> anyhow::Result<()> {
         let Some(wanted) = self.matched.wanted(key) else { return Ok(()) };
         let (href, etag) = (base.place.href.clone(), base.etag.clone());
@@ -417,14 +417,14 @@ impl<'a> Recorder<'a> {
         self.write(record)
     }
 
-    /// The record of an object of the feed that was not written.
+    /// Records an object of the feed that was not written.
     fn mark(&mut self, key: &Key, status: Status) -> anyhow::Result<()> {
         let Some(wanted) = self.matched.wanted(key) else { return Ok(()) };
         let record = self.matched.record(wanted, status);
         self.write(record)
     }
 
-    /// Fills in what a later listing told of an object whose PUT was answered without ETag.
+    /// Fills in the ETag from a later listing, for an object whose PUT was answered without one.
     pub(super) fn complete(&mut self, href: &Href, etag: &Etag) -> anyhow::Result<()> {
         let Some(Left::Untold(record)) = self.written.get(href) else {
             return Ok(());
@@ -436,7 +436,7 @@ impl<'a> Recorder<'a> {
         self.write(record)
     }
 
-    /// The object on the target keeps its UID, and what is known of what stands there stays.
+    /// Moves a record to another key. The object on the target keeps its UID, and its base stays.
     fn rename(&mut self, from: &Key, to: &Key) -> anyhow::Result<()> {
         let wanted = self.matched.wanted(to);
         let Some((wanted, old)) = wanted.and_then(|wanted| Some((wanted, wanted.record?))) else {
@@ -452,12 +452,12 @@ impl<'a> Recorder<'a> {
         self.state.write(move |state| state.put_record(id, &record))
     }
 
-    /// Whether an object is as we wrote it, though no record says so.
+    /// Whether an object is as the journal says we meant to write it.
     pub(super) fn is_intended(&self, stored: &model::Stored) -> bool {
         Resource::read(stored.text.clone()).is_some_and(|found| self.known.intends(&stored.href, found.hash()))
     }
 
-    /// The record says by now what became of the writes at this href.
+    /// Strikes an href from the journal once the record has the outcome of its writes.
     fn strike(&mut self, href: &Href) -> anyhow::Result<()> {
         if !self.journal.contains(href) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What a look found, as it is read: whose each object is, and what it says.
+//! What a look found, sorted while reading: who owns each object, and what it says.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,43 +10,43 @@ use crate::model::{Base, EndsAt, Etag, Gone, Hash, Href, Key, Place, Record, Sou
 use crate::plan::{Found, Remote, Wanted, naming};
 use crate::words::digest;
 
-/// So many bodies are kept in memory.
+/// The maximum number of bodies kept in memory.
 const MOST_BODIES: usize = 200;
 
-/// What the look found, put in order for the plan.
+/// What the look found, sorted for the plan.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) remote: Remote,
-    /// Hrefs that begin like ours and that no record has.
+    /// Hrefs that begin like ours and have no record.
     pub(super) unrecorded: Vec<Href>,
     /// The foreign objects, for the state.
     pub(super) foreign: Vec<ForeignObject>,
-    /// What is to be recorded of the objects that left the feed and had ended, should the plan keep them.
+    /// Records for objects that left the feed and had ended, in case the plan keeps them.
     pub(super) kept: HashMap<Href, Record>,
-    /// What the records would be of the objects under our prefixes that have none, and that the feed does not know by name.
+    /// Would-be records of unrecorded objects under our prefixes whose keys the feed does not have.
     pub(super) nameless: BTreeMap<Href, Record>,
-    /// What the records would be of the objects under prefixes that no configured subscription has.
+    /// Would-be records of objects under prefixes that no configured subscription has.
     pub(super) claimable: BTreeMap<Href, Record>,
     /// Whether some of them turned out to be ours.
     pub(super) is_claimed: bool,
-    /// What the records would be of objects under our prefixes that the feed has by name, where it would not put them.
+    /// Would-be records of objects under our prefixes whose keys the feed has, at other hrefs than expected.
     pub(super) astray: BTreeMap<Href, Record>,
-    /// Those of our prefixes that were found again by evidence.
+    /// Those of our prefixes that were claimed.
     pub(super) claimed: HashSet<String>,
-    /// The bodies of the first of our objects that are not as they should be: they need not be read again to be put aside.
+    /// Bodies of the first objects of ours that differ, so that they need not be read again to be put aside.
     pub(super) bodies: HashMap<Href, Vec<u8>>,
 }
 
-/// Tells whether what stands there had ended.
+/// Returns whether a stored object had ended.
 pub(super) type Judge<'a> = dyn Fn(&Resource) -> bool + 'a;
 
 /// An object as it was read, parsed once.
 pub(super) struct Parsed {
     pub(super) href: Href,
     pub(super) etag: Etag,
-    /// `None` when it cannot be read as a calendar object.
+    /// `None` if it is not a valid calendar object.
     pub(super) resource: Option<Resource>,
-    /// The hash of its octets, if it cannot be read as one.
+    /// The hash of its octets if it is not a valid calendar object.
     octets: Option<Hash>,
     text: Vec<u8>,
 }
@@ -58,8 +58,8 @@ impl Parsed {
         Parsed { href, etag, resource, octets, text }
     }
 
-    /// The stable hash of what was read; of what cannot be read as an object, that of its octets; of what has another
-    /// identity than its record, one that nothing else has.
+    /// The stable hash of an object. If it is invalid: the hash of its octets. If its identity differs from its
+    /// record: a hash that nothing else has.
     fn hash(&self, record: Option<&Record>) -> Hash {
         let is_recorded = |resource: &&Resource| {
             let Key { component, uid } = resource.key();
@@ -72,20 +72,20 @@ impl Parsed {
         })
     }
 
-    /// The record of an object of ours that had none; `None` when it cannot be read.
+    /// A record for an unrecorded object of ours; `None` if the object is invalid.
     pub(super) fn record(&self, status: impl FnOnce(Base) -> Status) -> Option<Record> {
         let resource = self.resource.as_ref()?;
         let (key, hash) = (resource.key().clone(), resource.hash());
         let place = Place { href: self.href.clone(), uid: None };
         let base = Base { place, etag: Some(self.etag.clone()), hash, form: TargetForm::AsSent };
-        // When it ends is found out when it is written the next time.
+        // Its end is determined at the next write.
         let (summary, start, ends_at) = (resource.summary(), resource.start(), EndsAt::Unknown);
         Some(Record { key, source: Source { hash, summary, start, ends_at }, status: status(base) })
     }
 }
 
 impl Seen {
-    /// Takes objects under prefixes of ours that no record has for ours. Gives the records of those that the feed has by name.
+    /// Takes unrecorded objects under our prefixes as ours. Returns the records of those whose keys the feed has.
     pub(super) fn take_named(
         &mut self,
         objects: BTreeMap<Href, Record>,
@@ -115,14 +115,14 @@ impl Seen {
         by_key.into_values().map(|(_, record)| record).collect()
     }
 
-    /// These were recognised, and have records from now on.
+    /// Forgets hrefs that were recognised and have records from now on.
     pub(super) fn forget_unrecorded(&mut self, recognised: &[Record]) {
         let hrefs: HashSet<&Href> = recognised.iter().filter_map(Record::href).collect();
         self.unrecorded.retain(|href| !hrefs.contains(href));
     }
 
-    /// Takes in an object that is there, or may be, but cannot be read. One in a version that nobody knows says nothing; one
-    /// of ours of which nothing is told is as it was.
+    /// Takes in an object that exists, or may exist, but cannot be read. In an unknown version it counts as empty; if
+    /// it is ours and no version is known, it counts as unchanged.
     pub(super) fn take_unreadable(&mut self, href: &Href, look: &Look, record: Option<&Record>) -> Option<Stored> {
         match (look.present.get(href), record.and_then(Record::etag)) {
             (Some(etag), recorded) if recorded != Some(etag) => {
@@ -153,11 +153,11 @@ impl Seen {
         let same = wanted.zip(resource).is_some_and(|(wanted, resource)| {
             is_key_of(wanted, resource.key()) && matched.says_the_same(wanted, resource)
         });
-        // What cannot be read is left alone.
+        // What cannot be parsed is left alone.
         let ended = wanted.is_none() && had_ended.is_some_and(|had_ended| resource.is_none_or(had_ended));
         if ended {
             let kept = match record {
-                // An edit is still one when the feed has the object again.
+                // Keep the recorded ETag, so that an edit still shows when the feed has the object again.
                 Some(record) => record.base().map(|base| {
                     let etag = base.etag.clone().or_else(|| Some(parsed.etag.clone()));
                     Record { status: Status::Gone(Base { etag, ..base.clone() }, Gone::Kept), ..record.clone() }
@@ -188,7 +188,7 @@ impl Seen {
     }
 }
 
-/// Whether an object of the feed stands in the target under this identity.
+/// Whether an object of the feed has this identity in the target.
 fn is_key_of(wanted: &Wanted<'_>, key: &Key) -> bool {
     let uid = wanted.place.uid.as_ref().unwrap_or(&wanted.key.uid);
     wanted.key.component == key.component && ics::same_uid(uid, &key.uid)

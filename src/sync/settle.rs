@@ -1,5 +1,5 @@
-//! Settles a pass: learns the ETags that the server did not give, whether what it says is done is done, and the mark
-//! from which the next look begins.
+//! Settles a pass: learns the ETags that the server did not return, checks that reported writes really happened, and
+//! determines the mark from which the next look begins.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use crate::collection::Collection;
 use crate::model::{Changes, Href, Key, Mark, Objects};
 use crate::words::message::Why;
 
-/// Asks what happened since the look. If it was our own writes alone, the new sync-token stands for the records; anything
+/// Asks what changed since the look. If only our own writes did, the new sync-token vouches for the records; anything
 /// else is drift that the next pass must see, so the look's own mark is kept.
 pub(super) fn settle(collection: &dyn Collection, look: &Look, recorder: &mut Recorder<'_>) -> anyhow::Result<Mark> {
     if recorder.written.is_empty() {
@@ -48,7 +48,7 @@ pub(super) fn settle(collection: &dyn Collection, look: &Look, recorder: &mut Re
     Ok(look.mark.clone())
 }
 
-/// Looks for what the server said it had made, when it is not among what it tells of.
+/// Looks for objects that the server reported as created but does not mention.
 fn not_there(collection: &dyn Collection, told: &HashSet<Href>, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
     let untold: Vec<Href> = recorder.made.keys().filter(|href| !told.contains(href)).cloned().collect();
     if untold.is_empty() {
@@ -59,7 +59,7 @@ fn not_there(collection: &dyn Collection, told: &HashSet<Href>, recorder: &mut R
     untold.iter().filter(|href| !there.contains(href)).try_for_each(|href| recorder.not_made(href))
 }
 
-/// Looks for what the server said it had deleted.
+/// Looks for objects that the server reported as deleted.
 fn still_there(collection: &dyn Collection, doubtful: &[Href], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
     if doubtful.is_empty() {
         return Ok(());
