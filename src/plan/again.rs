@@ -1,17 +1,17 @@
-//! Which writes are sent once more, or not at all, when the target is not as the plan took it to be; and which are sent
-//! only to see whether it takes anything.
+//! Which writes to send again, or not at all, when the target differs from what the plan assumed; and which to send
+//! only to see whether it accepts anything.
 
 use super::{Delete, OnDrift, Put, Wanted};
 use crate::model::{Etag, Status, TargetForm};
 
-/// The server answered 412, though the precondition holds: that is about the content.
+/// The server answered 412 although the precondition holds: it rejects the content.
 pub(super) const BROKEN: &str = "the server answered 412, though what it was told of the calendar is true";
 /// Nobody can see what the server compares with.
 pub(super) const UNSEEN: &str = "something stands in its place that the server does not let us read";
-/// Somebody changes it again and again.
+/// Somebody keeps changing it.
 pub const CHANGING: &str = "it has another version whenever it is looked at";
 
-/// What stands where a write found another version.
+/// What exists where a write found another version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing<'a> {
     /// Nothing.
@@ -22,7 +22,7 @@ pub enum Standing<'a> {
     Version(&'a Etag),
 }
 
-/// Why a create or update failed for which the target had another version. `None`: it is planned again in the next round.
+/// Why a create or update failed because the target had another version; `None` if the next round plans it again.
 pub fn stale_put(put: &Put, standing: Standing<'_>, is_last_round: bool) -> Option<&'static str> {
     let holds = match put {
         Put::Create { .. } => standing == Standing::Nothing,
@@ -35,20 +35,20 @@ pub fn stale_put(put: &Put, standing: Standing<'_>, is_last_round: bool) -> Opti
     }
 }
 
-/// What becomes of a delete for which the target had another version.
+/// What to do with a delete for which the target had another version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StaleDelete {
     /// It is gone.
     Gone,
     /// It failed.
     Failed(&'static str),
-    /// It is deleted in the version that stands there now.
+    /// Delete it in the version that is stored now.
     Again(Delete),
     /// It is left to whoever edited it.
     Released,
 }
 
-/// Decides about a stale delete. `is_intended`: the journal says that the version which stands there is of our making.
+/// Decides about a stale delete. `is_intended`: the journal says that we wrote the version that is stored now.
 pub fn stale_delete(delete: &Delete, standing: Standing<'_>, is_intended: bool, on_drift: OnDrift) -> StaleDelete {
     match standing {
         Standing::Nothing => StaleDelete::Gone,
@@ -61,12 +61,12 @@ pub fn stale_delete(delete: &Delete, standing: Standing<'_>, is_intended: bool, 
     }
 }
 
-/// Writes an object once more that stands there just as it would be written, to see whether the calendar takes anything.
+/// Rewrites an object that is stored just as it would be written, to see whether the calendar accepts anything.
 pub fn once_more(wanted: &Wanted<'_>, etag: &Etag) -> Put {
     Put::Update { key: wanted.key.clone(), place: wanted.place.clone(), etag: etag.clone(), restores: None }
 }
 
-/// The version in which an object stands there just as it would be written, as far as the record knows.
+/// The recorded version of an object if, according to the record, it is stored just as it would be written.
 pub fn as_recorded<'a>(wanted: &Wanted<'a>) -> Option<&'a Etag> {
     let Status::Mirrored(base) = &wanted.record?.status else { return None };
     let is_ours = !matches!(base.form, TargetForm::Rewritten(_)) && base.hash == wanted.hash;

@@ -1,9 +1,9 @@
-//! Gate 0: may a subscription run now, and how long to stay away after a failure.
+//! Gate 0: may a subscription run now, and how long to back off after a failure.
 
 use crate::model::memory::Memory;
 use crate::words::time::{DAY, MINUTE, Timestamp};
 
-/// The longest that we stay away of our own accord, in seconds.
+/// The longest back-off of our own choice, in seconds.
 const LONGEST: u64 = 30 * MINUTE;
 
 /// The answer of gate 0.
@@ -11,9 +11,9 @@ const LONGEST: u64 = 30 * MINUTE;
 pub enum Turn {
     /// Run now.
     Now,
-    /// Every request would come too early; the next run is due at this moment.
+    /// Not due yet; the next run is due at this time.
     NotDue(Timestamp),
-    /// The last pass failed; no request before this moment.
+    /// The last pass failed; send no request before this time.
     BackingOff(Timestamp),
 }
 
@@ -21,24 +21,24 @@ pub enum Turn {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 pub struct Wish {
-    /// It was named on the command line: its interval does not count.
+    /// It was named on the command line: its interval is ignored.
     pub named: bool,
-    /// A person waits for the answer: a dry run, or a run at a terminal. Neither interval nor back-off count.
+    /// A person waits for the answer: a dry run, or a run at a terminal. Interval and back-off are ignored.
     pub attended: bool,
-    /// What a failure may have come from was changed since: the configuration, a secret, a certificate. The back-off does
-    /// not count.
+    /// Something that may have caused the failure has changed since: the configuration, a secret, a certificate. The
+    /// back-off is ignored.
     pub mended: bool,
-    /// Nothing counts.
+    /// Everything is ignored.
     pub force: bool,
 }
 
-/// Whether a subscription may run at `now`. `every` is its interval in seconds. What a server asked for is ignored with
-/// force only.
+/// Whether a subscription may run at `now`. `every` is its interval in seconds. Only `force` overrides a delay that a
+/// server asked for.
 pub fn turn(memory: &Memory, every: u64, now: Timestamp, wish: Wish) -> Turn {
     if wish.force {
         return Turn::Now;
     }
-    // A moment further ahead than any back-off can reach comes from a clock that jumped.
+    // A time beyond the longest back-off comes from a clock that jumped.
     let waits = |at: Option<Timestamp>| at.filter(|at| *at > now && *at <= now.plus(DAY));
     let failing = memory.failing.as_ref();
     if let Some(until) = waits(failing.and_then(|failing| failing.until)) {
@@ -59,8 +59,8 @@ pub fn turn(memory: &Memory, every: u64, now: Timestamp, wish: Wish) -> Turn {
     if now >= due_at { Turn::Now } else { Turn::NotDue(due_at) }
 }
 
-/// How long to stay away after the n-th failure in a row, in seconds. The server's Retry-After counts when it is longer,
-/// up to a day.
+/// How many seconds to back off after the n-th failure in a row. The server's Retry-After is used if it is longer, up
+/// to a day.
 pub fn delay(failures: u32, retry_after: Option<u64>) -> u64 {
     let doubled = 1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(u64::MAX);
     let ours = MINUTE.saturating_mul(doubled).min(LONGEST);

@@ -1,13 +1,13 @@
-//! Whose fault it is that writes failed: that of the events, or that of the calendar and its server. What else succeeds
-//! shows it, never a status. Pure: a function of what came out.
+//! What causes writes to fail: the events, or the calendar and its server. Only other successes show it, never a
+//! status. Pure: a function of the outcomes.
 
 use crate::model::{Href, Key};
 use crate::words::time::{DAY, HOUR};
 
-/// How one write of a pass ended. One whose answer names the content as the cause says nothing about anything else.
+/// The outcome of one write. If the answer names the content as the cause, it says nothing about other writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It got through.
+    /// It was accepted.
     Taken,
     /// It failed.
     Failed,
@@ -15,41 +15,41 @@ pub enum Outcome {
     Hung,
 }
 
-/// What a probe shows: our rights, and an object that is written once more as it stands there.
+/// The result of a probe, which checks our rights and writes a stored object again unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// We may write, and the object was taken.
+    /// We may write, and the object was accepted.
     Healthy,
-    /// We may not write, or the object was not taken either.
+    /// We may not write, or the object was not accepted either.
     Ill,
-    /// We may write, but there is no object of ours that could be written once more.
+    /// We may write, but no object of ours can be written again.
     Impossible,
 }
 
-/// Who is to blame for the failures of a pass.
+/// What is to blame for the failures of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// Each failure is its own event's.
+    /// Each failure is caused by its own event.
     Events,
     /// The calendar, or its server.
     Calendar,
-    /// A probe has to show it.
+    /// A probe must decide.
     Ask,
     /// Nothing shows it: there was nothing else to write.
     Unclear,
 }
 
-/// What earlier passes that ended without an answer to the question know of an object.
+/// What earlier passes that reached no verdict know of an object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Suspicion {
     /// In how many passes its write failed.
     pub failed: u32,
-    /// How often the server did not answer.
+    /// How often the server did not answer in time.
     pub hung: u32,
 }
 
-/// Blames for the failures of a pass. Whatever succeeds after a failure shows that the server works, so that none is left
-/// in a row; after the last one only a probe shows it.
+/// Decides what is to blame. A success after a failure shows that the server works, and ends the row of failures;
+/// after the last failure only a probe can show it.
 pub fn blame(failures_in_a_row: usize, probe: Option<Probe>) -> Blame {
     match (failures_in_a_row, probe) {
         (0, _) | (_, Some(Probe::Healthy)) => Blame::Events,
@@ -59,12 +59,12 @@ pub fn blame(failures_in_a_row: usize, probe: Option<Probe>) -> Blame {
     }
 }
 
-/// So many failures in a row are enough to ask whether the server still takes anything; a time-out is enough by itself.
+/// How many failures in a row justify a probe; a single time-out does too.
 pub const FEW: usize = 3;
-/// After so many failures in a row without any success, a pass in which nothing can be probed writes no more.
+/// After how many failures in a row without a success a pass stops writing if nothing can be probed.
 pub const MANY: usize = 24;
 
-/// How many failures there are since the last success, after one more outcome; a time-out counts as a few.
+/// The number of failures since the last success after one more outcome; a time-out counts as a few.
 pub fn failures_in_a_row(before: usize, outcome: Outcome) -> usize {
     match outcome {
         Outcome::Taken => 0,
@@ -74,22 +74,22 @@ pub fn failures_in_a_row(before: usize, outcome: Outcome) -> usize {
 }
 
 impl Suspicion {
-    /// The suspicion after one more pass in which it did not come out.
+    /// The suspicion after one more pass without a verdict.
     pub fn after(self, outcome: Outcome) -> Suspicion {
         Suspicion { failed: self.failed + 1, hung: self.hung + u32::from(outcome == Outcome::Hung) }
     }
 
-    /// Whether it is refused though nothing shows whose fault it is: a single bad event must not fail its feed for ever.
+    /// Whether to refuse the object without proof: a single bad event must not block its feed for ever.
     pub fn is_enough(self) -> bool {
         self.failed >= LAST_CHANCE || self.hung >= LAST_HANG
     }
 }
 
-/// In so many passes an object may fail, when nothing shows whose fault it is, before it is refused.
+/// In how many passes an object may fail without a known cause before it is refused.
 pub const LAST_CHANCE: u32 = 3;
 const LAST_HANG: u32 = 2;
 
-/// How long a refused object waits until it is tried again, in seconds. `None`: it was never sent, and will not be.
+/// How many seconds a refused object waits before it is tried again; `None` if it was never sent, and never will be.
 pub fn wait(tries: u32) -> Option<u64> {
     match tries {
         0 => None,
@@ -102,9 +102,9 @@ pub fn wait(tries: u32) -> Option<u64> {
 
 const SHORTEST_NAME: usize = 6;
 
-/// What refusals have in common: the reason without what belongs to one object alone.
+/// What refusals have in common: the reason without the parts specific to one object.
 pub fn cause(reason: &str, key: &Key, href: &Href) -> String {
-    // A short name may be a part of any word.
+    // A short name may be part of any word.
     let names = [key.uid.as_str(), href.as_str()].into_iter().filter(|name| name.len() >= SHORTEST_NAME);
     let general = names.fold(reason.to_owned(), |text, name| text.replace(name, "…"));
     let mut cause = String::new();

@@ -1,5 +1,5 @@
-//! Whose a prefix is when no record says so: the state was lost, or a subscription has another name and another link. Decided
-//! by evidence alone: what stands under it, and what each subscription without records wants.
+//! Who owns a prefix without records: the state was lost, or a subscription changed both its name and its link.
+//! Decided by evidence alone: the objects under the prefix, and what each subscription without records wants.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,23 +8,23 @@ use crate::model::{Hash, Key};
 /// An object, by name and by content.
 pub type Named = (Key, Hash);
 
-/// What the evidence says of a prefix.
+/// What the evidence says about a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
-    /// It belongs to this one of the candidates.
+    /// It belongs to this candidate.
     Of(usize),
-    /// Several candidates have as good a claim, the first candidate among them.
+    /// Several candidates have equally good claims, the first candidate among them.
     Draw,
 }
 
-/// Gives each prefix to the candidate that wants at least half of the objects under it, and has at least half of what it
-/// wants under it. The greatest number of objects counts first; what a candidate has found under one prefix it does not
-/// look for under another. A prefix that nobody wants is not in the result.
+/// Assigns each prefix to the candidate that wants at least half of the objects under it, and finds at least half of
+/// its wants there. The greatest number of matches is assigned first; what a candidate found under one prefix is not
+/// matched again. Prefixes that nobody wants are not in the result.
 pub fn claims(prefixes: &BTreeMap<String, Vec<Named>>, candidates: &[Vec<Named>]) -> BTreeMap<String, Claim> {
     let mut wants: Vec<Vec<&Named>> = candidates.iter().map(|wants| wants.iter().collect()).collect();
     let mut left: BTreeMap<&String, &Vec<Named>> = prefixes.iter().collect();
     let mut claims = BTreeMap::new();
-    // Whoever claims a prefix has at most half of its wants left, so that few rounds follow.
+    // Whoever claims a prefix has at most half of its wants left, so there are few rounds.
     while let Some((prefix, objects, best)) = strongest(&left, &wants) {
         left.remove(prefix);
         let claim = match best.as_slice() {
@@ -44,7 +44,7 @@ pub fn claims(prefixes: &BTreeMap<String, Vec<Named>>, candidates: &[Vec<Named>]
     claims
 }
 
-/// The prefix with the greatest number of wanted objects, and the candidates that want so many.
+/// The prefix with the most wanted objects, and the candidates that want that many.
 fn strongest<'p>(
     prefixes: &BTreeMap<&'p String, &'p Vec<Named>>,
     wants: &[Vec<&Named>],
@@ -71,7 +71,7 @@ fn strongest<'p>(
     best.map(|(_, prefix, objects, candidates)| (prefix, objects, candidates))
 }
 
-/// The wants that stand among these objects: by UID, else by content.
+/// The wants that match one of these objects: by UID, else by content.
 fn matching<'w>(objects: &[Named], wants: &[&'w Named]) -> HashSet<&'w Key> {
     let named: HashSet<&Key> = objects.iter().map(|(key, _)| key).collect();
     let mut found: HashSet<&Key> = wants.iter().map(|(key, _)| key).filter(|key| named.contains(key)).collect();
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn feeds_that_overlap_each_get_their_own_prefix_back() {
-        // The second one has under its prefix only what the first one had not taken.
+        // The second one has under its prefix only what the first one has not claimed.
         let prefixes = [("a-", objects(0..10)), ("b-", objects(10..15))];
         let claims = [("a-", Claim::Of(0)), ("b-", Claim::Of(1))];
         check(&prefixes, &[objects(0..10), objects(5..15)], &claims);

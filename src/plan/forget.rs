@@ -1,9 +1,9 @@
-//! What is deleted when a person gives a subscription up, and what is left to whoever edited it.
+//! What to delete when a person gives up a subscription, and what to leave to whoever edited it.
 
 use super::{Delete, Remote, naming};
 use crate::model::{Entry, Href, Record, TargetForm};
 
-/// What becomes of the events of a subscription that is given up.
+/// The events of a subscription that is given up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Farewell<'a> {
     /// Those that are as we left them.
@@ -12,14 +12,14 @@ pub struct Farewell<'a> {
     pub edited: Vec<&'a Record>,
 }
 
-/// Deletes what stands under a prefix, but for what somebody has a record of.
+/// Deletes what is under a prefix, except objects that have a record.
 pub fn under_prefix(entries: Vec<Entry>, prefix: &str, is_claimed: impl Fn(&Href) -> bool) -> Vec<Delete> {
     let is_under = |entry: &Entry| naming::prefix_of(&entry.href) == Some(prefix) && !is_claimed(&entry.href);
     let under = entries.into_iter().filter(is_under);
     under.map(|entry| Delete { key: None, href: entry.href, etag: entry.etag }).collect()
 }
 
-/// Takes the events of a subscription apart. What is in another version than its record says must have been read.
+/// Sorts the events of a subscription. Objects whose version differs from their record must have been read.
 pub fn farewell<'a>(records: &'a [Record], remote: &Remote) -> Farewell<'a> {
     let mut farewell = Farewell::default();
     for record in records {

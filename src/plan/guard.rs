@@ -6,18 +6,18 @@ use super::{Delete, Facts, Note, OnEmpty, Plan, Policy, Put, Wanted, naming};
 use crate::model::memory::{HeldFor, Hold};
 use crate::model::{Gone, Href, Key, Record, Status};
 
-/// Up to this many deletions are never suspicious by their number.
+/// Up to this many deletions are never suspicious.
 const ALWAYS_ALLOWED: u64 = 10;
-/// Up to this many creates of a pass, or percent of them, may be refused before its deletions are suspicious.
+/// How many creates of a pass, or percent of them, may be refused before its deletions are suspicious.
 const REFUSED_ALLOWED: u64 = 3;
 const PERCENT_REFUSED: u64 = 20;
 
 /// `max_delete` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MaxDelete {
-    /// So many percent of the objects of the last settled feed.
+    /// A percentage of the objects of the last settled feed.
     Percent(u8),
-    /// So many objects.
+    /// A number of objects.
     Count(u64),
 }
 
@@ -30,7 +30,7 @@ impl Default for MaxDelete {
 const EMPTY: &str = "the feed is empty while the last one was not";
 const NONE_STORED: &str = "no event of the feed could be stored";
 
-/// The plan without its deletions if they look like an accident.
+/// Removes the deletions from a plan if they look like an accident.
 pub fn guard(plan: Plan, facts: &Facts<'_>, policy: &Policy) -> Plan {
     match hold(&plan, facts, policy, &HashSet::new()) {
         None => plan,
@@ -42,7 +42,7 @@ pub fn guard(plan: Plan, facts: &Facts<'_>, policy: &Policy) -> Plan {
     }
 }
 
-/// Asks again, when it is known which creates were refused, whether the deletions of a plan look like an accident.
+/// Repeats the check for accidental deletions once it is known which creates were refused.
 #[expect(clippy::implicit_hasher, reason = "the set is made here and nowhere else")]
 pub fn guard_again(plan: &Plan, facts: &Facts<'_>, policy: &Policy, refused: &HashSet<Key>) -> Option<Plan> {
     let hold = hold(plan, facts, policy, refused)?;
@@ -57,7 +57,7 @@ fn hold(plan: &Plan, facts: &Facts<'_>, policy: &Policy, refused: &HashSet<Key>)
     Some(Hold { deletes, held_for, reason, said_at: None })
 }
 
-/// The objects that left the feed and that a person has given up.
+/// The objects that left the feed and whose deletion a person has approved.
 fn approved<'a>(facts: &Facts<'a>) -> HashSet<&'a Key> {
     let approved = |record: &&&Record| matches!(record.status, Status::Gone(_, Gone::Held { approved: true, .. }));
     facts.orphans.iter().filter(approved).map(|record| &record.key).collect()
@@ -67,8 +67,7 @@ fn is_in(key: Option<&Key>, keys: &HashSet<&Key>) -> bool {
     key.is_some_and(|key| keys.contains(key))
 }
 
-/// Takes the deletes apart: what is held, and what a person has approved. What no record and no name tells of is found again
-/// by the next pass.
+/// Separates held deletes from approved ones. The next pass finds deletes without a key again.
 fn held_back(deletes: Vec<Delete>, facts: &Facts<'_>) -> (Vec<Note>, Vec<Delete>) {
     let approved = approved(facts);
     let (approved, held): (Vec<Delete>, Vec<Delete>) =
@@ -87,7 +86,7 @@ fn suspicion(
     let taken: HashSet<&Key> = plan.puts.iter().map(Put::key).filter(|key| !refused.contains(*key)).collect();
     let is_empty = facts.wanted.iter().all(|wanted| is_absent(wanted, facts, refused, &taken));
     if is_empty && policy.rules.on_empty == OnEmpty::Hold {
-        // Nobody can have meant what nobody was told.
+        // A person can only have approved what was reported.
         let is_known = policy.allow_deletes && policy.was_held == Some(HeldFor::Empty);
         let (held_for, reason) = match facts.wanted.len() {
             0 => (HeldFor::Empty, EMPTY),
@@ -109,7 +108,7 @@ fn suspicion(
     if is_empty {
         return None;
     }
-    // Without a memory of the last feed, what we see of it on the target stands for it.
+    // Without a memory of the last feed, use those of its objects that are on the target.
     let standing = facts.wanted.iter().filter(|wanted| facts.remote.present.contains_key(&wanted.place.href)).count();
     let objects = facts.last_objects.unwrap_or(standing as u64 + deletes);
     let limit = match policy.rules.max_delete {
@@ -125,8 +124,8 @@ fn suspicion(
     })
 }
 
-/// Whether nobody knows that what is to be deleted was put there by this installation: it was found under a prefix that was
-/// claimed by evidence, and no pass has seen it in the feed.
+/// Whether something to be deleted may not be from this installation: it was found under a claimed prefix, and no
+/// pass has seen it in the feed.
 fn is_lost(plan: &Plan, facts: &Facts<'_>) -> bool {
     let is_claimed = |href: &Href| naming::prefix_of(href).is_some_and(|prefix| facts.claimed.contains(prefix));
     let waits =
@@ -136,8 +135,8 @@ fn is_lost(plan: &Plan, facts: &Facts<'_>) -> bool {
     plan.deletes.iter().any(|delete| lost.contains(&delete.href))
 }
 
-/// How many new events there are, and how many of them could not be stored. What was refused in an earlier pass is not new;
-/// but as long as deletions are held for it, it still is, or a pass that does not even try it again would let them go.
+/// How many new events there are, and how many of them could not be stored. Events refused earlier are new only while
+/// deletions are held because of them, or a pass that does not retry them would release the deletions.
 fn new_events(
     plan: &Plan,
     facts: &Facts<'_>,
@@ -150,20 +149,20 @@ fn new_events(
     let old: HashSet<&Key> = facts.wanted.iter().filter(waits).map(|wanted| wanted.key).collect();
     let new = plan.puts.iter().filter(|put| matches!(put, Put::Create { .. })).map(Put::key);
     let created = new.filter(|key| !old.contains(key) && !refused.contains(*key)).count();
-    // What is never sent is nothing that the server refuses.
+    // What is never sent is not refused by the server.
     let is_sent = |wanted: &&Wanted<'_>| wanted.rejected.is_none() && !old.contains(wanted.key);
     let is_lacking = |wanted: &&Wanted<'_>| is_sent(wanted) && is_absent(wanted, facts, refused, taken);
     let lacking = facts.wanted.iter().filter(is_lacking).count();
     ((created + lacking) as u64, lacking as u64)
 }
 
-/// Whether an object was refused as it is now, in an earlier pass.
+/// Whether an earlier pass refused the object in its current form.
 fn waits(record: &Record, wanted: &Wanted<'_>) -> bool {
     matches!(record.status, Status::Refused { .. }) && record.source.hash == wanted.hash
 }
 
-/// Whether an object of the feed is not in the target: it was refused, and no older form of it stands there.
-/// `refused`: in this pass. `taken`: what is to be written, or was.
+/// Whether an object of the feed is missing from the target: it was refused, and no older form of it is there.
+/// `refused`: in this pass. `taken`: written in this pass, or about to be.
 fn is_absent(wanted: &Wanted<'_>, facts: &Facts<'_>, refused: &HashSet<Key>, taken: &HashSet<&Key>) -> bool {
     let was_refused = wanted.record.is_some_and(|record| matches!(record.status, Status::Refused { .. }));
     let is_refused = wanted.rejected.is_some() || refused.contains(wanted.key) || was_refused;

@@ -9,7 +9,7 @@ use super::{
 use crate::model::memory::{HeldFor, Hold};
 use crate::model::{Base, Etag, Gone, Hash, Href, Key, Occupant, Place, Record, Refusal, Status, TargetForm};
 
-/// What is decided about one object.
+/// The decision about one object.
 enum Step {
     Note(Note),
     Put(Put),
@@ -42,11 +42,11 @@ pub fn plan(facts: &Facts<'_>, policy: &Policy) -> Plan {
     Plan { hold, ..plan }
 }
 
-/// So many events that stand in the calendar in objects of others are no reason to ask anybody.
+/// Up to this many events of the feed that others already have are no reason to ask a person.
 const FEW_OCCUPIED: usize = 3;
 
-/// A hold when most of what the feed has stands in the calendar in objects that are not ours and say something else: a person
-/// must say whose they are.
+/// Holds if most of the feed is already in the calendar, in objects that are not ours and say something else: a
+/// person must say who owns them.
 fn occupied(plan: &Plan, facts: &Facts<'_>, policy: &Policy) -> Option<Hold> {
     let noted = plan.notes.iter().filter_map(|note| match note {
         Note::Leave { key, occupant } => Some((key, *occupant)),
@@ -74,8 +74,8 @@ fn occupied(plan: &Plan, facts: &Facts<'_>, policy: &Policy) -> Option<Hold> {
     })
 }
 
-/// The writes of objects that wait because they were refused for one of these causes, which are tried with the one that was
-/// just taken. `tried`: what this pass has written already.
+/// The writes of objects that wait because they were refused for one of these causes, to be retried because one of
+/// them was just accepted. `tried`: what this pass has already written.
 #[expect(clippy::implicit_hasher, reason = "the sets are made here and nowhere else")]
 pub fn refused_for(
     facts: &Facts<'_>,
@@ -137,7 +137,7 @@ fn decide(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Option<Ste
     is_back.then(|| stands(wanted, &base.place, etag, base.form, false))
 }
 
-/// A refusal of the server holds until the object or the settings change, or its time has come.
+/// A refusal of the server holds until the object or the settings change, or its retry is due.
 fn is_still_refused(record: &Record, wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> bool {
     let Status::Refused { refusal, .. } = &record.status else {
         return false;
@@ -145,30 +145,30 @@ fn is_still_refused(record: &Record, wanted: &Wanted<'_>, facts: &Facts<'_>, pol
     rests(refusal, facts, policy) && is_unchanged(record, wanted)
 }
 
-/// What we refuse ourselves is told once.
+/// What we refuse ourselves is reported once.
 fn is_known_to_be_unfit(record: &Record, wanted: &Wanted<'_>, policy: &Policy) -> bool {
     let is_ours = matches!(&record.status, Status::Refused { refusal, .. } if refusal.tries == 0);
     is_ours && is_unchanged(record, wanted) && !policy.retry_rejected
 }
 
-/// Whether the time of a refusal has not come yet.
+/// Whether the retry of a refusal is not due yet.
 fn rests(refusal: &Refusal, facts: &Facts<'_>, policy: &Policy) -> bool {
     !policy.retry_rejected && wait(refusal.tries).is_some_and(|wait| facts.now.since(refusal.at) < wait)
 }
 
-/// What came under another UID was recognised by its content.
+/// An object under another UID was recognised by its content.
 fn is_unchanged(record: &Record, wanted: &Wanted<'_>) -> bool {
     record.key != *wanted.key || record.source.hash == wanted.hash
 }
 
-/// A server may store what it seemed to refuse: the answer was lost, or came too late.
+/// A server may store what it seemed to refuse: the answer was lost or late.
 fn decide_refused(wanted: &Wanted<'_>, record: &Record, remote: &Remote) -> Option<Step> {
     let place = record.place().filter(|_| record.etag().is_none())?;
     let found = remote.found.get(&place.href).filter(|found| found.same)?;
     Some(stands(wanted, place, &found.etag, form(wanted, found), false))
 }
 
-/// A person had deleted our object, and that was accepted.
+/// A person deleted our object, and that was accepted.
 fn decide_removed(wanted: &Wanted<'_>, record: &Record, remote: &Remote, policy: &Policy) -> Option<Step> {
     match remote.found.get(&wanted.place.href).filter(|_| remote.present.contains_key(&wanted.place.href)) {
         Some(found) if found.same => Some(stands(wanted, &wanted.place, &found.etag, form(wanted, found), false)),
@@ -180,7 +180,7 @@ fn decide_removed(wanted: &Wanted<'_>, record: &Record, remote: &Remote, policy:
     }
 }
 
-/// Someone deleted our object from the target, or put the event into it again under an href of their own.
+/// Someone deleted our object from the target, or added the event again under another href.
 fn decide_gone(wanted: &Wanted<'_>, changed: bool, remote: &Remote, policy: &Policy) -> Option<Step> {
     let is_our_doing = remote.taken_away.contains(&wanted.place.href);
     if !changed && policy.rules.on_drift == OnDrift::Keep && !is_our_doing {
@@ -193,7 +193,7 @@ fn decide_gone(wanted: &Wanted<'_>, changed: bool, remote: &Remote, policy: &Pol
     }
 }
 
-/// Our object stands there in another version than the record says, or was read for another reason.
+/// Our object has another version than recorded, or was read for another reason.
 fn decide_drifted(
     wanted: &Wanted<'_>,
     base: &Base,
@@ -211,7 +211,7 @@ fn decide_drifted(
     if changed || found.intended {
         return update(wanted, place, &found.etag, (!as_we_left_it).then_some(found.hash));
     }
-    // A form that comes back after it was overwritten once is the server's own.
+    // A form that comes back after being overwritten once is the server's own.
     let is_the_servers = base.form == TargetForm::Overwrote(found.hash);
     if as_we_left_it || is_the_servers || policy.rules.on_drift == OnDrift::Keep {
         return stands(wanted, place, &found.etag, TargetForm::Rewritten(found.hash), false);
@@ -219,7 +219,7 @@ fn decide_drifted(
     update(wanted, place, &found.etag, Some(found.hash))
 }
 
-/// Nothing in the record stands on the target for this object.
+/// Nothing recorded for this object is on the target.
 fn decide_new(wanted: &Wanted<'_>, remote: &Remote, policy: &Policy) -> Option<Step> {
     let place = &wanted.place;
     if let Some(found) = remote.found.get(&place.href).filter(|_| remote.present.contains_key(&place.href)) {
@@ -241,7 +241,7 @@ fn decide_new(wanted: &Wanted<'_>, remote: &Remote, policy: &Policy) -> Option<S
 }
 
 fn may_take_over(href: &Href, found: &Found, policy: &Policy) -> bool {
-    // Our first change to it would be a cancellation to every guest (RFC 6638 §3.2.1.2).
+    // Our first change to it would send a cancellation to every guest (RFC 6638 §3.2.1.2).
     if policy.schedules && found.has_guests {
         return false;
     }
@@ -258,7 +258,7 @@ fn may_take_over(href: &Href, found: &Found, policy: &Policy) -> bool {
         }
 }
 
-/// An object that stands there already becomes ours; it is written only when it says something else.
+/// An existing object becomes ours; it is written only if it says something else.
 fn adopt(wanted: &Wanted<'_>, place: &Place, found: &Found) -> Step {
     if found.same {
         return stands(wanted, place, &found.etag, form(wanted, found), true);
@@ -269,13 +269,13 @@ fn adopt(wanted: &Wanted<'_>, place: &Place, found: &Found) -> Step {
 /// A record whose object left the feed.
 fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<Step> {
     let (key, remote) = (record.key.clone(), facts.remote);
-    // It is gone, or someone made it their own: it is released.
+    // It is gone, or someone made it their own: release it.
     let forget = || Some(note(Note::Forget { key: key.clone() }));
     let Some((href, recorded, now)) = versions(record, remote) else { return forget() };
     let is_kept = matches!(record.status, Status::Gone(_, Gone::Kept));
     let had_ended = is_kept || (!is_judged(record) && had_ended(href, remote));
     let stays = policy.rules.deletes == Deletes::None || (policy.rules.deletes == Deletes::Future && had_ended);
-    // An edit of what stays makes it someone's own: should the feed have it again, it is read and compared.
+    // An edit makes an object that stays someone's own: if the feed has it again, it is read and compared.
     if stays && recorded != now {
         return forget();
     }
@@ -297,41 +297,41 @@ fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<
     Some(Step::Delete(Delete { key: Some(key), href: href.clone(), etag: now.clone() }))
 }
 
-/// Where an object of ours stands, its recorded version and the present one. Of an object that was written in an untold
-/// version, or that a server refused and stored all the same, what stands there now is taken for it.
+/// Where an object of ours is, its recorded version and the current one. If the recorded version is unknown (the
+/// server returned no ETag, or stored what it refused), the current one is used for both.
 fn versions<'a>(record: &'a Record, remote: &'a Remote) -> Option<(&'a Href, &'a Etag, &'a Etag)> {
     let href = record.href().filter(|_| !record.is_removed())?;
     let now = remote.present.get(href)?;
     Some((href, record.etag().unwrap_or(now), now))
 }
 
-/// Whether it is known of what left the feed that it had not ended by then.
+/// Whether an object that left the feed is known not to have ended by then.
 pub fn is_judged(record: &Record) -> bool {
     matches!(record.status, Status::Gone(_, Gone::Held { .. } | Gone::Undeletable(_)))
 }
 
-/// Whether an object that left the feed was over by then. What was not read is left alone.
+/// Whether an object that left the feed had ended by then. Objects that were not read are left alone.
 fn had_ended(href: &Href, remote: &Remote) -> bool {
     remote.found.get(href).is_none_or(|found| found.ended)
 }
 
-/// Whether a pass that was cut off was about to write just what stands there.
+/// Whether an interrupted pass was about to write exactly what is stored.
 fn is_intended(href: &Href, remote: &Remote) -> bool {
     remote.found.get(href).is_some_and(|found| found.intended)
 }
 
-/// An object under our prefix that neither record nor feed knows: the state was lost and the object left the feed.
+/// An object under our prefix that neither records nor feed have: the state was lost and the object left the feed.
 fn decide_unrecorded(href: &Href, remote: &Remote, known: &HashSet<&Key>, policy: &Policy) -> Option<Step> {
     let etag = remote.present.get(href)?.clone();
     let key = remote.found.get(href).and_then(|found| found.key.clone());
-    // A second object of a key did not leave the feed.
+    // A second object of a key has not left the feed.
     let is_left = key.as_ref().is_none_or(|key| !known.contains(key));
     match policy.rules.deletes {
         Deletes::None => None,
         Deletes::Future if is_left && had_ended(href, remote) => {
             key.map(|key| note(Note::Keep { key, href: href.clone() }))
         }
-        // Someone may have edited it, and it was released to them.
+        // It may have been edited and released to someone.
         Deletes::All | Deletes::Future if policy.rules.on_drift == OnDrift::Keep && !is_intended(href, remote) => None,
         Deletes::All | Deletes::Future => Some(Step::Delete(Delete { key, href: href.clone(), etag })),
     }
@@ -351,13 +351,13 @@ fn update(wanted: &Wanted<'_>, place: &Place, etag: &Etag, restores: Option<Hash
     Step::Put(Put::Update { key: wanted.key.clone(), place: place.clone(), etag: etag.clone(), restores })
 }
 
-/// Only the record learns that the object stands there as it should.
+/// Only notes in the record that the object is as it should be.
 fn stands(wanted: &Wanted<'_>, place: &Place, etag: &Etag, form: TargetForm, adopted: bool) -> Step {
     let base = Base { place: place.clone(), etag: Some(etag.clone()), hash: wanted.hash, form };
     note(Note::Stands { key: wanted.key.clone(), base, adopted })
 }
 
-/// The form of something that says the same as the feed.
+/// The form of an object that says the same as the feed.
 fn form(wanted: &Wanted<'_>, found: &Found) -> TargetForm {
     if found.hash == wanted.hash { TargetForm::AsSent } else { TargetForm::Rewritten(found.hash) }
 }

@@ -1,5 +1,5 @@
-//! What a pass is going to do, as a value, and everything that it is decided from. Pure. `mirror` decides, `guard` holds
-//! deletions back, `blame` judges failures; nothing else decides about a write.
+//! What a pass is going to do, as a value, and everything it is decided from. Pure. `mirror` decides, `guard` holds
+//! deletions, `blame` judges failures; nothing else decides about a write.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,14 +27,14 @@ pub use guard::{MaxDelete, guard, guard_again};
 pub use mirror::{is_judged, plan, refused_for};
 pub use rename::renames;
 
-/// One object of the feed, beside what is remembered of it.
+/// One object of the feed, with its record.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
     /// Its identity in the feed.
     pub key: &'a Key,
-    /// Stable hash of the form that would be written, its UID left out.
+    /// Stable hash of the form to be written, without its UID.
     pub hash: Hash,
-    /// Where it stands or would stand.
+    /// Where it is, or would be.
     pub place: Place,
     /// Why it must never be sent, if so.
     pub rejected: Option<&'a str>,
@@ -48,58 +48,58 @@ pub struct Wanted<'a> {
 pub struct Found {
     /// Its version.
     pub etag: Etag,
-    /// Its identity; `None` when it cannot be read as a calendar object.
+    /// Its identity; `None` if it is not a valid calendar object.
     pub key: Option<Key>,
-    /// Stable hash of what stands there; that of its octets where it cannot be read, or has another UID than it should.
+    /// Stable hash of what is stored; that of its octets if it is invalid or has an unexpected UID.
     pub hash: Hash,
     /// Whether it says the same as the feed's object of that key, in the form that we would write.
     pub same: bool,
-    /// Whether somebody is invited to it.
+    /// Whether it has invited guests.
     pub has_guests: bool,
-    /// Whether its last occurrence is over, or nobody can tell. Known of what left the feed, and under
-    /// [`Deletes::Future`] only.
+    /// Whether its last occurrence is over or cannot be determined. Set only under [`Deletes::Future`], for objects
+    /// that left the feed.
     pub ended: bool,
-    /// Whether the journal says that a pass which was cut off was about to write it like this: it is ours, though no
-    /// record says so.
+    /// Whether the journal says that an interrupted pass was about to write it like this: it is ours even without a
+    /// record.
     pub intended: bool,
 }
 
-/// What is known of the target at this moment.
+/// What is known of the target now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Remote {
-    /// The version of every object that stands there.
+    /// The version of every existing object.
     pub present: HashMap<Href, Etag>,
-    /// What had to be read: drifted objects, unrecorded ones under our prefix, and foreign ones with a UID of the feed.
+    /// What had to be read: drifted objects, unrecorded ones under our prefix, foreign ones with a UID of the feed.
     pub found: HashMap<Href, Found>,
-    /// Where the UIDs stand that are not recorded as ours.
+    /// Where the UIDs are that are not recorded as ours.
     pub foreign: HashMap<Key, Href>,
     /// What belongs to other subscriptions, by record or by the shape of its href.
     pub others: HashSet<Href>,
-    /// Where a pass that was cut off was about to delete, as the journal says.
+    /// Where an interrupted pass was about to delete, according to the journal.
     pub taken_away: HashSet<Href>,
 }
 
-/// What a plan goes by: the rules of the subscription, and what this pass is told.
+/// What guides a plan: the rules of the subscription, and the requests for this pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// The rules.
     pub rules: Rules,
-    /// A person lets every deletion of this pass through.
+    /// A person allows every deletion of this pass.
     pub allow_deletes: bool,
-    /// What a person has said is to be taken over.
+    /// What a person allowed to take over.
     pub take_over: Option<TakeOver>,
-    /// The server sends invitations of its own.
+    /// The server sends invitations itself.
     pub schedules: bool,
-    /// What the last pass held deletions back for.
+    /// Why the last pass held deletions.
     pub was_held: Option<HeldFor>,
-    /// Try refused objects again though nothing changed.
+    /// Retry refused objects although nothing changed.
     pub retry_rejected: bool,
 }
 
 /// The settings of a subscription that shape its plans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// What to do with a UID that stands in the target under a foreign href.
+    /// What to do if a UID is in the target under a foreign href.
     pub on_conflict: OnConflict,
     /// What to do with an object of ours that someone else changed.
     pub on_drift: OnDrift,
@@ -114,21 +114,21 @@ pub struct Rules {
 /// `on_conflict` of the configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnConflict {
-    /// Leave it alone, and ask a person when that is so of most of the feed: nothing is said.
+    /// Leave it alone; if that affects most of the feed, ask a person. The default if nothing is configured.
     #[default]
     Ask,
     /// Leave it alone.
     Skip,
-    /// Take it over when its content is equal, else leave it alone.
+    /// Take it over if its content is equal, else leave it alone.
     Equal,
     /// Take it over.
     Adopt,
 }
 
-/// What a person lets a pass take over, once.
+/// What a person allows one pass to take over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakeOver {
-    /// What says the same as the feed, and what bears a name of our shape.
+    /// What says the same as the feed, and what has a name of our shape.
     Ours,
     /// Whatever has a UID of the feed.
     All,
@@ -147,10 +147,10 @@ pub enum OnDrift {
 /// `deletes` of the configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Deletes {
-    /// What left the feed leaves the target.
+    /// Delete what left the feed.
     #[default]
     All,
-    /// What left the feed leaves the target, unless it had ended before.
+    /// Delete what left the feed, unless it had ended before.
     Future,
     /// Nothing is deleted.
     None,
@@ -166,14 +166,14 @@ pub enum OnEmpty {
     Accept,
 }
 
-/// What one pass is going to do, in the order in which it is done.
+/// What a pass is going to do, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What only the records learn.
+    /// Changes to the records only.
     pub notes: Vec<Note>,
     /// Creates and updates.
     pub puts: Vec<Put>,
-    /// Deletes, when everything else is done or refused.
+    /// Deletes, once everything else is done or refused.
     pub deletes: Vec<Delete>,
     /// Deletes that a guard took out of the plan.
     pub hold: Option<Hold>,
@@ -189,13 +189,13 @@ pub enum Note {
         /// The key that appeared.
         to: Key,
     },
-    /// The object stands there already.
+    /// The object is already there.
     Stands {
         /// Which object.
         key: Key,
-        /// How it stands there.
+        /// Its base.
         base: Base,
-        /// Whether it was not in the record before.
+        /// Whether it was not recorded before.
         adopted: bool,
     },
     /// A person deleted the object, and that is accepted.
@@ -203,7 +203,7 @@ pub enum Note {
         /// Which object.
         key: Key,
     },
-    /// The object had ended before it left the feed: it stays as it is, and its record with it.
+    /// The object had ended before it left the feed: it stays as it is, with its record.
     Keep {
         /// Which object.
         key: Key,
@@ -217,12 +217,12 @@ pub enum Note {
         /// Where.
         href: Href,
     },
-    /// The record goes; nothing of it stands on the target.
+    /// Drop the record; none of it is on the target.
     Forget {
         /// Which object.
         key: Key,
     },
-    /// The UID stands in an object that is not ours, which is left alone.
+    /// The UID exists in an object that is not ours, which is left alone.
     Leave {
         /// Which object of the feed.
         key: Key,
@@ -256,9 +256,9 @@ pub enum Put {
         key: Key,
         /// Where.
         place: Place,
-        /// The version that must stand there.
+        /// The version that must be there.
         etag: Etag,
-        /// The form of someone else that it overwrites, if it does.
+        /// The form of someone else that it overwrites, if any.
         restores: Option<Hash>,
     },
 }
@@ -266,15 +266,15 @@ pub enum Put {
 /// DELETE with `If-Match`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delete {
-    /// Which object, as the record or the target names it.
+    /// Which object, as named by the record or the target.
     pub key: Option<Key>,
     /// Where.
     pub href: Href,
-    /// The version that must stand there.
+    /// The version that must be there.
     pub etag: Etag,
 }
 
-/// A step that changes the target. Each carries what it demands of the object that stands there.
+/// A step that changes the target, with its precondition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// A create or an update.
@@ -283,7 +283,7 @@ pub enum Write {
     Delete(Delete),
 }
 
-/// One step of a plan, for those who show it.
+/// One step of a plan, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
     /// It sends nothing.
@@ -292,25 +292,25 @@ pub enum Op {
     Write(Write),
 }
 
-/// Everything that a plan is made from.
+/// Everything a plan is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The feed.
     pub wanted: &'a [Wanted<'a>],
     /// The records that no object of the feed has.
     pub orphans: &'a [&'a Record],
-    /// Hrefs that begin like ours and that no record has.
+    /// Hrefs that begin like ours and have no record.
     pub unrecorded: &'a [Href],
-    /// Whether the hrefs of ours that no record has were just found again by evidence: what is not in the feed may be
-    /// another installation's.
+    /// Whether the unrecorded hrefs of ours were just claimed: what is not in the feed may belong to another
+    /// installation.
     pub is_claimed: bool,
-    /// The prefixes of ours that were ever found again so.
+    /// Those of our prefixes that were ever claimed.
     pub claimed: &'a HashSet<String>,
     /// The target.
     pub remote: &'a Remote,
-    /// How many objects of the last settled feed were in the target; `None` when that is not known.
+    /// How many objects of the last settled feed were in the target; `None` if unknown.
     pub last_objects: Option<u64>,
-    /// The moment of the pass.
+    /// The time of the pass.
     pub now: Timestamp,
 }
 
@@ -330,7 +330,7 @@ impl Plan {
 }
 
 impl Note {
-    /// The object that it is about.
+    /// The object it is about.
     pub fn key(&self) -> &Key {
         match self {
             Note::Rename { to: key, .. }
@@ -344,7 +344,7 @@ impl Note {
         }
     }
 
-    /// Where the object stands, if the note says so.
+    /// Where the object is, if the note says so.
     pub fn href(&self) -> Option<&Href> {
         match self {
             Note::Stands { base, .. } => Some(&base.place.href),
@@ -355,7 +355,7 @@ impl Note {
 }
 
 impl Put {
-    /// The object that it writes.
+    /// The object it writes.
     pub fn key(&self) -> &Key {
         let (Put::Create { key, .. } | Put::Update { key, .. }) = self;
         key
@@ -369,7 +369,7 @@ impl Put {
 }
 
 impl Write {
-    /// The object that it is about, if it is known by name.
+    /// The object it is about, if known by name.
     pub fn key(&self) -> Option<&Key> {
         match self {
             Write::Put(put) => Some(put.key()),
@@ -387,7 +387,7 @@ impl Write {
 }
 
 impl Op {
-    /// The object that the step is about, if it is known by name.
+    /// The object that the step is about, if known by name.
     pub fn key(&self) -> Option<&Key> {
         match self {
             Op::Note(note) => Some(note.key()),
@@ -395,7 +395,7 @@ impl Op {
         }
     }
 
-    /// Where the object stands, if the step says so.
+    /// Where the object is, if the step says so.
     pub fn href(&self) -> Option<&Href> {
         match self {
             Op::Note(note) => note.href(),

@@ -1,10 +1,10 @@
-//! The names of our objects in a collection: safe on every server, marked as ours, and telling nothing of the feed.
+//! The names of our objects in a collection: safe on every server, marked as ours, and revealing nothing of the feed.
 
 use crate::model::{Href, Key};
 use crate::words::digest::sha256;
 
-/// What the hrefs of a subscription begin with: eight hex digits and a dash. `chance` is four random octets: a prefix that
-/// could be computed from the address of a feed would tell that address to whoever guesses it.
+/// How the hrefs of a subscription begin: eight hex digits and a dash. `chance` is four random octets: a prefix
+/// computed from the address of a feed would confirm that address to whoever guesses it.
 pub fn prefix(chance: [u8; 4]) -> String {
     format!("{:08x}-", u32::from_be_bytes(chance))
 }
@@ -15,7 +15,7 @@ pub fn href(prefix: &str, key: &Key) -> Href {
     Href::new(format!("{prefix}{}.ics", hash.get(..32).unwrap_or_default()))
 }
 
-/// The prefix of an href that has the shape of ours, whichever subscription it belongs to.
+/// The prefix of an href that has the shape of ours, of any subscription.
 pub fn prefix_of(href: &Href) -> Option<&str> {
     let (prefix, object) = href.as_str().strip_suffix(".ics")?.split_at_checked(9)?;
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));

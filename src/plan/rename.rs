@@ -1,14 +1,14 @@
-//! Recognises objects that come under another name: feeds that issue new UIDs at every fetch, so that they cost a note
-//! in the record and no write, and events that became tasks.
+//! Recognises objects under another name: feeds that issue new UIDs at every fetch, which then cost a note and no
+//! write, and events that became tasks.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{Hash, Key, Record};
 
-/// Pairs records that vanished from the feed with objects that appeared: those of one UID and another component type, and
-/// those that say the same apart from their UID. The latter only when at least half of the records vanished, for otherwise
-/// it is an ordinary change. `hash` gives that of a new object; it is asked only then. The result maps the
-/// new key to the record.
+/// Pairs records that vanished from the feed with objects that appeared: those with the same UID and another
+/// component type, and those equal except for their UID. The latter only if at least half of the records vanished;
+/// otherwise it is an ordinary change. `hash` returns that of a new object, and is called only then. The result maps
+/// the new key to the record.
 pub fn renames<'a>(
     records: usize,
     vanished: &[&'a Record],
@@ -21,7 +21,7 @@ pub fn renames<'a>(
     }
     let paired: HashSet<&Key> = pairs.values().map(|record| &record.key).collect();
     let mut by_content: HashMap<Hash, Vec<&Record>> = HashMap::new();
-    // Reversed, so that `pop` hands equal objects out in their order.
+    // Reversed, so that `pop` returns equal objects in order.
     for record in vanished.iter().rev().filter(|record| !paired.contains(&record.key)) {
         by_content.entry(record.source.hash).or_default().push(record);
     }
@@ -37,8 +37,8 @@ pub fn renames<'a>(
     pairs
 }
 
-/// An event that became a task, or the other way round, takes the place of what it was: a calendar need take each UID only
-/// once (RFC 4791 §5.3.2.1), so that it could not be created before the other one is deleted.
+/// An event that became a task, or the reverse, replaces the old object: a calendar need accept each UID only once
+/// (RFC 4791 §5.3.2.1), so it could not be created before the other is deleted.
 fn changed_types<'a>(vanished: &[&'a Record], appeared: &[&'a Key]) -> HashMap<&'a Key, &'a Record> {
     let standing = vanished.iter().filter(|record| record.etag().is_some());
     let mut by_uid: HashMap<&str, &Record> = standing.map(|record| (record.key.uid.as_str(), *record)).collect();

@@ -1,9 +1,9 @@
-//! When deletions are held, and when they are let through.
+//! When deletions are held, and when they are released.
 
 use super::*;
 use crate::model::memory::HeldFor;
 
-/// So many objects in the last feed, so many of them gone, so many left.
+/// `last` objects in the last feed, `gone` of them gone, `left` of them left.
 fn deletions(last: impl Into<Option<u64>>, gone: usize, left: usize, change: impl FnOnce(&mut Policy)) -> Plan {
     let uids: Vec<String> = (0..gone + left).map(|number| format!("u{number}")).collect();
     let records: Vec<Record> = uids.iter().map(|uid| record(uid)).collect();
@@ -171,7 +171,7 @@ fn what_is_held_under_future_is_judged_once() {
     let hold = || vec![Op::Note(Note::Hold { key: key("u"), href: href("u") })];
     let first = suspicious(&case(Status::Mirrored(base("u"))));
     assert_eq!((first.ops(), first.hold.is_some()), (hold(), true));
-    // By the next pass it may have ended.
+    // It may have ended by the next pass.
     let mut again = case(Status::Gone(base("u"), held(false)));
     again.remote.found.get_mut(&href("u")).unwrap().ended = true;
     let again = suspicious(&again);

@@ -1,4 +1,4 @@
-//! The table of decisions, row by row: what the feed has, what the record says, what stands there -> the step.
+//! The decision table, row by row: the feed, the record, the target -> the step.
 
 mod guards;
 mod ownership;
@@ -29,19 +29,19 @@ fn place(name: &str) -> Place {
     Place { href: Href::new(name), uid: None }
 }
 
-/// What was sent with content 1 and stands there in version "1".
+/// Sent with content 1, and stored in version "1".
 fn base(uid: &str) -> Base {
     let place = Place { href: href(uid), uid: None };
     Base { place, etag: Some(etag("1")), hash: hash(1), form: TargetForm::AsSent }
 }
 
-/// A record of an object whose present content is 1.
+/// A record of an object whose current content is 1.
 fn record_of(uid: &str, status: Status) -> Record {
     let source = Source { hash: hash(1), summary: String::new(), start: String::new(), ends_at: EndsAt::Unknown };
     Record { key: key(uid), source, status }
 }
 
-/// A record of an object that was sent with content 1 and stands there in version "1".
+/// A record of an object that was sent with content 1 and is stored in version "1".
 fn record(uid: &str) -> Record {
     record_of(uid, Status::Mirrored(base(uid)))
 }
@@ -50,7 +50,7 @@ fn refusal(reason: &str, at: Timestamp, tries: u32) -> Refusal {
     Refusal { reason: reason.to_owned(), at, tries }
 }
 
-/// A record of an object that was never taken.
+/// A record of an object that was never accepted.
 fn refused(refusal: Refusal) -> Record {
     record_of("u", Status::Refused { before: Before::Nothing(place("ours-u.ics")), refusal })
 }
@@ -70,7 +70,7 @@ fn policy() -> Policy {
     }
 }
 
-/// One object in the feed, or none, one record, or none, and a target.
+/// At most one object in the feed, at most one record, and a target.
 struct Case {
     feed: Option<u8>,
     rejected: Option<&'static str>,
@@ -80,7 +80,7 @@ struct Case {
     policy: Policy,
 }
 
-/// The feed holds object `u` with content 1; nothing is recorded, the target is empty.
+/// The feed has object `u` with content 1; nothing is recorded, the target is empty.
 fn new_object() -> Case {
     Case {
         feed: Some(1),
@@ -110,7 +110,7 @@ impl Case {
         Case { record: Some(record_of("u", status)), ..self }
     }
 
-    /// What stands there is another form than was sent.
+    /// Another form is stored than was sent.
     fn form(self, form: TargetForm) -> Case {
         self.status(Status::Mirrored(Base { form, ..base("u") }))
     }
@@ -143,7 +143,7 @@ impl Case {
         self.standing(name, version)
     }
 
-    /// Only what had ended stays; the object of ours was read, and had or had not.
+    /// Only ended objects stay; ours was read, and had ended or not.
     fn judged(self, version: &str, ended: bool) -> Case {
         let mut case =
             self.found("ours-u.ics", version, 1, false).policy(|policy| policy.rules.deletes = Deletes::Future);
@@ -210,7 +210,7 @@ fn update(name: &str, version: &str, restores: Option<u8>) -> Op {
     Op::Write(Write::Put(Put::Update { key, place, etag, restores }))
 }
 
-/// `server`: what stands there instead of content 1.
+/// `server`: what is stored instead of content 1.
 fn note(name: &str, version: &str, server: Option<u8>, adopted: bool) -> Op {
     let form = server.map_or(TargetForm::AsSent, |content| TargetForm::Rewritten(hash(content)));
     stands(1, name, version, form, adopted)

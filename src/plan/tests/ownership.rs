@@ -1,4 +1,4 @@
-//! Whose an object is: what others put there, and what may be taken over.
+//! Who owns an object: what others put there, and what may be taken over.
 
 use super::*;
 
