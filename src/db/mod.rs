@@ -1,3 +1,3 @@
-//! What is kept in SQLite. This folder alone names the crate `rusqlite`.
+//! What is stored in SQLite. Only this folder names the crate `rusqlite`.
 
 pub mod state;

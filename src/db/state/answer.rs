@@ -1,4 +1,4 @@
-//! What a person answers between two runs: written into the state, carried out by the next run.
+//! A person's answers between two runs: written into the state, executed by the next run.
 
 use rusqlite::params;
 
@@ -6,8 +6,8 @@ use super::{Id, State};
 use crate::words::time::Timestamp;
 
 impl State {
-    /// Approves the deletions that are held at this moment, and asks for a pass; how many they are. What leaves the feed
-    /// later is judged anew, and what comes back is not deleted.
+    /// Approves the deletions that are held now, and requests a pass; returns how many they are. What leaves the feed
+    /// later is judged again, and what comes back is not deleted.
     pub fn approve(&self, id: Id, now: Timestamp) -> anyhow::Result<u64> {
         self.begin()?;
         let about_owners = "UPDATE subscription SET take_over = 1 WHERE id = ?1 AND held_for IN ('occupied', 'draw')";
@@ -19,8 +19,8 @@ impl State {
         Ok(approved)
     }
 
-    /// Ends the waits of a subscription: that after a failure, and those of refused objects. The next run tries at once,
-    /// unless a server asked for a later moment.
+    /// Ends the waits of a subscription: those after a failure and those of refused objects. The next run retries at
+    /// once, unless a server asked for a later time.
     pub fn retry(&self, id: Id, now: Timestamp) -> anyhow::Result<()> {
         self.begin()?;
         self.run("UPDATE record SET since = 0 WHERE subscription = ?1 AND tries > 0", [id])?;
@@ -31,7 +31,7 @@ impl State {
         self.commit()
     }
 
-    /// What a person let a pass take over is taken over.
+    /// Notes that what a person allowed to take over has been taken over.
     pub fn end_take_over(&self, id: Id) -> anyhow::Result<()> {
         self.run("UPDATE subscription SET take_over = 0 WHERE id = ?1", [id])
     }

@@ -1,4 +1,4 @@
-//! What passes overwrote or deleted, as it stood there: kept for thirty days, and no more than a bounded amount.
+//! The bodies that passes overwrote or deleted: kept for thirty days, and up to a maximum size.
 
 use rusqlite::params;
 
@@ -10,7 +10,7 @@ use crate::words::time::{DAY, Timestamp};
 
 /// How long a body is kept, in seconds.
 const KEPT_FOR: u64 = 30 * DAY;
-/// How many octets of bodies are kept at most; the oldest go first.
+/// The maximum total size of the bodies in octets; the oldest are dropped first.
 const MOST_OCTETS: i64 = 64 << 20;
 
 /// A body that was overwritten or deleted.
@@ -20,9 +20,9 @@ pub struct Aside {
     pub at: Timestamp,
     /// Whether it was deleted, not overwritten.
     pub is_deleted: bool,
-    /// What it was, if it is known by name.
+    /// Its identity, if known.
     pub key: Option<Key>,
-    /// Where it stood.
+    /// Where it was.
     pub href: Href,
     /// The body.
     pub text: Vec<u8>,
@@ -42,7 +42,7 @@ impl State {
         })
     }
 
-    /// What a subscription has put aside, the oldest first.
+    /// What a subscription has put aside, oldest first.
     pub fn aside(&self, id: Id) -> anyhow::Result<Vec<Aside>> {
         let sql =
             "SELECT at, what = 'deleted', component, uid, href, text FROM aside WHERE subscription = ?1 ORDER BY id";
@@ -56,7 +56,7 @@ impl State {
         rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
     }
 
-    /// Lets go of bodies that are too old, and of the oldest ones when there are too many.
+    /// Drops bodies that are too old, and the oldest ones if there are too many.
     pub fn let_go_of_old(&self, now: Timestamp) -> anyhow::Result<()> {
         self.run("DELETE FROM aside WHERE at < ?1", [now.0 - KEPT_FOR.cast_signed()])?;
         self.run(

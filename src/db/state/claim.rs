@@ -1,4 +1,4 @@
-//! Which subscriptions share a calendar, and whose its prefixes are.
+//! Which subscriptions share a calendar, and who owns its prefixes.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,14 +9,14 @@ use crate::model::Hash;
 use crate::plan::naming;
 use crate::words::error::{Kind, OrFault};
 
-/// A subscription whose target was found at some address.
+/// A subscription whose target is known by its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbour {
-    /// Which.
+    /// Its row.
     pub id: Id,
-    /// What it is called.
+    /// Its identity.
     pub identity: Identity,
-    /// Whether it has a record of anything that stands in the target.
+    /// Whether it has a record of anything in the target.
     pub has_objects: bool,
 }
 
@@ -25,7 +25,7 @@ pub struct Neighbour {
 pub struct Prefix {
     /// Eight hex digits and a dash.
     pub text: String,
-    /// Whether it was found again by evidence: what stands under it may have been put there by another installation.
+    /// Whether it was claimed by evidence: the objects under it may be from another installation.
     pub is_claimed: bool,
 }
 
@@ -52,7 +52,8 @@ impl State {
         rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
     }
 
-    /// Sets how the hrefs of a subscription begin. What another one, which is not configured any more, remembers of them goes.
+    /// Sets how the hrefs of a subscription begin. Others, no longer configured, lose these prefixes and the records
+    /// under them.
     pub fn set_prefixes(&self, id: Id, prefixes: &[Prefix]) -> anyhow::Result<()> {
         self.run(
             "DELETE FROM prefix WHERE subscription = ?1 AND NOT EXISTS
@@ -69,7 +70,7 @@ impl State {
             let insert = "INSERT OR IGNORE INTO prefix (subscription, prefix, claimed) VALUES (?1, ?2, ?3)";
             self.run(insert, params![id, text, is_claimed])?;
         }
-        // A subscription that nothing is left of is none.
+        // A subscription with nothing left is removed.
         self.run(
             "DELETE FROM subscription WHERE id <> ?1 AND settings IS NOT NULL
                 AND target = (SELECT target FROM subscription WHERE id = ?1)
@@ -79,8 +80,8 @@ impl State {
         )
     }
 
-    /// Forgets a subscription and everything about it. Those that share its target look there with their next pass: UIDs
-    /// that it had may be free now.
+    /// Forgets a subscription and everything about it. Subscriptions that share its target look there in their next
+    /// pass, because its UIDs may be free now.
     pub fn forget(&self, id: Id) -> anyhow::Result<()> {
         self.connection.execute_batch("PRAGMA foreign_keys = ON").or_fault(Kind::State, writing)?;
         self.begin()?;
@@ -93,7 +94,7 @@ impl State {
         self.commit()
     }
 
-    /// The objects under prefixes of our shape that no subscription has, by prefix, as the passes of a subscription saw them.
+    /// The number of objects by prefixes of our shape that no subscription has, as a subscription's passes saw them.
     pub fn unclaimed(&self, id: Id) -> anyhow::Result<BTreeMap<String, u64>> {
         let mut statement = self.statement("SELECT DISTINCT prefix FROM prefix")?;
         let rows = statement.query_map([], |row| row.get(0)).or_fault(Kind::State, reading)?;
@@ -108,7 +109,7 @@ impl State {
         Ok(unclaimed)
     }
 
-    /// What stood under a prefix is gone: the next passes look again.
+    /// Notes that the objects under a prefix are gone: the next passes look again.
     pub fn forget_prefix(&self, prefix: &str) -> anyhow::Result<()> {
         self.begin()?;
         let touched = "IN (SELECT subscription FROM foreign_object WHERE substr(href, 1, 9) = ?1)";

@@ -1,5 +1,5 @@
 //! The state file: what must survive between invocations, in SQLite. It is a cache: losing it costs one slower pass.
-//! This folder alone names the crate `rusqlite`.
+//! Only this folder names the crate `rusqlite`.
 
 mod answer;
 mod aside;
@@ -29,7 +29,7 @@ use crate::words::error::{Kind, OrFault, fault, sentence};
 
 use proof::Whose;
 
-/// How long to wait for another process that is writing, before that is an error.
+/// How long to wait for another process that is writing before giving up.
 const BUSY: Duration = Duration::from_secs(30);
 
 /// The identity of a subscription in the state.
@@ -41,9 +41,9 @@ pub struct State {
 }
 
 impl State {
-    /// Opens the state file, makes it (private to the user) if it is not there, and brings its schema up to date. A
-    /// damaged state is set aside, and said so: a new one is rebuilt by looking at the targets. A file that is not
-    /// provably a state of ours is an error, and is left as it is.
+    /// Opens the state file, creates it (private to the user) if it is missing, and migrates its schema. A damaged
+    /// state is set aside with a message; a new one is rebuilt by looking at the targets. A file that is not provably
+    /// a state of ours is an error, and is left untouched.
     pub fn open(path: &Path) -> anyhow::Result<State> {
         proof::whose(path)?;
         files::make_private(path)?;
@@ -62,8 +62,8 @@ impl State {
         State::prepare(Connection::open(path)?)
     }
 
-    /// Looks into a state file that made trouble, and sets it aside if it is damaged, or holds what we cannot have written;
-    /// whether it did so.
+    /// Checks a state file that caused an error, and sets it aside if it is damaged or holds what we cannot have
+    /// written; returns whether it did.
     pub fn set_aside_if_damaged(path: &Path) -> anyhow::Result<bool> {
         if proof::whose(path)? != Whose::Ours {
             return Ok(false);
@@ -72,7 +72,7 @@ impl State {
             let state = State::open_file(path)?;
             state.connection.execute_batch("BEGIN")?;
             let verdict: String = state.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-            // The whole file was just read, under a lock: what fails now lies in what it holds.
+            // The whole file was just read under a lock, so an error now is caused by its content.
             Ok::<_, anyhow::Error>(verdict != "ok" || state.read_everything().is_err())
         };
         let damaged = check().unwrap_or_else(|error| is_damage(&error));
@@ -82,7 +82,7 @@ impl State {
         Ok(damaged)
     }
 
-    /// Reads what a run may read.
+    /// Reads everything that a run may read.
     fn read_everything(&self) -> anyhow::Result<()> {
         for Summary { id, .. } in self.subscriptions()? {
             self.records(id)?;
@@ -102,7 +102,7 @@ impl State {
         let aside = with_suffix(path, &format!(".damaged-{seconds}"));
         let failed = || format!("cannot set the damaged state file {} aside", path.display());
         std::fs::rename(path, &aside).or_fault(Kind::State, failed)?;
-        // A journal that stayed would be played back into the new file.
+        // A journal left behind would be played back into the new file.
         let _ = std::fs::rename(with_suffix(path, "-journal"), with_suffix(&aside, "-journal"));
         log::warn!(
             "the state file was damaged and is now {}; a new one is made by comparing with the targets, which loses nothing",
@@ -111,8 +111,8 @@ impl State {
         Ok(())
     }
 
-    /// Opens an existing state file for reading alone; `None` when there is none. Nothing is made, migrated or set aside:
-    /// a file of an older version is brought up to date in a copy in memory.
+    /// Opens an existing state file read-only; `None` if there is none. Nothing is created, migrated or set aside: an
+    /// older version is migrated in a copy in memory.
     pub fn open_to_read(path: &Path) -> anyhow::Result<Option<State>> {
         match proof::whose(path)? {
             Whose::Nobodys => Ok(None),
@@ -139,14 +139,14 @@ impl State {
         State::prepare(copy)
     }
 
-    /// Opens an existing state file to write down what a person answered. Nothing is made, migrated or locked for long, and
-    /// no link is followed: the file may belong to another user, under whom systemd starts the program.
+    /// Opens an existing state file to store a person's answer. Nothing is created, migrated or locked for long, and
+    /// no link is followed: the file may belong to another user, as whom systemd starts the program.
     pub fn open_to_answer(path: &Path) -> anyhow::Result<State> {
         let none = || fault(Kind::Usage, format!("there is no state file {}: nothing has run yet", path.display()));
         if proof::whose(path)? == Whose::Nobodys {
             return Err(none());
         }
-        // systemd reaches the folder of a unit's state by a link; the file itself must be none.
+        // systemd makes the folder of a unit's state reachable by a link; the file itself must not be one.
         let place = files::in_real_folder(path)?;
         files::check_untouched(&place)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -160,13 +160,13 @@ impl State {
         opened.or_fault(Kind::State, || format!("cannot open the state file {}", path.display()))
     }
 
-    /// A state that nothing keeps: for dry runs without a state file, and for tests.
+    /// A state that is not stored: for dry runs without a state file, and for tests.
     pub fn in_memory() -> anyhow::Result<State> {
         let connection = Connection::open_in_memory().or_fault(Kind::State, || "no memory for a state".to_owned())?;
         State::prepare(connection).or_fault(Kind::State, || "no memory for a state".to_owned())
     }
 
-    /// Errors are those of SQLite, but for a file of a newer program.
+    /// Returns errors of SQLite, and one for a file of a newer program.
     fn prepare(connection: Connection) -> anyhow::Result<State> {
         connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(64);
@@ -178,7 +178,7 @@ impl State {
         Ok(State { connection })
     }
 
-    /// Begins a transaction if none is open. Everything until [`State::commit`] becomes durable at once.
+    /// Begins a transaction if none is open. Everything until [`State::commit`] becomes durable together.
     pub fn begin(&self) -> anyhow::Result<()> {
         if self.connection.is_autocommit() {
             self.run("BEGIN IMMEDIATE", [])?;
@@ -194,7 +194,7 @@ impl State {
         Ok(())
     }
 
-    /// What an earlier run remembered of a server's challenge; `server` is its origin and user.
+    /// The challenge of a server that an earlier run remembered; `server` is its origin and user.
     pub fn challenge(&self, server: &str) -> anyhow::Result<Option<String>> {
         let mut statement = self.statement("SELECT text FROM challenge WHERE server = ?1")?;
         statement.query_row([server], |row| row.get(0)).optional().or_fault(Kind::State, reading)
@@ -215,8 +215,8 @@ impl State {
     }
 }
 
-/// Whether a file is not as we have written it: SQLite says so, finds a table without our columns, or holds a value that is
-/// none of ours. Anything else is about the disk, the rights, or another process.
+/// Whether a file is damaged: SQLite says so, a table lacks our columns, or a value is none of ours. Any other error
+/// is about the disk, permissions or another process.
 fn is_damage(error: &anyhow::Error) -> bool {
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<rusqlite::Error>());
     cause.is_some_and(|cause| match cause.sqlite_error_code() {
@@ -225,7 +225,7 @@ fn is_damage(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Whether a journal waits to be played back, which takes the right to write.
+/// Whether a journal must be played back, which requires write permission.
 fn is_half_written(error: &anyhow::Error) -> bool {
     let code = error
         .downcast_ref::<rusqlite::Error>()

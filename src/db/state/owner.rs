@@ -1,4 +1,4 @@
-//! One thread owns the state. Passes on other threads hand it their work through a [`Handle`].
+//! One thread owns the state. Passes on other threads send it work through a [`Handle`].
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use super::State;
 use crate::words::error::{Kind, fault};
 
-/// Outcomes become durable at the latest after this time …
+/// Writes become durable after this time at the latest …
 const COMMIT_AFTER: Duration = Duration::from_millis(500);
-/// … or after so many writes.
+/// … or after this many writes.
 const COMMIT_EVERY: u32 = 100;
 
 type Work = Box<dyn FnOnce(&State) + Send>;
@@ -19,11 +19,11 @@ enum Job {
     Commit(Work),
 }
 
-/// Hands work to the thread that owns the state.
+/// Sends work to the thread that owns the state.
 #[derive(Clone)]
 pub struct Handle(Sender<Job>);
 
-/// Does the work that the handles send.
+/// Executes the work that the handles send.
 pub struct Owner {
     state: State,
     jobs: Receiver<Job>,
@@ -36,8 +36,8 @@ impl Owner {
         (Owner { state, jobs }, Handle(sender))
     }
 
-    /// Works until the last handle is gone, and gives the state back. Writes are committed in small batches: an idle
-    /// invocation commits once, and what a `kill -9` loses is found again by looking.
+    /// Works until the last handle is dropped, and returns the state. Writes are committed in small batches: an idle
+    /// invocation commits once, and the next look finds again what a `kill -9` loses.
     pub fn serve(self) -> anyhow::Result<State> {
         let mut writes = 0;
         let mut first_write = Instant::now();
@@ -92,7 +92,7 @@ impl Handle {
         self.hand_over(Job::Write, work)
     }
 
-    /// Makes durable what was written so far.
+    /// Makes everything durable that was written so far.
     pub fn commit(&self) -> anyhow::Result<()> {
         self.hand_over(Job::Commit, |_| Ok(()))
     }
@@ -105,7 +105,7 @@ impl Handle {
         let gone = || fault(Kind::State, "the state file cannot be used any more");
         let (sender, answer) = channel();
         let work: Work = Box::new(move |state| {
-            // Nobody waits for the answer when the pass has panicked.
+            // Nobody waits for the answer if the pass panicked.
             let _ = sender.send(work(state));
         });
         self.0.send(job(work)).map_err(|_| gone())?;

@@ -1,4 +1,4 @@
-//! Whose a file is: found out before anything is written, moved or repaired, and without writing.
+//! Whose a file is: determined before anything is written, moved or repaired, and without writing.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,21 +11,21 @@ use super::schema::{APPLICATION_ID, FIRST_MARKED};
 use crate::files;
 use crate::words::error::{Kind, fault};
 
-/// What stands where the state should be.
+/// What exists where the state should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// Nothing, or an empty file, as a run leaves it that was killed while it made its state.
+    /// Nothing, or an empty file, as left by a run that was killed while creating its state.
     Nobodys,
-    /// A state of this program, perhaps an old or a damaged one.
+    /// A state of this program, possibly an old or damaged one.
     Ours,
 }
 
 /// The length of SQLite's file header.
 const HEADER: usize = 100;
-/// The tables of a file from before the mark.
+/// The tables of a file from before `application_id` was set.
 const OLD_TABLES: [&str; 5] = ["subscription", "record", "foreign_object", "calendar", "challenge"];
 
-/// Tells whose the file is. What is not provably ours is an error of [`Kind::State`] that says how to go on.
+/// Whose the file is. If it is not provably ours, an error of [`Kind::State`] that says how to go on.
 pub(super) fn whose(path: &Path) -> anyhow::Result<Whose> {
     let link = match path.symlink_metadata() {
         Ok(metadata) => metadata,
@@ -50,8 +50,8 @@ pub(super) fn whose(path: &Path) -> anyhow::Result<Whose> {
     let header = read_header(path).map_err(|error| unreadable(path, &error))?;
     match Header::read(&header) {
         Some(header) if header.application == APPLICATION_ID => Ok(Whose::Ours),
-        // An old one, or one that another run is just making. Ours never were in WAL mode, and SQLite would make files
-        // beside one that is.
+        // An old state, or one that another run is just creating. Ours were never in WAL mode, and for a WAL file
+        // SQLite would create files beside it.
         Some(header) if header.application == 0 && !header.is_wal && is_ours(path) => Ok(Whose::Ours),
         Some(_) => Err(not_ours(path, "it is the SQLite file of another program")),
         None => Err(not_ours(path, "it is no SQLite file, or its beginning is damaged")),
@@ -64,7 +64,7 @@ struct Header {
 }
 
 impl Header {
-    /// Reads the fields at their places in SQLite's file format, §1.3.
+    /// Reads the fields by their offsets in SQLite's file format, §1.3.
     fn read(bytes: &[u8]) -> Option<Header> {
         let application = u32::from_be_bytes(bytes.get(68..72)?.try_into().ok()?);
         let is_wal = bytes.get(18..20)?.contains(&2);
@@ -78,8 +78,8 @@ fn read_header(path: &Path) -> io::Result<Vec<u8>> {
     Ok(header)
 }
 
-/// Looks for the mark, or for our tables as they were before it, under the lock of a reader. Where a journal waits to be
-/// played back, which takes the right to write, `immutable` takes no lock and leaves it alone.
+/// Looks for our `application_id`, or for the tables of older files, under a reader's lock. If a journal must be
+/// played back, which requires write permission, `immutable` takes no lock and leaves it alone.
 fn is_ours(path: &Path) -> bool {
     let escaped: String = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     ["mode=ro", "mode=ro&immutable=1"]
@@ -102,7 +102,7 @@ fn looks_ours(address: &str) -> rusqlite::Result<bool> {
 }
 
 fn not_ours(path: &Path, why: &str) -> anyhow::Error {
-    // Nobody is told to move a folder, a device or a key away that was named by mistake.
+    // Do not advise moving a folder, a device or a key that was named by mistake.
     let is_named_so = path.file_name().is_some_and(|name| name == "state.db") && path.is_file();
     let path = path.display();
     let out = if is_named_so { format!(", or move this one away: mv {path} {path}.old") } else { String::new() };
@@ -112,7 +112,7 @@ fn not_ours(path: &Path, why: &str) -> anyhow::Error {
     fault(Kind::State, text)
 }
 
-/// A file that cannot be read may belong to somebody else, usually to root after a run with sudo.
+/// An unreadable file may belong to another user, usually root after a run with sudo.
 fn unreadable(path: &Path, error: &io::Error) -> anyhow::Error {
     let owner = || owner_of_nearest(path).filter(|(_, owner)| *owner != files::user());
     let whose = match (error.kind(), owner()) {
@@ -134,7 +134,7 @@ mod tests {
     use crate::words::error::sentence;
     use std::path::PathBuf;
 
-    /// What is said of a file with this content.
+    /// The result for a file with this content, or its message.
     fn told(content: &[u8]) -> Result<Whose, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state?.db");

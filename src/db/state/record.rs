@@ -1,4 +1,4 @@
-//! The records in the state, and the foreign objects that were read once.
+//! The records in the state, and the foreign objects that were read before.
 
 use rusqlite::{Row, params};
 
@@ -11,19 +11,19 @@ use crate::plan::{Suspicion, wait};
 use crate::words::error::{Kind, OrFault};
 use crate::words::time::Timestamp;
 
-/// A foreign object: where, in which version, and its identity if it can be read.
+/// A foreign object: its href, its version, and its identity if it is valid.
 pub type ForeignObject = (Href, Etag, Option<Key>);
 
-/// What a pass was about to leave at an href when it was cut off: an object with this hash, or nothing.
+/// What a pass was about to leave at an href: an object with this hash, or nothing.
 pub type Intent = (Href, Option<Hash>);
 
-/// An object of another subscription: where, in the version that it left, and the identity that stands there.
+/// An object of another subscription: its href, the version it left, and the identity there.
 pub type OthersObject = (Href, Etag, Key);
 
 const COLUMNS: &str = "component, uid, source_hash, summary, start, ends_at, status, href, target_uid, sent_hash, etag,
     form, form_hash, reason, since, tries, approved";
 
-/// The moment that stands for an end that never comes: the last second of the year 9999.
+/// Represents an end that never comes: the last second of the year 9999.
 const NEVER: i64 = 253_402_300_799;
 
 impl State {
@@ -35,7 +35,7 @@ impl State {
         rows.collect::<Result<_, _>>().or_fault(Kind::State, reading)
     }
 
-    /// Writes a record, over an older one of the same key.
+    /// Writes a record, replacing an older one of the same key.
     pub fn put_record(&self, id: Id, record: &Record) -> anyhow::Result<()> {
         let Record { key, source, status } = record;
         let word = match status {
@@ -106,7 +106,7 @@ impl State {
         )
     }
 
-    /// What a subscription has put into its target, for others that share it.
+    /// What a subscription has in its target, for others that share it.
     pub fn objects_of(&self, id: Id) -> anyhow::Result<Vec<OthersObject>> {
         let mut statement = self.statement(
             "SELECT href, etag, component, ifnull(target_uid, uid) FROM record
@@ -120,7 +120,7 @@ impl State {
         rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
     }
 
-    /// The foreign objects that were read in earlier passes.
+    /// The foreign objects that earlier passes read.
     pub fn foreign_objects(&self, id: Id) -> anyhow::Result<Vec<ForeignObject>> {
         let mut statement =
             self.statement("SELECT href, etag, component, uid FROM foreign_object WHERE subscription = ?1")?;
@@ -149,7 +149,7 @@ impl State {
         )
     }
 
-    /// The journal: what passes were about to do, as far as no record knows the outcome.
+    /// The journal: writes whose outcome is not recorded yet.
     pub fn journal(&self, id: Id) -> anyhow::Result<Vec<Intent>> {
         let mut statement = self.statement("SELECT href, hash FROM journal WHERE subscription = ?1")?;
         let rows = statement.query_map([id], |row| {
@@ -159,7 +159,7 @@ impl State {
         rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
     }
 
-    /// Writes into the journal what a pass is about to do.
+    /// Adds to the journal what a pass is about to do.
     pub fn add_to_journal(&self, id: Id, intents: &[Intent]) -> anyhow::Result<()> {
         intents.iter().try_for_each(|(href, hash)| {
             let hash: &[u8] = hash.as_ref().map_or(&[], |hash| &hash.0);
@@ -170,7 +170,7 @@ impl State {
         })
     }
 
-    /// The record knows what became of the writes at an href.
+    /// Strikes an href from the journal: the record has the outcome of its writes.
     pub fn strike_from_journal(&self, id: Id, href: &Href) -> anyhow::Result<()> {
         self.run("DELETE FROM journal WHERE subscription = ?1 AND href = ?2", params![id, href.as_str()])
     }
@@ -180,8 +180,8 @@ impl State {
         self.run("DELETE FROM journal WHERE subscription = ?1", [id])
     }
 
-    /// When the next of the objects that the server refused is tried again, and how many objects of the feed are refused and
-    /// in the target in no form.
+    /// When the next refused object is tried again, and how many objects of the feed are refused and not in the
+    /// target in any form.
     pub fn refusals(&self, id: Id) -> anyhow::Result<(Option<Timestamp>, u64)> {
         let mut statement = self.statement(
             "SELECT since, tries, status = 'refused' AND etag IS NULL FROM record
@@ -194,7 +194,7 @@ impl State {
         Ok((due.min(), rows.iter().filter(|(.., is_absent)| *is_absent).count() as u64))
     }
 
-    /// The objects that are suspected of failing their subscription.
+    /// The objects suspected of failing their subscription.
     pub fn suspects(&self, id: Id) -> anyhow::Result<Vec<(Key, Suspicion)>> {
         let mut statement =
             self.statement("SELECT component, uid, failed, hung FROM suspect WHERE subscription = ?1")?;
@@ -205,7 +205,7 @@ impl State {
         rows.or_fault(Kind::State, reading)?.collect::<Result<_, _>>().or_fault(Kind::State, reading)
     }
 
-    /// Remembers how much an object is suspected.
+    /// Stores the suspicion against an object.
     pub fn set_suspect(&self, id: Id, key: &Key, suspicion: Suspicion) -> anyhow::Result<()> {
         self.run(
             "INSERT OR REPLACE INTO suspect (subscription, component, uid, failed, hung) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -213,7 +213,7 @@ impl State {
         )
     }
 
-    /// Suspects nothing any more.
+    /// Forgets all suspicions.
     pub fn forget_suspects(&self, id: Id) -> anyhow::Result<()> {
         self.run("DELETE FROM suspect WHERE subscription = ?1", [id])
     }
@@ -253,7 +253,7 @@ pub(super) fn component_of(name: &str) -> rusqlite::Result<ComponentType> {
     ComponentType::from_name(name.as_bytes()).ok_or(rusqlite::Error::InvalidQuery)
 }
 
-/// A record, or an error where its columns are none that we write.
+/// A record, or an error if we never write such columns.
 fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
     let hash = |index: usize| row.get::<_, Option<[u8; 32]>>(index).map(|bytes| bytes.map(Hash));
     let component = component_of(&row.get::<_, String>(0)?)?;
@@ -270,7 +270,7 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record { key: Key { component, uid: row.get(1)? }, source, status: status_of(row, hash(9)?, hash(12)?)? })
 }
 
-/// What an error of ours in the state is told as; the file is set aside then.
+/// The error for content that we never write; the file is then set aside.
 const UNREADABLE: rusqlite::Error = rusqlite::Error::InvalidQuery;
 
 fn status_of(row: &Row<'_>, sent: Option<Hash>, form_hash: Option<Hash>) -> rusqlite::Result<Status> {

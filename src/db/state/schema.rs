@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::words::error::{Kind, fault};
 
-/// In order; the number of a migration is its place, counted from one.
+/// In order; the number of a migration is its position, starting at one.
 const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/001.sql"),
     include_str!("migrations/002.sql"),
@@ -18,8 +18,8 @@ pub(super) const FIRST_MARKED: u32 = 3;
 /// The `application_id` that SQLite keeps in the header of a state file: `BAIK`.
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"BAIK");
 
-/// Brings the schema up to date. The number of the last migration is read inside the transaction that applies the others,
-/// so that several processes may start at once. A file of a newer program is refused.
+/// Migrates the schema. The number of the last migration is read inside the transaction that applies the others, so
+/// that several processes may start at once. A file of a newer program is refused.
 pub(super) fn migrate(connection: &Connection) -> anyhow::Result<()> {
     if is_current(connection)? {
         return Ok(());
@@ -39,7 +39,7 @@ fn apply_missing(connection: &Connection) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether nothing is to be applied; an error for a file of a newer program.
+/// Whether there is nothing to apply; an error for a file of a newer program.
 pub(super) fn is_current(connection: &Connection) -> anyhow::Result<bool> {
     let applied = version(connection)? as usize;
     if applied > MIGRATIONS.len() {

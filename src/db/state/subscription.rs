@@ -1,4 +1,4 @@
-//! The subscriptions in the state: their memory, and what was discovered behind their targets.
+//! The subscriptions in the state: their memory, and what was discovered for their targets.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::model::{ComponentType, End, Hash, Href, Mark, Validators};
 use crate::words::error::{Kind, OrFault};
 use crate::words::time::Timestamp;
 
-/// What tells a subscription from others.
+/// What distinguishes a subscription from others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Its name.
@@ -28,11 +28,11 @@ impl Identity {
     }
 }
 
-/// The row of a subscription: that of its name, else that of its source.
+/// The row of a subscription: by its name, else by its source.
 const IDENTIFIED: &str =
     "WHERE target = ?2 AND (name = ?1 OR source = ?3) ORDER BY name = ?1 DESC, settled_at DESC LIMIT 1";
 
-/// The same for a target that was found somewhere.
+/// The same for a target whose address is known.
 const IDENTIFIED_AT: &str =
     "WHERE address = ?2 AND (name = ?1 OR source = ?3) ORDER BY name = ?1 DESC, settled_at DESC LIMIT 1";
 
@@ -51,26 +51,26 @@ pub struct Summary {
     pub tally: Tally,
 }
 
-/// How many objects stand how.
+/// How many objects are in which state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Objects of ours in the target.
     pub mirrored: u64,
     /// Refused objects: UID, title, reason.
     pub rejected: Vec<(String, String, String)>,
-    /// Objects whose UID someone else has, and that say something else: UID, title, reason.
+    /// Objects whose UID someone else uses with other content: UID, title, reason.
     pub occupied: Vec<(String, String, String)>,
-    /// How many objects someone else has, and that say the same.
+    /// How many objects someone else has with the same content.
     pub equal: u64,
     /// Objects whose deletion is held: UID, title, start.
     pub held: Vec<(String, String, String)>,
-    /// How many of them a person has given up since.
+    /// How many of them a person has approved since.
     pub approved: u64,
-    /// Objects that bear names of our shape, by prefixes that no subscription has.
+    /// The number of objects with names of our shape, by prefixes that no subscription has.
     pub unclaimed: BTreeMap<String, u64>,
 }
 
-/// A subscription with its end. The columns are named, so that a file which lacks one is noticed.
+/// A subscription with its end. The columns are named, so that a file without one of them is detected.
 const ROWS: &str = "SELECT id, name, target, settings, form, feed_etag, feed_modified, feed_body, feed_digest, feed_objects,
         feed_read_at, started_at, settled_at, asked_at, next_change_at, failures, failing_since, retry_at, failure_kind,
         failure_message, failure_said_at, failure_end, failure_until, failure_inputs, held_deletes, held_for, held_reason,
@@ -78,16 +78,15 @@ const ROWS: &str = "SELECT id, name, target, settings, form, feed_etag, feed_mod
     FROM subscription LEFT JOIN ends ON ends.subscription = id AND which = 'target'";
 
 impl State {
-    /// The memory of a subscription; one that never ran has none yet and no id. One that was renamed has that of its
-    /// old name: the configuration has no two subscriptions of one source and one target.
+    /// The memory of a subscription, with its id; `None` if it never ran. A renamed one has that of its old name: the
+    /// configuration has no two subscriptions with the same source and target.
     pub fn memory(&self, identity: &Identity) -> anyhow::Result<Option<(Id, Memory)>> {
         let mut statement = self.statement(&format!("{ROWS} {IDENTIFIED}"))?;
         let found = statement.query_row(identity.parameters(), |row| Ok((row.get("id")?, memory_of(row)?)));
         found.optional().or_fault(Kind::State, reading)
     }
 
-    /// The memory of a subscription whose target was found at this address when the configuration wrote it in another
-    /// way.
+    /// The memory of a subscription whose target was found at this address under another spelling.
     pub fn memory_at(&self, identity: &Identity, address: &str) -> anyhow::Result<Option<(Id, Memory)>> {
         let mut statement = self.statement(&format!("{ROWS} {IDENTIFIED_AT}"))?;
         let parameters = params![identity.name, address, identity.source.0];
@@ -95,8 +94,8 @@ impl State {
         found.optional().or_fault(Kind::State, reading)
     }
 
-    /// A subscription goes on under another name, or with its target written in another way. What was begun under those
-    /// is dropped.
+    /// Continues a subscription under another name or spelling of its target. Drops what was begun under the new
+    /// ones.
     pub fn respell(&self, id: Id, Identity { name, target, source }: &Identity) -> anyhow::Result<()> {
         self.run("DELETE FROM subscription WHERE name = ?2 AND target = ?3 AND id != ?1", params![id, name, target])?;
         self.run(
@@ -105,7 +104,7 @@ impl State {
         )
     }
 
-    /// The id of a subscription, made when it is new. A renamed one has its new name from then on.
+    /// The id of a subscription, created if it is new. A renamed one gets its new name.
     pub fn subscription(&self, identity: &Identity) -> anyhow::Result<Id> {
         let mut statement = self.statement(&format!("SELECT id FROM subscription {IDENTIFIED}"))?;
         let known: Option<Id> =
@@ -199,7 +198,7 @@ impl State {
             .collect()
     }
 
-    /// What discovery found behind a target.
+    /// What discovery found for a target.
     pub fn remembered(&self, target: &str) -> anyhow::Result<Option<Remembered>> {
         let mut statement = self.statement(
             "SELECT url, server, can_sync, auto_schedule, components, obeys FROM calendar WHERE target = ?1",
@@ -219,7 +218,7 @@ impl State {
         found.optional().or_fault(Kind::State, reading)
     }
 
-    /// Keeps what discovery found behind a target, or forgets it.
+    /// Stores what discovery found for a target, or forgets it.
     pub fn set_remembered(&self, target: &str, remembered: Option<&Remembered>) -> anyhow::Result<()> {
         let Some(known) = remembered else {
             return self.run("DELETE FROM calendar WHERE target = ?1", [target]);

@@ -1,4 +1,4 @@
-//! What is written into the state comes back as it was.
+//! What is written to the state is read back unchanged.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -181,7 +181,7 @@ fn records_come_back_as_they_were_until_they_are_forgotten() {
     assert_eq!(state.records(id).unwrap(), records[1..]);
 }
 
-/// Every combination of columns that the table takes is one that we write; the others are an error when they are read.
+/// We write every combination of columns that the table accepts; others are an error when read.
 #[test]
 fn no_other_shape_of_a_record_comes_out_of_the_state() {
     let state = State::in_memory().unwrap();
@@ -220,8 +220,8 @@ fn no_other_shape_of_a_record_comes_out_of_the_state() {
             read.insert(format!("{:?}", records[0].status));
         }
     }
-    // Six forms of what stands there: mirrored, kept, held with and without a moment, undeletable for three reasons; refused
-    // for three reasons with those six, with nothing, with something removed; one removed; one occupied.
+    // Six bases: mirrored, kept, held with and without a time, undeletable for three reasons; refused for three
+    // reasons with those six, with nothing, with something removed; one removed; one occupied.
     assert_eq!(read.len(), 6 * (1 + 1 + 2 + 3) + 3 * (6 + 2) + 1 + 1, "{read:#?}");
 }
 
