@@ -4,33 +4,33 @@ use crate::model::{End, Hash, Href, Mark, Validators};
 use crate::words::error::Kind;
 use crate::words::time::Timestamp;
 
-/// Everything but the records. A default one is that of a subscription that never ran.
+/// Everything except the records. The default is that of a subscription that never ran.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
     /// The fingerprint of the last settled pass: every setting that shapes output or plan.
     pub settings: Option<Hash>,
     /// The version of our hash and transformation that the records were made with.
     pub form: Option<u32>,
-    /// The feed as the last settled pass read it. `None` from the first write of a pass until one has settled: should the
-    /// feed go back to its old form meanwhile, its validators must not hide what was written of the new one.
+    /// The feed as the last settled pass read it. `None` from the first write of a pass until one settles: if the
+    /// feed goes back to its old form, its validators must not hide what was written of the new one.
     pub feed: Option<FeedMemory>,
-    /// How many objects the feed held when a pass last settled.
+    /// How many objects the feed had when a pass last settled.
     pub objects: Option<u64>,
     /// The target as the last pass left it.
     pub target: EndMemory,
-    /// When the last pass began, whatever became of it.
+    /// When the last pass began, whatever its outcome.
     pub started_at: Option<Timestamp>,
     /// When the last pass settled.
     pub settled_at: Option<Timestamp>,
-    /// When a person asked for the next pass. Written by `approve` and `retry` alone, whatever a pass remembers.
+    /// When a person asked for the next pass. Written only by `approve` and `retry`, whatever a pass remembers.
     pub asked_at: Option<Timestamp>,
-    /// A person has said, since the last pass, that what stands in the target is to be taken over. Written by `approve`.
+    /// A person allowed, since the last pass, to take over existing objects in the target. Written by `approve`.
     pub take_over: bool,
-    /// How many objects of the feed are refused and in the target in no form.
+    /// How many objects of the feed are refused and not in the target in any form.
     pub refused: u64,
-    /// The moment at which time itself changes the result: a refused object is tried again.
+    /// When a refused object is to be tried again, even if nothing else changes.
     pub next_change_at: Option<Timestamp>,
-    /// The trouble that the last pass ended with.
+    /// The problem that the last pass ended with.
     pub failing: Option<Failing>,
     /// The hold that the last pass ended with.
     pub held: Option<Hold>,
@@ -39,11 +39,11 @@ pub struct Memory {
 /// A collection at one end, as the last pass left it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndMemory {
-    /// Where it was found: one calendar can be written in many ways.
+    /// Where it was found: a calendar can be configured in several spellings.
     pub address: Option<String>,
-    /// Its state; stored only when everything up to it is in the records.
+    /// Its mark; stored only when everything up to it is in the records.
     pub mark: Mark,
-    /// Where the object stands that was written last.
+    /// The href written last.
     pub last_written: Option<Href>,
     /// When it was last compared with its mark.
     pub looked_at: Option<Timestamp>,
@@ -54,36 +54,36 @@ pub struct EndMemory {
 /// The feed as it was last read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedMemory {
-    /// What its server gave us to ask for changes with.
+    /// The validators that its server returned.
     pub validators: Validators,
     /// SHA-256 of the body.
     pub body: Hash,
-    /// The digest of its objects, blind to what churns.
+    /// The digest of its objects, ignoring what churns.
     pub digest: Hash,
-    /// When the body was read, not merely said to be unchanged.
+    /// When the body was read, not just reported as unchanged.
     pub read_at: Timestamp,
 }
 
-/// A row of failures that has not ended yet.
+/// An ongoing series of failures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failing {
     /// How many passes in a row failed.
     pub failures: u32,
-    /// When the first of them did.
+    /// When the first of them failed.
     pub since: Timestamp,
-    /// No request before this moment.
+    /// Send no request before this time.
     pub retry_at: Option<Timestamp>,
-    /// The server asked not to be asked before this moment.
+    /// The server asked for no request before this time.
     pub until: Option<Timestamp>,
-    /// At which end it was.
+    /// Which end failed.
     pub end: End,
     /// The files that settings, secrets and certificates came from, as they were then.
     pub inputs: Option<Hash>,
-    /// What kind of trouble.
+    /// What kind of problem.
     pub kind: Kind,
-    /// The sentence.
+    /// The message.
     pub message: String,
-    /// When a person was last told.
+    /// When a person was last notified.
     pub said_at: Option<Timestamp>,
 }
 
@@ -105,33 +105,33 @@ impl Default for Failing {
     }
 }
 
-/// A guard kept deletions back.
+/// Deletions that a guard holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     /// How many.
     pub deletes: u64,
-    /// What for.
+    /// Why.
     pub held_for: HeldFor,
-    /// The same as a sentence.
+    /// The reason as a sentence.
     pub reason: String,
-    /// When a person was last told.
+    /// When a person was last notified.
     pub said_at: Option<Timestamp>,
 }
 
-/// What deletions were held back for.
+/// Why deletions are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeldFor {
     /// The feed was empty.
     Empty,
     /// Events of the feed could not be stored.
     Unstored,
-    /// There were too many of them.
+    /// There were too many deletions.
     Many,
-    /// The state was lost: they stand under names of ours, and nobody knows that they are ours.
+    /// The state was lost: the objects have names of ours, and nobody knows whether they are ours.
     Lost,
-    /// Nothing is deleted: most events of the feed stand in the calendar in objects that are not ours.
+    /// Nothing is deleted: most events of the feed are already in the calendar, in objects that are not ours.
     Occupied,
-    /// Nothing is done at all: another subscription has as good a claim to what stands in the calendar.
+    /// Nothing is done at all: another subscription has an equally good claim to the objects in the calendar.
     Draw,
 }
 
@@ -148,13 +148,13 @@ impl HeldFor {
         }
     }
 
-    /// That of this word.
+    /// The hold for this word.
     pub fn from_word(word: &str) -> Option<HeldFor> {
         use HeldFor::{Draw, Empty, Lost, Many, Occupied, Unstored};
         [Empty, Unstored, Many, Lost, Occupied, Draw].into_iter().find(|one| one.as_str() == word)
     }
 
-    /// Whether a person answers it by taking over what stands in the calendar, not by giving something up.
+    /// Whether a person resolves it by taking over existing objects, not by giving something up.
     pub fn is_about_owners(self) -> bool {
         matches!(self, HeldFor::Occupied | HeldFor::Draw)
     }

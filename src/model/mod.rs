@@ -1,4 +1,4 @@
-//! The words of the project as types: key, href, ETag, hash, record, and what a collection says of itself.
+//! The words of the project as types: key, href, ETag, hash, record, and what a collection reports about itself.
 
 pub mod memory;
 mod record;
@@ -30,7 +30,7 @@ impl ComponentType {
         }
     }
 
-    /// The type of a component name, in any case of letters.
+    /// The type for a component name, case-insensitive.
     pub fn from_name(name: &[u8]) -> Option<ComponentType> {
         [ComponentType::Event, ComponentType::Todo, ComponentType::Journal]
             .into_iter()
@@ -43,19 +43,19 @@ impl ComponentType {
 pub struct Key {
     /// What the object is made of.
     pub component: ComponentType,
-    /// The UID property, unfolded, otherwise as it is written.
+    /// The UID property, unfolded, otherwise as written.
     pub uid: String,
 }
 
 /// The name of an object within its collection, percent-encoded as the server writes it.
 ///
-/// Two hrefs are equal when they are equal after percent-decoding, for servers differ in what they encode; requests use
+/// Hrefs are equal if they are equal after percent-decoding, because servers differ in what they encode; requests use
 /// the server's own form.
 #[derive(Debug, Clone)]
 pub struct Href(String);
 
 impl Href {
-    /// An href in the form that the server or we gave it.
+    /// An href as the server or we wrote it.
     pub fn new(name: impl Into<String>) -> Href {
         Href(name.into())
     }
@@ -65,7 +65,7 @@ impl Href {
         &self.0
     }
 
-    /// The octets that it stands for.
+    /// The percent-decoded octets.
     pub fn decoded(&self) -> impl Iterator<Item = u8> + '_ {
         let bytes = self.0.as_bytes();
         let mut at = 0;
@@ -109,19 +109,19 @@ impl Ord for Href {
     }
 }
 
-/// The version of an object (RFC 9110 §8.8.3). Two are equal when their opaque parts are, however each was written.
+/// The version of an object (RFC 9110 §8.8.3). Two are equal if their opaque parts are, regardless of their spelling.
 #[derive(Debug, Clone)]
 pub struct Etag {
     /// As a strong ETag, with its quotes.
     strong: String,
-    /// The server's own spelling, where that is another one.
+    /// The server's own spelling, if different.
     spelling: Option<Box<str>>,
 }
 
 impl Etag {
-    /// Reads an ETag as servers and proxies write it: nginx with gzip makes it weak (`W/"…"`), Apache adds `-gzip`
-    /// inside the quotes; neither form would match in `If-Match` (nginx 1.22, Apache 2.4). DavMail writes it without quotes,
-    /// and knows it only in that form. `None` when it is empty or cannot stand in a header.
+    /// Parses an ETag as servers and proxies write it: nginx with gzip makes it weak (`W/"…"`), Apache adds `-gzip`
+    /// inside the quotes; neither form would match in `If-Match` (nginx 1.22, Apache 2.4). DavMail writes it without
+    /// quotes, and recognises only that form. `None` if it is empty or not allowed in a header.
     pub fn parse(written: &str) -> Option<Etag> {
         let written = written.trim();
         let opaque = written.trim_start_matches("W/").trim_matches('"');
@@ -132,17 +132,17 @@ impl Etag {
         clean.then_some(Etag { strong, spelling })
     }
 
-    /// The form that `If-Match` demands.
+    /// The form that `If-Match` requires.
     pub fn as_str(&self) -> &str {
         &self.strong
     }
 
-    /// The server's own spelling, where that is another one.
+    /// The server's own spelling, if different.
     pub fn spelling(&self) -> Option<&str> {
         self.spelling.as_deref()
     }
 
-    /// The form for the state, from which [`Etag::parse`] makes the same ETag.
+    /// The form for the state, from which [`Etag::parse`] returns the same ETag.
     pub fn written(&self) -> &str {
         self.spelling().unwrap_or(&self.strong)
     }
@@ -162,10 +162,10 @@ impl StdHash for Etag {
     }
 }
 
-/// An object that stands in a collection, as a listing tells it.
+/// An object in a collection, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it stands.
+    /// Where it is.
     pub href: Href,
     /// Its version.
     pub etag: Etag,
@@ -181,44 +181,44 @@ impl Entry {
 /// An object that was read from a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Where it stands.
+    /// Where it is.
     pub href: Href,
     /// Its version.
     pub etag: Etag,
-    /// The iCalendar text, as the collection gives it.
+    /// The iCalendar text, as the collection returned it.
     pub text: Vec<u8>,
 }
 
 /// Every object that a collection lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listed {
-    /// Those whose version it tells.
+    /// Those with a version.
     pub entries: Vec<Entry>,
-    /// Those that are there, but of which it tells no version: without an ETag, or forbidden.
+    /// Those that exist but have no version: without an ETag, or forbidden.
     pub silent: Vec<Href>,
 }
 
-/// What came of reading objects. Those that are in neither list are gone.
+/// The result of reading objects. Those in neither list are gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Objects {
-    /// Those that were read. One that is too large has an empty text.
+    /// Those that were read. A too large one has an empty text.
     pub stored: Vec<Stored>,
-    /// Those that are there, or may be, but that nobody gets to see.
+    /// Those that exist, or may exist, but cannot be read.
     pub unreadable: Vec<Href>,
 }
 
-/// The state of a whole collection in one or two words, from a single cheap request.
+/// The state of a whole collection as one or two tokens, from a single cheap request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mark {
     /// `cs:getctag`: changes with every change of the collection.
     pub ctag: Option<String>,
-    /// `d:sync-token` (RFC 6578 §3): a point from which `sync-collection` tells the changes.
+    /// `d:sync-token` (RFC 6578 §3): a point since which `sync-collection` reports changes.
     pub sync_token: Option<String>,
 }
 
 impl Mark {
-    /// Whether both marks prove that nothing changed between them. A collection without ctag and token proves nothing,
-    /// and neither does a token that stayed the same while the ctag did not.
+    /// Whether both marks prove that nothing changed between them. A collection without ctag and token proves
+    /// nothing, nor does a token that stayed the same although the ctag changed.
     pub fn proves_same(&self, other: &Mark) -> bool {
         let same_ctag = self.ctag.as_ref().zip(other.ctag.as_ref()).map(|(here, there)| here == there);
         match (&self.sync_token, &other.sync_token) {
@@ -227,7 +227,7 @@ impl Mark {
         }
     }
 
-    /// Whether the sync-token cannot be believed: it is the old one, though the ctag says that something changed.
+    /// Whether the sync-token cannot be trusted: it is unchanged although the ctag changed.
     pub fn contradicts(&self, other: &Mark) -> bool {
         self.sync_token.is_some() && self.sync_token == other.sync_token && !self.proves_same(other)
     }
@@ -236,20 +236,20 @@ impl Mark {
 /// What changed in a collection since a sync-token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changes {
-    /// Everything that changed (RFC 6578 §3.2).
+    /// All changes (RFC 6578 §3.2).
     Since {
         /// Created or changed objects.
         changed: Vec<Entry>,
         /// Objects that are gone.
         gone: Vec<Href>,
-        /// The point that this answer stands for.
+        /// The sync-token of this answer.
         sync_token: String,
     },
-    /// The collection cannot tell: the token is refused, or there is no such report. List everything.
+    /// The collection cannot report changes: the token is refused, or the report is not supported. List everything.
     Unknown,
 }
 
-/// One of the two places that a subscription connects.
+/// One of the two ends of a subscription.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum End {
     /// Where it comes from.
@@ -278,58 +278,58 @@ pub struct Rights {
     pub delete: bool,
 }
 
-/// What a write demands of the object that stands there.
+/// The precondition of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Precondition {
-    /// `If-None-Match: *`: nothing stands there.
+    /// `If-None-Match: *`: nothing exists there.
     Absent,
-    /// `If-Match`: exactly this version stands there.
+    /// `If-Match`: exactly this version exists there.
     Unchanged(Etag),
 }
 
-/// What a feed's server gave us to ask for changes with (RFC 9110 §8.8).
+/// The validators that a feed's server returned (RFC 9110 §8.8).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Validators {
-    /// The ETag field, as it was written.
+    /// The ETag field, as received.
     pub etag: Option<String>,
-    /// The Last-Modified field, as it was written.
+    /// The Last-Modified field, as received.
     pub last_modified: Option<String>,
 }
 
-/// How a write of one object ended. Whose fault a failure is shows only when all outcomes of a pass are known.
+/// The outcome of a write. Which object or server caused a failure is known only when all outcomes of a pass are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    /// Done. The ETag is missing when the server rewrote what it got, as sabre and Radicale do.
+    /// Done. There is no ETag if the server rewrote what it received, as sabre and Radicale do.
     Done {
-        /// The version that stands there now.
+        /// The version that is stored now.
         etag: Option<Etag>,
     },
     /// The precondition did not hold: read again, then decide again.
     Stale,
-    /// The UID stands in the collection already, under another href.
+    /// The UID already exists in the collection, under another href.
     UidTaken {
         /// Where, if the server says so.
         href: Option<Href>,
     },
-    /// It did not get through.
+    /// It failed.
     Failed(Failure),
 }
 
-/// A write that did not get through, whatever the reason: a status, a web page, a connection that broke, silence.
+/// A write that failed for any reason: a status, a web page, a broken connection, silence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Why the object was not taken, if it is the cause.
+    /// Why the object was not accepted, if it is the cause.
     pub reason: String,
     /// What is wrong with the collection, if that is the cause.
     pub fault: Fault,
-    /// The answer itself says that the content of this object is the cause (a precondition of RFC 4791 §5.3.2.1).
+    /// The answer itself names the content of this object as the cause (a precondition of RFC 4791 §5.3.2.1).
     pub is_verdict: bool,
-    /// The same request may succeed a moment later, and was not repeated yet.
+    /// The same request may succeed a moment later, and was not retried yet.
     pub may_pass: bool,
 }
 
 impl Failure {
-    /// A failure that says the same of the object and of the collection.
+    /// A failure with the same reason for the object and the collection.
     pub fn of(fault: Fault) -> Failure {
         Failure { reason: fault.message.clone(), fault, is_verdict: false, may_pass: false }
     }

@@ -1,7 +1,8 @@
-//! The record: what the state remembers of one object of the feed, as a machine. The head of `lib.rs` has its arrows.
+//! The record: what the state remembers of one object of the feed, as a state machine. Its transitions are in the
+//! head of `lib.rs`.
 //!
-//! A refusal never overwrites what is known of the form that stands in the target ([`Before`]), so that a feed which goes
-//! back to its old form costs no write.
+//! A refusal never overwrites what is known of the form in the target ([`Before`]), so that a feed that goes back to
+//! its old form costs no write.
 
 use super::{Etag, Hash, Href, Key};
 use crate::words::time::Timestamp;
@@ -13,14 +14,14 @@ pub struct Record {
     pub key: Key,
     /// The object as the feed last had it.
     pub source: Source,
-    /// Where it stands with us.
+    /// Its state.
     pub status: Status,
 }
 
 /// An object as the feed last had it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Stable hash of the form that is written, its UID left out.
+    /// Stable hash of the form that is written, without its UID.
     pub hash: Hash,
     /// SUMMARY of the master.
     pub summary: String,
@@ -30,19 +31,19 @@ pub struct Source {
     pub ends_at: EndsAt,
 }
 
-/// When the last occurrence of an object ends. Of several components the greatest counts.
+/// When the last occurrence of an object ends. Of several components the latest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EndsAt {
-    /// At this moment.
+    /// At this time.
     At(Timestamp),
-    /// Nobody can tell: its dates or its rule cannot be understood.
+    /// Its dates or its rule cannot be understood.
     Unknown,
-    /// A series without end, or so long a one that it was not followed to its end; a task that waits to be done.
+    /// A series without end, or one too long to follow to its end; or a task that is still to be done.
     Never,
 }
 
 impl EndsAt {
-    /// Whether the object had ended by this moment. Where nobody can tell, it had: to delete is the dangerous act, so
+    /// Whether the object had ended by this time. An unknown end counts as ended: deleting is the dangerous act, so
     /// what cannot be understood is kept.
     pub fn had_ended(self, by: Timestamp) -> bool {
         match self {
@@ -53,43 +54,43 @@ impl EndsAt {
     }
 }
 
-/// Where an object stands in the target, or is to stand.
+/// Where an object is in the target, or will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Its name there.
     pub href: Href,
-    /// The UID under which it stands there, when it is not the feed's.
+    /// Its UID there, if it differs from the feed's.
     pub uid: Option<String>,
 }
 
-/// What we left in the target, and what stands there of it.
+/// What we left in the target, and what is there now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
     /// Where.
     pub place: Place,
-    /// Its version; `None` when it was written and the server did not say in which version.
+    /// Its version; `None` if the server did not return one after the write.
     pub etag: Option<Etag>,
-    /// Stable hash of what we sent, its UID left out.
+    /// Stable hash of what we sent, without its UID.
     pub hash: Hash,
-    /// What stands there instead.
+    /// What is stored instead.
     pub form: TargetForm,
 }
 
-/// What stands in the target instead of what we sent.
+/// What is in the target instead of what we sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetForm {
-    /// Nothing else.
+    /// Exactly what we sent.
     AsSent,
-    /// What the server, or a person whose edit is kept, made of it.
+    /// The form that the server made of it, or a person whose edit is kept.
     Rewritten(Hash),
-    /// What we sent; we wrote it over this form because the target had drifted.
+    /// What we sent; it overwrote this form because the target had drifted.
     Overwrote(Hash),
 }
 
-/// What stands in the target of an object whose present form is refused.
+/// What is in the target of an object whose current form is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Before {
-    /// Nothing; this is where it is to stand.
+    /// Nothing; this is where it would go.
     Nothing(Place),
     /// Nothing: a person deleted what we had sent.
     Removed(Place, Hash),
@@ -104,18 +105,18 @@ pub struct Refusal {
     pub reason: String,
     /// When it was last tried.
     pub at: Timestamp,
-    /// How often the server refused it; 0: we did, and it is never sent.
+    /// How often the server refused it; 0 if we refused it, and it is never sent.
     pub tries: u32,
 }
 
-/// Whose object has taken the UID.
+/// Whose object has the UID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Occupant {
-    /// Someone else's, and it says the same.
+    /// Someone else's, with the same content.
     Equal,
-    /// Someone else's, and it says something else.
+    /// Someone else's, with different content.
     Different,
-    /// That of another subscription.
+    /// Another subscription's.
     Subscription,
 }
 
@@ -129,12 +130,12 @@ impl Occupant {
         }
     }
 
-    /// The occupant of this word.
+    /// The occupant for this word.
     pub fn from_word(word: &str) -> Option<Occupant> {
         [Occupant::Equal, Occupant::Different, Occupant::Subscription].into_iter().find(|one| one.as_str() == word)
     }
 
-    /// Why the event is left alone, for people.
+    /// Why the event is left alone, human-readable.
     pub fn reason(self) -> &'static str {
         match self {
             Occupant::Equal => "the calendar already has this event, and it says the same",
@@ -148,44 +149,44 @@ impl Occupant {
     }
 }
 
-/// Why an object that left the feed still stands in the target.
+/// Why an object that left the feed is still in the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gone {
     /// It had ended before it left the feed, and stays as it is (`deletes = "future"`).
     Kept,
     /// A guard holds its deletion.
     Held {
-        /// When the hold began; `None` for what was never seen in the feed, as after a lost state.
+        /// When the hold began; `None` if it was never seen in the feed, as after losing the state.
         since: Option<Timestamp>,
-        /// A person has said that it may be deleted.
+        /// A person has allowed its deletion.
         approved: bool,
     },
     /// The server does not delete it.
     Undeletable(Refusal),
 }
 
-/// Where an object stands with us.
+/// The state of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     /// It is in the target.
     Mirrored(Base),
-    /// A person deleted what we had sent (this hash, there), and `on_drift = "keep"` leaves it so.
+    /// A person deleted what we had sent (this hash, there), and `on_drift = "keep"` accepts that.
     Removed(Place, Hash),
-    /// The feed's present form is refused.
+    /// The feed's current form is refused.
     Refused {
-        /// What stands in the target.
+        /// What is in the target.
         before: Before,
         /// Why it is refused.
         refusal: Refusal,
     },
-    /// Its UID stands in an object that is not ours, which is left alone.
+    /// Its UID exists in an object that is not ours, which is left alone.
     Occupied(Occupant),
     /// It left the feed.
     Gone(Base, Gone),
 }
 
 impl Record {
-    /// What of ours stands in the target.
+    /// What is in the target of ours.
     pub fn base(&self) -> Option<&Base> {
         match &self.status {
             Status::Mirrored(base) | Status::Refused { before: Before::Standing(base), .. } | Status::Gone(base, _) => {
@@ -195,7 +196,7 @@ impl Record {
         }
     }
 
-    /// Where it stands or is to stand; `None` where someone else has its UID.
+    /// Where it is or would be; `None` if someone else has its UID.
     pub fn place(&self) -> Option<&Place> {
         match &self.status {
             Status::Mirrored(base) | Status::Gone(base, _) => Some(&base.place),
@@ -213,17 +214,17 @@ impl Record {
         self.place().map(|place| &place.href)
     }
 
-    /// The version in which it was last known to stand in the target.
+    /// The last known version in the target.
     pub fn etag(&self) -> Option<&Etag> {
         self.base().and_then(|base| base.etag.as_ref())
     }
 
-    /// The UID under which it stands in the target, or is to.
+    /// The UID that it has in the target, or would have.
     pub fn target_uid(&self) -> &str {
         self.place().and_then(|place| place.uid.as_deref()).unwrap_or(&self.key.uid)
     }
 
-    /// The hash of what was last sent and taken, whether it still stands there or was removed.
+    /// The hash of what was last sent and accepted, whether it is still there or was removed.
     pub fn sent(&self) -> Option<Hash> {
         match &self.status {
             Status::Removed(_, hash) | Status::Refused { before: Before::Removed(_, hash), .. } => Some(*hash),
@@ -236,7 +237,7 @@ impl Record {
         matches!(self.status, Status::Removed(..) | Status::Refused { before: Before::Removed(..), .. })
     }
 
-    /// Why the feed's present form, or the deletion, is refused.
+    /// Why the feed's current form, or the deletion, is refused.
     pub fn refusal(&self) -> Option<&Refusal> {
         match &self.status {
             Status::Refused { refusal, .. } | Status::Gone(_, Gone::Undeletable(refusal)) => Some(refusal),
@@ -246,7 +247,7 @@ impl Record {
 }
 
 impl Status {
-    /// What stands in the target of an object, should its next form be refused, which would stand at this place.
+    /// What is in the target of an object if its next form, to be written to this place, is refused.
     pub fn before(self, place: Place) -> Before {
         match self.at(place.clone()) {
             Status::Mirrored(base) | Status::Gone(base, _) => Before::Standing(base),
@@ -256,7 +257,7 @@ impl Status {
         }
     }
 
-    /// The same where the place has the UID of another key: the object came under another name.
+    /// The same status at a place with the UID of another key: the object came back under another name.
     pub fn at(self, place: Place) -> Status {
         let moved = |base: Base, place: Place| Base { place, ..base };
         match self {
