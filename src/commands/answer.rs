@@ -1,5 +1,5 @@
-//! `approve` and `retry`: what a person answers is written into the state, and carried out by the next run, whoever
-//! starts it.
+//! `approve` and `retry`: a person's answer is written to the state, and the next run executes it, whoever starts
+//! that.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::report::advice::Advice;
 use crate::sync;
 use crate::words::error::{Kind, fault};
 
-/// Approves the deletions that are held at this moment.
+/// Approves the deletions that are held now.
 pub(super) fn approve(path: &Path, name: &str, advice: &Advice, output: &Output) -> anyhow::Result<u8> {
     let state = State::open_to_answer(path)?;
     let known = find(&state, path, name)?;
@@ -63,7 +63,7 @@ pub(super) fn retry(path: &Path, names: &[String], advice: &Advice, output: &Out
     Ok(exit::SETTLED)
 }
 
-/// The subscription of this name; if it had other targets before, that which ran last.
+/// The subscription with this name; if it had other targets before, the one that ran last.
 fn find(state: &State, path: &Path, name: &str) -> anyhow::Result<Summary> {
     let known = state.subscriptions()?;
     let mut names: Vec<String> = known.iter().map(|summary| summary.name.clone()).collect();

@@ -1,4 +1,4 @@
-//! `calendars`: what a server offers, with our rights on it, so that a target can be named.
+//! `calendars`: what a server offers, with our rights on it, to choose a target from.
 
 use std::fmt::Write;
 
@@ -24,7 +24,7 @@ pub(super) fn calendars(config: &Config, name: Option<&str>, as_json: bool, outp
         };
         fault(Kind::Configuration, text)
     })?;
-    // The command asks anew and keeps nothing.
+    // The command discovers everything again and stores nothing.
     let (owner, handle) = Owner::new(State::in_memory()?);
     let ends = Ends::new(Stop::on_signals()?, handle);
     let asking = std::thread::spawn(|| owner.serve());

@@ -1,5 +1,5 @@
-//! `completions SHELL`: the completion script of a shell, made from the command line's definition. The only file that
-//! names the crate `clap_complete`.
+//! `completions SHELL`: the completion script of a shell, generated from the command line's definition. The only file
+//! that names the crate `clap_complete`.
 
 use clap_complete::generate;
 

@@ -1,4 +1,4 @@
-//! Makes the two ends of a subscription: sources and collections from settled addresses, with shared connections.
+//! Creates the two ends of a subscription: sources and collections for resolved addresses, with shared connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +35,7 @@ struct Shared {
     authenticator: Option<Arc<Authenticator>>,
 }
 
-/// Credentials, and what the state knew of their challenge.
+/// Credentials, and the remembered challenge.
 struct Login {
     authenticator: Arc<Authenticator>,
     remembered: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct Pair {
     clients: Vec<Client>,
 }
 
-/// Where a subscription goes to.
+/// The target of a subscription.
 pub(super) enum Target {
     Folder(Vdir),
     Calendar { calendar: Box<Caldav>, canonical: String, remembered: Option<Remembered> },
@@ -59,7 +59,7 @@ impl Ends {
         Ends { stop, state, feeds: Mutex::default(), servers: Mutex::default(), logins: Mutex::default() }
     }
 
-    /// The ends of a subscription. Nothing is sent, and no secret is fetched before a server asks for it.
+    /// The ends of a subscription. Sends nothing, and fetches no secret before a server asks for it.
     pub(super) fn pair(&self, subscription: &Subscription) -> anyhow::Result<Pair> {
         let mut clients = Vec::new();
         let source = self.source(&subscription.name, &subscription.source, &mut clients)?;
@@ -67,7 +67,7 @@ impl Ends {
         Ok(Pair { source, target, clients })
     }
 
-    /// A target alone.
+    /// The target alone.
     pub(super) fn target(&self, address: &TargetAddress, clients: &mut Vec<Client>) -> anyhow::Result<Target> {
         match address {
             TargetAddress::Folder(path) => Ok(Target::Folder(Vdir::new(path.clone()))),
@@ -82,7 +82,7 @@ impl Ends {
         }
     }
 
-    /// What the user has on a server, over a client of its own that counts what is sent.
+    /// The user's home on a server, with its own client that counts the traffic.
     pub(super) fn home(&self, server: &Arc<Server>, clients: &mut Vec<Client>) -> anyhow::Result<Home> {
         let Shared { client, authenticator } = self.shared(server)?;
         let client = client.counting_apart();
@@ -116,7 +116,7 @@ impl Ends {
                 Some(Credentials::Password { user, password: late(password) })
             }
         };
-        // Two feeds of one origin may have passwords of their own.
+        // Two feeds of one origin may have different passwords.
         let key = format!("feed of {name} {}", url.0.origin());
         settings.authenticator =
             credentials.map(|credentials| self.login(key, url.0.origin(), credentials)).transpose()?;
@@ -143,7 +143,7 @@ impl Ends {
         Ok(shared)
     }
 
-    /// What answers the challenges of an origin, beginning with the one that the state has under this key.
+    /// Answers the challenges of an origin, starting with the one that the state has under this key.
     fn login(&self, key: String, origin: String, credentials: Credentials) -> anyhow::Result<Arc<Authenticator>> {
         let asked = key.clone();
         let remembered = self.state.read(move |state| state.challenge(&asked))?;
@@ -153,7 +153,7 @@ impl Ends {
         Ok(authenticator)
     }
 
-    /// Keeps the challenges for the next run, where they are others than before.
+    /// Stores changed challenges for the next run.
     pub(super) fn remember(&self) -> anyhow::Result<()> {
         let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, login) in logins.iter() {
@@ -167,7 +167,7 @@ impl Ends {
     }
 }
 
-/// What the configuration of a server or a feed means for connections.
+/// The connection options for a server or a feed.
 pub(super) fn options(timeouts: Timeouts, tls: &Tls) -> Options {
     Options {
         connect_timeout: timeouts.connect,
@@ -180,7 +180,7 @@ pub(super) fn options(timeouts: Timeouts, tls: &Tls) -> Options {
     }
 }
 
-/// One server with the credentials of one user, and the timeouts and certificates that belong to them.
+/// Identifies a configured server and its user, to whom credentials, timeouts and certificates belong.
 fn challenge_key(server: &Server) -> String {
     format!("{} {} {}", server.name, server.url.origin(), server.user.as_deref().unwrap_or_default())
 }
@@ -220,7 +220,7 @@ impl Pair {
         })
     }
 
-    /// Keeps what discovery found, where it is something else than before.
+    /// Stores what discovery found, if it changed.
     pub(super) fn remember(&self, state: &Handle) -> anyhow::Result<()> {
         let Target::Calendar { calendar, canonical, remembered } = &self.target else {
             return Ok(());

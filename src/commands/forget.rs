@@ -1,5 +1,5 @@
-//! `forget` and `remove`: gives a subscription up, with its events or without, and deletes what nobody has claimed. What is
-//! going to be deleted is shown first, and a person is asked.
+//! `forget` and `remove`: gives up a subscription, with or without its events, and deletes what nobody has claimed.
+//! Shows first what would be deleted, and asks a person.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write, stdin, stdout};
@@ -22,10 +22,10 @@ use crate::sync::{self, forget};
 use crate::words::error::{Kind, OrFault, fault};
 use crate::words::url::Url;
 
-/// So many events are shown by name before a person is asked.
+/// How many events are listed by name before a person is asked.
 const MOST_SHOWN: usize = 10;
 
-/// Forgets what no configuration has: a subscription by its name, or a prefix.
+/// Forgets what is not configured: a subscription by its name, or a prefix.
 pub(super) fn forget(config: &Config, arguments: &cli::Forget, advice: &Advice, output: &Output) -> anyhow::Result<u8> {
     let farewell = Farewells { config, advice, yes: arguments.yes, output };
     match (&arguments.name, &arguments.prefix) {
@@ -35,7 +35,7 @@ pub(super) fn forget(config: &Config, arguments: &cli::Forget, advice: &Advice, 
     }
 }
 
-/// Takes a subscription out of the configuration file and forgets it.
+/// Removes a subscription from the configuration file and forgets it.
 pub(super) fn remove(config: &Config, arguments: &cli::Remove, advice: &Advice, output: &Output) -> anyhow::Result<u8> {
     let farewell = Farewells { config, advice, yes: arguments.yes, output };
     farewell.configured(&arguments.name, arguments.delete_events)
@@ -104,7 +104,7 @@ impl Farewells<'_> {
         Ok(code)
     }
 
-    /// Shows what is going to happen to the events of a subscription, and does it if a person agrees; the exit code then.
+    /// Shows what would happen to a subscription's events, and does it if a person agrees; then the exit code.
     fn give_up(
         &self,
         summary: &Summary,
@@ -176,7 +176,7 @@ impl Farewells<'_> {
         Ok(code)
     }
 
-    /// Deletes these, and says what was left and why.
+    /// Deletes these, and reports what was left and why.
     fn delete(&self, target: &Target, claim: &Claim<'_>, deletes: &[Delete]) -> anyhow::Result<u8> {
         let collection = target.collection();
         claim.take(&collection.address().unwrap_or_default())?;
@@ -188,14 +188,14 @@ impl Farewells<'_> {
         Ok(if left.is_empty() { exit::SETTLED } else { exit::PARTIAL })
     }
 
-    /// Opens a target, and does something there.
+    /// Opens a target and runs `act` on it.
     fn at<T>(
         &self,
         address: &TargetAddress,
         act: impl FnOnce(&Target, &Claim<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let stop = Stop::on_signals()?;
-        // What discovery finds is asked for again, and not kept.
+        // Discovery is repeated, and its result not stored.
         let (owner, handle) = Owner::new(State::in_memory()?);
         let asking = std::thread::spawn(|| owner.serve());
         let ends = Ends::new(stop.clone(), handle);
@@ -210,7 +210,7 @@ impl Farewells<'_> {
         done
     }
 
-    /// What the state remembers under a name that no configured subscription goes on with.
+    /// Subscriptions in the state with this name that no configured one continues.
     fn known(&self, name: &str) -> anyhow::Result<Vec<Summary>> {
         let summaries = self.summaries()?.into_iter();
         Ok(summaries.filter(|summary| summary.name == name && self.subscription_of(summary).is_none()).collect())
@@ -225,7 +225,7 @@ impl Farewells<'_> {
         self.config.subscriptions.iter().find(goes_on)
     }
 
-    /// Where a subscription that is not configured any more went to, over a server that is.
+    /// The target of a subscription that is no longer configured, on a server that is.
     fn target_of(&self, summary: &Summary) -> anyhow::Result<TargetAddress> {
         let address = summary.memory.target.address.as_deref().unwrap_or(&summary.target);
         if let Some(path) = address.strip_prefix("dir:") {
@@ -241,7 +241,7 @@ impl Farewells<'_> {
         Ok(TargetAddress::Calendar { server, calendar: CalendarAddress::Absolute(url) })
     }
 
-    /// Whether a person agrees to what is shown.
+    /// Whether a person agrees to what was shown.
     fn agrees(&self, what: &str) -> anyhow::Result<bool> {
         self.output.result(&format!("{what}\n"));
         if self.yes {

@@ -1,4 +1,4 @@
-//! What can be tried on this machine before any request is sent: secrets, certificates, the file of a feed.
+//! Checks of this machine before any request: secrets, certificates, the file of a feed.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use crate::model::Hash;
 use crate::words::digest;
 use crate::words::error::{Kind, OrFault};
 
-/// Tries whether this machine has what a subscription needs: the feed file, certificates, secrets. Commands are not run: that
-/// may cost something, and ask a person. Errors say what is missing.
+/// Checks that this machine has what a subscription needs: the feed file, certificates, secrets. Commands are not
+/// run: they may be costly or ask a person. Errors say what is missing.
 pub(super) fn check(subscription: &Subscription) -> anyhow::Result<()> {
     if let SourceAddress::File { path, .. } = &subscription.source {
         path.metadata().or_fault(Kind::Missing, || format!("cannot open {}", path.display()))?;
@@ -27,8 +27,8 @@ pub(super) fn check(subscription: &Subscription) -> anyhow::Result<()> {
     files.into_iter().try_for_each(|secret| secret.fetch().map(drop))
 }
 
-/// Describes the files that settings, secrets and certificates come from: by time, size and inode, never by what is in
-/// them. Of a systemd credential the size alone counts, for each start of the unit makes it anew (systemd 252).
+/// Fingerprints the files behind settings, secrets and certificates by time, size and inode, never by content. Of a
+/// systemd credential only the size counts, because each start of the unit creates it again (systemd 252).
 pub(super) fn inputs(subscription: &Subscription, config: Option<&Path>) -> Hash {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let is_credential = |path: &Path| credentials.as_ref().is_some_and(|folder| path.starts_with(folder));

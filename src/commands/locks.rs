@@ -1,5 +1,5 @@
-//! The locks of a run: one pass over a subscription at a time, and one writer per calendar: Baïkal 0.11
-//! on SQLite stores an object twice when two writers make it at once. They hold among the runs that share a state folder.
+//! The locks of a run: one pass per subscription and one writer per calendar, because Baïkal 0.11 on SQLite stores an
+//! object twice when two writers create it at once. They hold among the runs that share a state folder.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -15,38 +15,38 @@ use crate::words::error::{Kind, OrFault, fault};
 use crate::words::time::Timestamp;
 
 const SUBSCRIPTION: &str = "subscription";
-/// How often, and after which pause, a lock is asked for that somebody may just be looking at.
+/// How often to try a lock that somebody may just be looking at, and the pause between tries.
 const GLANCES: u32 = 3;
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Makes locks. A pass takes them in one order: its subscription, its target as the configuration writes it, and last the
-/// place where the target was found, of which it has one at a time. So no two passes wait for each other.
+/// Creates locks. A pass takes them in one order: its subscription, its target as configured, and last the address
+/// where the target was found, one at a time. So no two passes wait for each other.
 pub(super) struct Locks {
     folder: PathBuf,
     wait: bool,
     stop: Stop,
-    /// The addresses whose locks this run has.
+    /// The addresses that this run has locked.
     claimed: Mutex<HashSet<String>>,
 }
 
-/// The lock of the place where a target was found: one calendar can be written in many ways. It goes with the value.
+/// The lock of the address where a target was found, whatever its configured spelling. Drop releases it.
 pub(super) struct Claim<'a> {
     locks: &'a Locks,
     held: Mutex<Option<(String, Lock)>>,
 }
 
 impl Locks {
-    /// `wait`: a lock that another run has is waited for.
+    /// `wait`: wait for a lock that another run holds.
     pub(super) fn new(folder: PathBuf, wait: bool, stop: Stop) -> Locks {
         Locks { folder, wait, stop, claimed: Mutex::default() }
     }
 
-    /// Makes the folder of the lock files.
+    /// Creates the folder of the lock files.
     pub(super) fn prepare(&self) -> anyhow::Result<()> {
         files::make_private_folder(&self.folder)
     }
 
-    /// Locks a subscription, and its target as the configuration writes it.
+    /// Locks a subscription, and its target as configured.
     pub(super) fn of(&self, subscription: &Subscription) -> anyhow::Result<Held> {
         let own = self.lock(SUBSCRIPTION, &subscription.name)?;
         let killed = own.word().and_then(|word| word.parse().ok()).map(Timestamp);
@@ -59,13 +59,13 @@ impl Locks {
         files::look_at_lock(&self.file(SUBSCRIPTION, name)).is_some_and(|(word, is_held)| word.is_some() && !is_held)
     }
 
-    /// Since when a pass over this subscription is going on.
+    /// Since when a pass over this subscription is running.
     pub(super) fn running_since(&self, name: &str) -> Option<Timestamp> {
         let (word, is_held) = files::look_at_lock(&self.file(SUBSCRIPTION, name))?;
         word?.parse().ok().map(Timestamp).filter(|_| is_held)
     }
 
-    /// The lock of a place that a pass has yet to find.
+    /// The lock of an address that a pass is yet to find.
     pub(super) fn claim(&self) -> Claim<'_> {
         Claim { locks: self, held: Mutex::default() }
     }
@@ -75,7 +75,7 @@ impl Locks {
         if self.wait {
             return files::wait_for_lock(&path, &self.stop);
         }
-        // `status` has it for a moment, to see whether a run has it.
+        // `status` takes it for a moment to see whether a run holds it.
         for _ in 0..GLANCES {
             if let Some(lock) = files::lock(&path)? {
                 return Ok(lock);
@@ -90,7 +90,7 @@ impl Locks {
         self.folder.join(hash.get(..16).unwrap_or_default())
     }
 
-    /// A pass of this very run that has the lock will be done soon, and is always waited for.
+    /// Always waits for another pass of this run, because it will be done soon.
     fn lock_place(&self, address: &str) -> anyhow::Result<Lock> {
         let path = self.file("place", address);
         loop {
@@ -120,24 +120,24 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Leaves word that a pass begins. It stays there if the process is killed.
+    /// Notes that a pass begins. The note remains if the process is killed.
     pub(super) fn begin(&self, now: Timestamp) -> anyhow::Result<()> {
         self.has_begun.store(true, Ordering::Relaxed);
         self.own.leave(Some(&now.0.to_string())).or_fault(Kind::State, || "cannot write into a lock".to_owned())
     }
 
-    /// The pass has ended, in whatever way. `waits`: it did not even begin, and the state counts the one that was killed
-    /// by what is left here.
+    /// The pass has ended, in any way. `waits`: it never began, and the state still needs this note to count the
+    /// killed one.
     pub(super) fn end(&self, waits: bool) {
         if self.has_begun.load(Ordering::Relaxed) || (self.killed.is_some() && !waits) {
-            // Who cannot take a word away is told of the full disk elsewhere.
+            // If this fails, the full disk is reported elsewhere.
             let _ = self.own.leave(None);
         }
     }
 }
 
 impl Claim<'_> {
-    /// Locks the place at this address; nothing happens when it is locked already.
+    /// Locks this address; does nothing if it is already locked.
     pub(super) fn take(&self, address: &str) -> anyhow::Result<()> {
         if unpoisoned(&self.held).as_ref().is_some_and(|(held, _)| held == address) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The commands: read what was typed, do it, print what came of it.
+//! The commands: parse the arguments, run the command, print the result.
 
 mod answer;
 mod calendars;
@@ -25,12 +25,12 @@ use crate::words::error::{kind_of, sentence};
 
 use output::Output;
 
-/// Runs the program: the arguments with the program's name first -> the exit code.
+/// Runs the program: arguments, including the program's name, -> exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match cli::parse(arguments) {
         Ok(cli) => cli,
         Err(answer) => {
-            // Nothing is left to tell when even the terminal is gone.
+            // If even the terminal is gone, there is nowhere to report it.
             let _ = answer.print();
             return answer.code();
         }
@@ -97,10 +97,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     })
 }
 
-/// What the commands that are printed must carry, so that they work wherever they are read.
+/// What printed commands must include to work wherever they are read.
 fn advice(global: &Global, environment: &Environment) -> Advice {
     let profile = global.profile.clone();
-    // A profile has files of its own, whatever the variables say.
+    // A profile has its own files, whatever the variables say.
     let of_variable = |name: &str| environment.get(name).filter(|_| profile.is_none()).map(PathBuf::from);
     let named = |flag: &Option<PathBuf>, variable: &str| {
         let path = flag.clone().or_else(|| of_variable(variable))?;
@@ -111,7 +111,7 @@ fn advice(global: &Global, environment: &Environment) -> Advice {
     Advice { profile, config, state }
 }
 
-/// Whether the one document is expected on standard output, whatever happens.
+/// Whether standard output must be one JSON document, whatever happens.
 fn wants_json(command: &Command) -> bool {
     match command {
         Command::Run(arguments) => arguments.json,
@@ -125,7 +125,7 @@ fn wants_json(command: &Command) -> bool {
     }
 }
 
-/// The configuration, or the exit code after every mistake in it was told.
+/// The configuration, or the exit code after reporting every mistake in it.
 fn settle(
     place: &Where,
     environment: &Environment,
@@ -136,7 +136,7 @@ fn settle(
     config::load(place, environment, ad_hoc).map_err(|problems| refuse(&problems, output, json))
 }
 
-/// Tells what is wrong with the configuration.
+/// Reports what is wrong with the configuration.
 fn refuse(problems: &[Problem], output: &Output, json: bool) -> u8 {
     let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
     for problem in &problems {

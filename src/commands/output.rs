@@ -1,4 +1,4 @@
-//! Where words go: results to standard output, talk to standard error, with priorities when that is the journal.
+//! Where output goes: results to standard output, messages to standard error, with priorities if that is the journal.
 
 use std::fs::File;
 use std::io::{IsTerminal, Stdout, Write, stderr, stdin, stdout};
@@ -11,11 +11,11 @@ use crate::cli::{Color, Global};
 use crate::config::Environment;
 use crate::report::human::{Line, Listener, Weight};
 
-/// The two streams of the program and who listens.
+/// The two streams of the program, and who reads them.
 pub(super) struct Output {
     /// Who reads standard error.
     pub(super) listener: Listener,
-    /// Whether a person at a terminal waits for what comes.
+    /// Whether a person at a terminal waits for the output.
     pub(super) is_attended: bool,
     results: Stdout,
     quiet: u8,
@@ -23,7 +23,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Finds out who listens, and sets up the log.
+    /// Finds out who reads the output, and sets up the log.
     pub(super) fn new(global: &Global, environment: &Environment) -> Output {
         let is_attended = stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal();
         let listener = if is_journal(environment) {
@@ -42,13 +42,13 @@ impl Output {
         Output { listener, is_attended, results: stdout(), quiet: global.quiet, colored }
     }
 
-    /// Prints a result; when nobody takes it any more, that is nobody's loss.
+    /// Prints a result; a closed pipe is not an error.
     pub(super) fn result(&self, text: &str) {
         let mut results = self.results.lock();
         let _ = results.write_all(text.as_bytes()).and_then(|()| results.flush());
     }
 
-    /// Says one line about a subscription to whoever listens.
+    /// Reports one line about a subscription.
     pub(super) fn say(&self, line: &Line, listener: Listener) {
         if line.weight == Weight::Info {
             if self.quiet > 0 {
@@ -63,12 +63,12 @@ impl Output {
         }
     }
 
-    /// Says what stopped a command.
+    /// Reports what stopped a command.
     pub(super) fn error(&self, text: &str) {
         self.talk(Weight::Error, text);
     }
 
-    /// Whether a progress bar would be seen and wanted.
+    /// Whether a progress bar would be visible and wanted.
     pub(super) fn shows_progress(&self) -> bool {
         self.quiet == 0 && self.listener == Listener::Terminal && stderr().is_terminal()
     }
@@ -84,7 +84,7 @@ impl Output {
     }
 }
 
-/// Whether standard error is the journal: systemd names its device and inode.
+/// Whether standard error is the journal: systemd passes its device and inode.
 fn is_journal(environment: &Environment) -> bool {
     let Some((device, inode)) = environment.get("JOURNAL_STREAM").and_then(|stream| stream.split_once(':')) else {
         return false;
@@ -105,7 +105,7 @@ fn set_up_log(verbose: u8, listener: Listener) {
     };
     let mut builder = env_logger::Builder::new();
     builder.filter_level(LevelFilter::Warn).filter_module("baikal_sync", level);
-    // Its warnings are of rules that are cut, about which nobody can do anything.
+    // It warns of rules that are cut off, about which nobody can do anything.
     builder.filter_module("rrule", LevelFilter::Error);
     if let Some(own) = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<LevelFilter>().ok()) {
         builder.filter_level(own.min(LevelFilter::Info)).filter_module("baikal_sync", own.max(level));
@@ -120,6 +120,6 @@ fn set_up_log(verbose: u8, listener: Listener) {
         };
         writeln!(formatter, "{prefix}{}", record.args())
     });
-    // A second call in one process, as tests may make it, keeps the first log.
+    // A second call in one process, as in tests, keeps the first log.
     let _ = builder.try_init();
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// Passes that are quicker than this show nothing.
+/// Shorter passes show nothing.
 const QUICK: Duration = Duration::from_secs(1);
 
 /// The bars of a run.
@@ -23,7 +23,7 @@ pub(super) struct Bar<'a> {
 }
 
 impl Progress {
-    /// `shown`: whether somebody would see it.
+    /// `shown`: whether anybody would see it.
     pub(super) fn new(shown: bool) -> Progress {
         Progress { bars: shown.then(MultiProgress::new) }
     }
@@ -35,7 +35,7 @@ impl Progress {
 }
 
 impl Bar<'_> {
-    /// So many writes of so many are done.
+    /// Shows that `done` of `total` writes are done.
     pub(super) fn show(&self, done: usize, total: usize) {
         let Some(bars) = self.bars.filter(|_| self.began.elapsed() > QUICK) else { return };
         let mut bar = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! `run`: a pass over each subscription that is asked for, several side by side.
+//! `run`: a pass over each selected subscription, several in parallel.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
@@ -31,7 +31,7 @@ use crate::sync::{self, Configured, Options, Pass, execute};
 use crate::words::error::{Kind, fault, fault_of, sentence};
 use crate::words::time::Zone;
 
-/// Runs, says what a person must hear, and gives the exit code.
+/// Runs, reports what a person must know, and returns the exit code.
 pub(super) fn run(
     config: &Config,
     arguments: &cli::Run,
@@ -49,7 +49,7 @@ pub(super) fn run(
     };
     let (owner, handle) = Owner::new(state);
     let runner = Runner {
-        // To find it, all names of time zones are listed; few runs need it.
+        // Detecting it lists all names of time zones; few runs need it.
         zone: LazyLock::new(Zone::of_machine),
         ends: Ends::new(stop.clone(), handle.clone()),
         state: handle,
@@ -73,14 +73,14 @@ pub(super) fn run(
     if !arguments.dry_run {
         runner.locks.prepare()?;
     }
-    // This thread owns the state; the other one ends with the last handle to it.
+    // This thread owns the state; the other one ends when it drops the last handle.
     let (reports, served) = thread::scope(|scope| {
         let passes = scope.spawn(move || runner.all(&subscriptions, jobs));
         let served = owner.serve();
         (passes.join(), served)
     });
     let reports = reports.map_err(|_| fault(Kind::Internal, "a pass panicked; please report this"))?;
-    // What SQLite stumbles over while it works is set aside too, so that the next run is no dead end.
+    // If SQLite fails while it works, set the file aside too, so that the next run does not fail the same way.
     let is_in_trouble = served.is_err() || reports.iter().any(|report| report.kind() == Some(Kind::State));
     if is_in_trouble && !arguments.dry_run {
         State::set_aside_if_damaged(&config.state)?;
@@ -92,10 +92,10 @@ pub(super) fn run(
     Ok(code)
 }
 
-/// What root writes into the state of a unit, its user may not be able to use.
+/// The user of a unit may not be able to use what root writes into its state.
 fn refuse_the_unit_s_state(config: &Config, advice: &Advice) -> anyhow::Result<()> {
     let folder = config.state.parent().and_then(|folder| folder.metadata().ok());
-    // A folder that is yet to be made belongs to the unit, where there is one.
+    // A folder that does not exist yet belongs to the unit, if there is one.
     let is_the_unit_s = folder.map_or_else(has_unit, |metadata| metadata.uid() != 0);
     match &advice.profile {
         Some(profile) if files::user() == 0 && is_the_unit_s => {
@@ -124,13 +124,13 @@ struct Runner {
     options: Options,
     config_file: Option<PathBuf>,
     configured: Configured,
-    /// Every subscription of the configuration, chosen or not.
+    /// Every configured subscription, selected or not.
     all: Vec<Subscription>,
     progress: Progress,
 }
 
 impl Runner {
-    /// Every pass, `jobs` targets at a time; the reports in the order of the subscriptions.
+    /// Runs every pass, `jobs` targets at a time; returns the reports in the order of the subscriptions.
     fn all(self, subscriptions: &[&Subscription], jobs: usize) -> Vec<PassReport> {
         let was_killed =
             |subscription: &&&Subscription| !self.options.dry_run && self.locks.was_killed(&subscription.name);
@@ -142,7 +142,7 @@ impl Runner {
         let work = || {
             while let Some(queue) = queues.get(next.fetch_add(1, Ordering::Relaxed)) {
                 for (place, subscription) in queue {
-                    // The receiver stands below and outlives this.
+                    // The receiver below outlives this.
                     let _ = sender.send((*place, self.one(subscription)));
                 }
             }
@@ -160,7 +160,7 @@ impl Runner {
         if !self.options.dry_run
             && let Err(error) = self.ends.remember()
         {
-            // It costs the next run a request. Whoever must hear of a state in trouble hears of it elsewhere.
+            // Losing them costs the next run a request. A problem with the state is reported elsewhere.
             log::info!("the servers' challenges could not be remembered: {}", sentence(&error));
         }
         reports.into_iter().map(|(_, report)| report).collect()
@@ -172,13 +172,13 @@ impl Runner {
         result.unwrap_or_else(|error| {
             let fault = fault_of(&error);
             let outcome = if fault.kind == Kind::Locked { Outcome::Locked } else { Outcome::Failed };
-            // What did not get as far as the state is not remembered there as said.
+            // A failure before the state was reached is not remembered as reported.
             let say = if matches!(fault.kind, Kind::Locked | Kind::Stopped) { Say::Nothing } else { Say::Trouble };
             PassReport { outcome, say, error: Some(fault), ..PassReport::new(&subscription.name) }
         })
     }
 
-    /// What the other subscriptions of a calendar want there that have no records. A feed that cannot be read claims nothing.
+    /// What the other subscriptions of a calendar that have no records want there. An unreadable feed claims nothing.
     fn rivals(&self, subscription: &Subscription, address: &str) -> Vec<Vec<Named>> {
         let of_state = address.to_owned();
         let neighbours = self.state.read(move |state| state.neighbours(&of_state)).unwrap_or_default();
@@ -193,7 +193,7 @@ impl Runner {
         others.filter_map(|other| self.wants(other).ok()).collect()
     }
 
-    /// What the feed of a subscription has at this moment.
+    /// The current objects of a subscription's feed.
     fn wants(&self, subscription: &Subscription) -> anyhow::Result<Vec<Named>> {
         let pair = self.ends.pair(subscription)?;
         let Fetched::Document { body, charset, .. } = pair.source.fetch(&Validators::default())? else {
@@ -240,15 +240,15 @@ impl Runner {
     }
 }
 
-/// What the configuration has. A run that was given both ends does not know it, and takes over what earlier ones of its
-/// kind have left alone.
+/// The configured subscriptions. A run that got both ends on the command line does not know the configuration, and
+/// takes over what earlier ones of its kind left behind.
 fn configured(config: &Config, ad_hoc: bool) -> Configured {
     let configured = Configured::new(config.subscriptions.iter().map(sync::identity));
     if ad_hoc { configured.or_named_otherwise(config::AD_HOC) } else { configured }
 }
 
-/// The subscriptions with their places, grouped by target, which takes one writer at a time. Those whose last pass was
-/// killed come last, so that they keep no other from being mirrored.
+/// The subscriptions with their positions, grouped by target, because a target takes one writer at a time. Those
+/// whose last pass was killed come last, so that they do not block others.
 fn by_target<'a>(
     subscriptions: &[&'a Subscription],
     was_killed: impl Fn(&str) -> bool,
@@ -267,7 +267,7 @@ fn by_target<'a>(
     queues
 }
 
-/// What a report means for the exit code. A back-off repeats the code of its trouble, so that a monitor does not flap.
+/// The exit status for a report. A back-off repeats the code of its failure, so that a monitor does not flap.
 fn standing(report: &PassReport, stop: &Stop) -> Standing {
     match (&report.error, report.outcome) {
         (Some(fault), _) => Standing::Failed(exit::of(fault.kind, report.alert, stop.requested())),
@@ -281,7 +281,7 @@ fn tell(reports: &[PassReport], arguments: &cli::Run, ad_hoc: bool, code: u8, ad
     if arguments.json {
         output.result(&json::run(reports, code, arguments.dry_run));
     }
-    // Who asks for a dry run, or types both ends, reads the answer, through a pager or a pipe as well.
+    // A person reads the answer of a dry run, or of a run with both ends given, even through a pager or a pipe.
     let listener = if arguments.dry_run || ad_hoc { human::Listener::Terminal } else { output.listener };
     for report in reports {
         for line in human::lines(report, listener, advice) {

@@ -1,5 +1,5 @@
-//! `status`: what each subscription is, when it last settled, what it holds and what is wrong. It asks no server and
-//! changes nothing.
+//! `status`: each subscription, when it last settled, what it holds and what is wrong. It asks no server and changes
+//! nothing.
 
 use super::locks::Locks;
 use super::output::Output;
@@ -13,8 +13,8 @@ use crate::signal::Stop;
 use crate::sync;
 use crate::words::error::{Kind, fault};
 
-/// Prints the status; the exit code is 0 whatever it tells, for `status` asks and does not judge. A state that cannot be
-/// read is an error.
+/// Prints the status; the exit code is 0 whatever it reports, because `status` does not judge. An unreadable state is
+/// an error.
 pub(super) fn status(
     config: &Config,
     names: &[String],

@@ -1,5 +1,5 @@
-//! `check`: reads the whole configuration and tries everything that can be tried without a network: secrets,
-//! certificates, feed files, folders, permissions. It leaves nothing behind.
+//! `check`: reads the whole configuration and checks everything that needs no network: secrets, certificates, feed
+//! files, folders, permissions. It leaves nothing behind.
 
 use std::fmt::Write;
 use std::fs::{File, OpenOptions};
@@ -18,14 +18,14 @@ use crate::files::temporary_name;
 use crate::words::error::{Kind, kind_of, sentence};
 use crate::words::url::Url;
 
-/// What was found, about one thing.
+/// One finding.
 #[derive(Debug)]
 enum Finding {
-    /// It cannot work like this.
+    /// This cannot work.
     Problem(Kind, String),
-    /// It works, but may not be what was meant.
+    /// This works, but may not be what was meant.
     Warning(String),
-    /// How it stands.
+    /// A statement about something that is fine.
     Fact(String),
 }
 
@@ -169,7 +169,7 @@ fn subscription(subscription: &Subscription) -> Vec<Finding> {
     findings
 }
 
-/// Fetches a secret and forgets it.
+/// Fetches a secret and drops it.
 fn secret(thing: &str, source: &SecretSource) -> Option<Finding> {
     source.fetch().err().map(|error| problem(thing, &error))
 }
@@ -183,7 +183,7 @@ fn problem(thing: &str, error: &anyhow::Error) -> Finding {
     Finding::Problem(kind_of(error), format!("{thing}: {}", sentence(error)))
 }
 
-/// A pipe is not opened: that would wait for its writer.
+/// A pipe is not opened: that would block until it has a writer.
 fn try_feed(thing: &str, path: &Path) -> Option<Finding> {
     let readable = path.metadata().and_then(|metadata| {
         if metadata.is_dir() {
@@ -197,8 +197,8 @@ fn try_feed(thing: &str, path: &Path) -> Option<Finding> {
     failure(readable, || format!("{thing}: the feed {} cannot be read", path.display()))
 }
 
-/// Whether files can be made in a folder, or, if it is missing, whether it can be made itself. Permissions do not tell
-/// (read-only mounts, ACLs, sandboxes), so a file is made and taken away again.
+/// Whether files can be created in a folder, or the folder itself if it is missing. Permissions do not show that
+/// (read-only mounts, ACLs, sandboxes), so a file is created and removed again.
 fn try_folder(thing: &str, folder: &Path) -> Option<Finding> {
     let existing = folder.ancestors().find(|ancestor| ancestor.symlink_metadata().is_ok())?;
     let probe = temporary_name(&existing.join("baikal-sync"), &format!(".{}.check", std::process::id()));
@@ -210,7 +210,7 @@ fn try_folder(thing: &str, folder: &Path) -> Option<Finding> {
     failure(made, || format!("{thing} {} {cannot}", folder.display()))
 }
 
-/// The problem of a file operation that failed.
+/// A failed file operation as a problem.
 fn failure<T>(result: io::Result<T>, what: impl FnOnce() -> String) -> Option<Finding> {
     let error = result.err()?;
     let kind = if error.kind() == io::ErrorKind::PermissionDenied { Kind::Refused } else { Kind::Configuration };

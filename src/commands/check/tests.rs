@@ -1,4 +1,4 @@
-//! What `check` prints of a configuration in order and of one that is not.
+//! What `check` prints for valid and invalid configurations.
 
 use std::fs::{Permissions, create_dir, set_permissions, write};
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::config::{Environment, Where, load};
 
-/// A folder with a configuration and a state folder of its own.
+/// A folder with its own configuration and state folder.
 struct Case(tempfile::TempDir);
 
 impl Case {
