@@ -1,5 +1,5 @@
-//! What is typed: commands and flags as plain data, with their help. Only this file and `commands/completions.rs` name
-//! the crate `clap`.
+//! The command line: commands and flags as plain data, with their help. Only this file and `commands/completions.rs`
+//! name the crate `clap`.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -34,7 +34,7 @@ const STATE_HELP: &str = "State file [default: $BAIKAL_SYNC_STATE, the key `stat
 const PROFILE_HELP: &str =
     "Use /etc/baikal-sync/NAME.toml and /var/lib/baikal-sync/NAME/state.db, as the systemd units do";
 
-/// The name of a profile is part of the name of a unit and of a path.
+/// The name of a profile becomes part of a unit name and of a path.
 fn profile_name(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let is_name = !text.is_empty() && !text.starts_with('.') && text.bytes().all(is_plain);
@@ -221,7 +221,7 @@ pub(crate) enum TakeOver {
 }
 
 impl TakeOver {
-    /// The same for the plan.
+    /// The equivalent for the plan.
     pub(crate) fn meant(self) -> plan::TakeOver {
         match self {
             TakeOver::Ours => plan::TakeOver::Ours,
@@ -230,7 +230,7 @@ impl TakeOver {
     }
 }
 
-/// Why there is no [`Cli`]: help or version were asked for, or the command line is wrong.
+/// Why there is no [`Cli`]: help or version was requested, or the command line is wrong.
 #[derive(Debug)]
 pub(crate) struct Answer(clap::Error);
 
@@ -243,7 +243,7 @@ impl Answer {
         }
     }
 
-    /// Prints the answer, to standard output or to standard error as belongs to it.
+    /// Prints the answer, to standard output or standard error as appropriate.
     pub(crate) fn print(&self) -> std::io::Result<()> {
         self.0.print()
     }
@@ -255,7 +255,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
     clap::FromArgMatches::from_arg_matches(&matches).map_err(Answer)
 }
 
-/// The whole command line as a value, for parsing and for completions.
+/// The clap definition, for parsing and for completions.
 pub(crate) fn command() -> clap::Command {
     Cli::command().after_long_help(epilogue()).after_help("More, with examples and exit codes: --help")
 }
