@@ -148,7 +148,7 @@ impl HeldFor {
         }
     }
 
-    /// The hold for this word.
+    /// The reason for this word.
     pub fn from_word(word: &str) -> Option<HeldFor> {
         use HeldFor::{Draw, Empty, Lost, Many, Occupied, Unstored};
         [Empty, Unstored, Many, Lost, Occupied, Draw].into_iter().find(|one| one.as_str() == word)

@@ -1,5 +1,4 @@
-//! The record: what the state remembers of one object of the feed, as a state machine. Its transitions are in the
-//! head of `lib.rs`.
+//! The record: what the state remembers of one object of the feed, as a state machine drawn in the head of `lib.rs`.
 //!
 //! A refusal never overwrites what is known of the form in the target ([`Before`]), so that a feed that goes back to
 //! its old form costs no write.

@@ -32,7 +32,7 @@ impl Configured {
         configured
     }
 
-    /// Counts every subscription as configured unless its name begins like this.
+    /// Also counts every subscription whose name does not begin like this.
     pub fn or_named_otherwise(self, others_begin: &'static str) -> Configured {
         Configured { others_begin: Some(others_begin), ..self }
     }

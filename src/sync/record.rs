@@ -50,7 +50,7 @@ pub(super) struct Recorder<'a> {
     pub(super) last_written: Option<Href>,
     /// Hrefs whose write was sent and is not to be repeated.
     pub(super) tried: HashSet<Href>,
-    /// Failed writes since the last success that nobody is blamed for yet.
+    /// How many writes failed since the last success, with nobody blamed yet.
     pub(super) failures_in_a_row: usize,
     /// Failed writes that nobody is blamed for yet.
     pub(super) failed: Vec<(Write, Failure)>,

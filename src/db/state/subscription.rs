@@ -94,8 +94,7 @@ impl State {
         found.optional().or_fault(Kind::State, reading)
     }
 
-    /// Continues a subscription under another name or spelling of its target. Drops what was begun under the new
-    /// ones.
+    /// Continues a subscription under another name or spelling of its target, replacing what was begun there.
     pub fn respell(&self, id: Id, Identity { name, target, source }: &Identity) -> anyhow::Result<()> {
         self.run("DELETE FROM subscription WHERE name = ?2 AND target = ?3 AND id != ?1", params![id, name, target])?;
         self.run(
