@@ -69,7 +69,7 @@ impl Story {
             }
         }
         let feeds = vec![Events::new(); mirrors.len()];
-        let world = World::new(mirrors, Memory::new(habits), plot.dies);
+        let world = World::new(mirrors, Memory::new(habits));
         let (said, refused, mut tally) = (Allowed::new(), BTreeSet::new(), Tally::default());
         tally.count("two subscriptions share a calendar", plot.shares);
         let settled = vec![None; feeds.len()];

@@ -2,7 +2,7 @@
 
 use crate::env::subscription;
 use crate::fake::dav_store::Calendar;
-use crate::setting::{Setting, calendar, event, feed, object, value, watched};
+use crate::setting::{Setting, calendar, event, feed, object, side_by_side, value, watched};
 
 #[test]
 fn an_edit_on_the_server_is_undone_with_one_read_and_one_write() {
@@ -89,8 +89,7 @@ fn an_object_that_is_edited_just_before_its_deletion_is_deleted_or_released() {
 
 /// Mirrors `a` and `b` with kept edits, then runs with a feed on a server that takes the first write and is gone before it
 /// says so; then with another feed on the server that is back.
-#[track_caller]
-fn check_lost_answer(lost: String, next: String, uids: &str, title: &str) {
+fn check_lost_answer((lost, next, uids, title): (String, String, &str, &str)) {
     let setting = Setting::new(&feed(&["a", "b"]), "on_drift = \"keep\"").mirrored();
     setting.feed.set(lost);
     setting.dav.take();
@@ -109,11 +108,14 @@ fn check_lost_answer(lost: String, next: String, uids: &str, title: &str) {
 #[test]
 fn a_write_whose_answer_was_lost_is_no_edit_of_somebody_else() {
     let changed = || calendar(&(event("a", "New") + &event("b", "Event b")));
-    check_lost_answer(changed(), feed(&["b"]), "b", "Event b");
-    check_lost_answer(changed(), feed(&["a", "b"]), "a b", "Event a");
-    check_lost_answer(changed(), changed(), "a b", "New");
-    check_lost_answer(feed(&["a", "b", "c"]), feed(&["a", "b"]), "a b", "Event a");
-    check_lost_answer(feed(&["b"]), feed(&["a", "b"]), "a b", "Event a");
+    let ways = [
+        (changed(), feed(&["b"]), "b", "Event b"),
+        (changed(), feed(&["a", "b"]), "a b", "Event a"),
+        (changed(), changed(), "a b", "New"),
+        (feed(&["a", "b", "c"]), feed(&["a", "b"]), "a b", "Event a"),
+        (feed(&["b"]), feed(&["a", "b"]), "a b", "Event a"),
+    ];
+    side_by_side(ways, check_lost_answer);
 }
 
 #[test]

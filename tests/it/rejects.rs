@@ -5,7 +5,7 @@ use crate::fake::dav::Refusal;
 use crate::fake::dav_answer::{error, unexpandable, unsupported};
 use crate::fake::dav_store::Calendar;
 use crate::fake::http::Answer;
-use crate::setting::{Setting, calendar, event, feed, object};
+use crate::setting::{Setting, calendar, event, feed, object, side_by_side};
 
 const WEEK: i64 = 7 * 86_400;
 
@@ -308,8 +308,7 @@ fn a_server_that_falls_silent_at_any_request_is_made_up_for_by_the_next_pass() {
         setting.run(&["--full"]).exits(0);
         assert_eq!(setting.writes(), [""; 0], "silent after {limit} requests");
     };
-    // Side by side, for the program repeats lost requests patiently.
-    std::thread::scope(|scope| (0..requests).for_each(|limit| drop(scope.spawn(move || check(limit)))));
+    side_by_side(0..requests, check);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use baikal_sync::sync::{self, Configured, Options, Pass};
 use baikal_sync::words::time::Zone;
 use tempfile::TempDir;
 
+use crate::env::folder;
 use crate::fake::memory::{Edit, Feed, Memory};
 
 /// What is never the same event twice -> what it says.
@@ -65,13 +66,21 @@ fn wants(mirror: &Mirror) -> Vec<Named> {
     feed.map(|feed| feed.objects().iter().map(|object| (object.key.clone(), object.hash)).collect()).unwrap_or_default()
 }
 
+/// A state in which nothing is, for to make one takes longer than a pass.
+static EMPTY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let folder = folder();
+    let file = folder.path().join("state.db");
+    drop(State::open(&file).unwrap());
+    std::fs::read(file).unwrap()
+});
+
 /// Everything that a story happens to.
 pub(super) struct World {
     pub(super) mirrors: Vec<Mirror>,
     pub(super) target: Memory,
     state: RefCell<Option<State>>,
-    /// Where the state stands, if it is a file.
-    folder: Option<TempDir>,
+    /// Where the state stands.
+    folder: TempDir,
     stop: RefCell<Stop>,
     /// How many prefixes were made.
     prefixes: AtomicU32,
@@ -100,29 +109,29 @@ impl Mirror {
 }
 
 impl World {
-    /// With `in_file`, the state can be turned back.
-    pub(super) fn new(mirrors: Vec<Mirror>, target: Memory, in_file: bool) -> World {
-        // Where nothing waits for a disk, if there is such a place.
-        let memory = Path::new("/dev/shm");
-        let folder = || if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
-        let folder = in_file.then(|| folder().unwrap());
+    pub(super) fn new(mirrors: Vec<Mirror>, target: Memory) -> World {
         World {
             mirrors,
             target,
             state: RefCell::new(None),
-            folder,
+            folder: folder(),
             stop: RefCell::default(),
             prefixes: AtomicU32::default(),
         }
     }
 
-    fn file(&self) -> Option<PathBuf> {
-        self.folder.as_ref().map(|folder| folder.path().join("state.db"))
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("state.db")
     }
 
     fn take_state(&self) -> State {
-        let open = || self.file().map_or_else(State::in_memory, |file| State::open(&file));
-        self.state.take().unwrap_or_else(|| open().unwrap())
+        self.state.take().unwrap_or_else(|| {
+            let file = self.file();
+            if !file.exists() {
+                std::fs::write(&file, &*EMPTY).unwrap();
+            }
+            State::open(&file).unwrap()
+        })
     }
 
     /// Loses the state; whether there was something in it.
@@ -130,23 +139,21 @@ impl World {
         let all = 0..self.mirrors.len();
         let lost = all.map(|which| self.recorded(which).len()).sum::<usize>() > 0;
         self.state.replace(None);
-        if let Some(file) = self.file() {
-            let _ = std::fs::remove_file(file);
-        }
+        let _ = std::fs::remove_file(self.file());
         lost
     }
 
     /// Keeps, at the n-th request from now, the state as a kill at that moment leaves it. With `kills`, nothing is written
     /// from then on, otherwise the kept state is that of an old backup.
     pub(super) fn keep_state_at(&self, at: usize, kills: bool) {
-        let file = self.file().unwrap();
+        let file = self.file();
         let mishap = if kills { "a pass is killed" } else { "the state of an old backup comes back" };
         self.target.set_alarm(at, Some(mishap), kills, move || copy(&file, &file.with_extension("kept")));
     }
 
     /// Turns the state back to the moment that was kept; whether one was.
     pub(super) fn turn_back(&self) -> bool {
-        let file = self.file().unwrap();
+        let file = self.file();
         let kept = file.with_extension("kept");
         let is_kept = kept.exists();
         if is_kept {

@@ -8,7 +8,7 @@ use super::OVERHEAD;
 use crate::env::subscription;
 use crate::fake::dav::{HOME, Login};
 use crate::fake::http::{Answer, Asked, Raw};
-use crate::setting::{Setting, feed, object};
+use crate::setting::{Setting, feed, object, side_by_side};
 
 /// A calendar with `a` of ours and `mine` of somebody else, a feed that wants `b` as well, and a server that makes other
 /// answers of its answers. Every pass looks; a request may take ten seconds.
@@ -281,11 +281,11 @@ fn an_answer_that_breaks_off_or_never_ends_fails_the_pass() {
         },
         |out| out.write_all(b"HTTP/1.1 207\r\n\r\n"),
     ];
-    for raw in raws {
+    side_by_side(raws, |raw| {
         let setting = distorting(move |asked, answer| if is_listing(asked) { Answer::raw(raw) } else { answer });
         run(&setting, 200, 75);
         assert_eq!(setting.uids(), "a mine");
-    }
+    });
 }
 
 #[test]
