@@ -69,6 +69,19 @@ fn the_end_of_the_last_occurrence_counts() {
 }
 
 #[test]
+fn what_stays_though_no_record_knows_it_is_read_once() {
+    let setting = Setting::new(&feed(&["a", "b"]), "deletes = \"none\"\nverify = \"always\"");
+    setting.dav.switch(|switches| switches.no_sync_collection = true);
+    setting.run(&[]).exits(0);
+    setting.env.forget_state();
+    for (uids, is_read) in [(&["b"][..], true), (&["b", "c"], false)] {
+        setting.feed.set(feed(uids));
+        setting.run(&[]).exits(0);
+        assert_eq!(reads(&setting), is_read, "{uids:?}");
+    }
+}
+
+#[test]
 fn what_was_kept_is_read_once_and_costs_nothing_afterwards() {
     let setting = mirrored("");
     set(&setting, &ahead("stays"));

@@ -312,6 +312,18 @@ fn a_server_that_falls_silent_at_any_request_is_made_up_for_by_the_next_pass() {
 }
 
 #[test]
+fn an_event_that_becomes_a_task_while_nothing_is_stored_is_one_as_soon_as_something_is() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    let busy = Answer::new(503).header("Retry-After", "600");
+    setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "UID:a", answer: busy }]);
+    setting.feed.set(calendar(&(event("a", "Task").replace("VEVENT", "VTODO") + &event("b", "Event b"))));
+    setting.run(&[]).exits(75);
+    setting.dav.switch(|switches| switches.refusals = vec![]);
+    setting.run(&["--force"]).exits(0);
+    assert!(setting.uids() == "a b" && setting.text_of("a").contains("BEGIN:VTODO"));
+}
+
+#[test]
 fn an_event_that_becomes_a_task_takes_its_place() {
     for one_uid in [false, true] {
         let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
