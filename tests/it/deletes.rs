@@ -2,7 +2,8 @@
 
 use crate::env::subscription;
 use crate::fake::feed::Feed;
-use crate::setting::{Setting, calendar, feed};
+use crate::fake::http::Asked;
+use crate::setting::{Setting, calendar, feed, object};
 
 const WINDOWS: &str = "BEGIN:VTIMEZONE\r\nTZID:W. Europe Standard Time\r\nBEGIN:STANDARD\r\nDTSTART:16010101T030000\r\n\
     TZOFFSETFROM:+0200\r\nTZOFFSETTO:+0100\r\nRRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=10\r\nEND:STANDARD\r\n\
@@ -74,10 +75,14 @@ fn what_stays_though_no_record_knows_it_is_read_once() {
     setting.dav.switch(|switches| switches.no_sync_collection = true);
     setting.run(&[]).exits(0);
     setting.env.forget_state();
-    for (uids, is_read) in [(&["b"][..], true), (&["b", "c"], false)] {
-        setting.feed.set(feed(uids));
+    let name = setting.name_of("a");
+    setting.feed.set(feed(&["b"]));
+    for (others, is_read) in [("mine.ics", true), ("more.ics", false)] {
+        // A calendar that has changed is listed.
+        setting.dav.work(|work| work.put(others, object(others, "Mine")));
         setting.run(&[]).exits(0);
-        assert_eq!(reads(&setting), is_read, "{uids:?}");
+        let names_it = |asked: &Asked| asked.target.contains(&name) || asked.text().contains(&name);
+        assert_eq!(setting.asked().iter().any(names_it), is_read, "{others}");
     }
 }
 
