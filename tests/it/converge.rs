@@ -127,8 +127,8 @@ fn shortest(seed: u64) -> String {
     let fails = |cut: &Cut| Story::new(seed, cut).play().1.err();
     let mut best =
         (Cut::default(), fails(&Cut::default()).unwrap_or_else(|| "it went well the second time".to_owned()));
-    let shorter = (1..10).map(|chapters| Cut { chapters, ..Cut::default() });
-    best = shorter.filter_map(|cut| fails(&cut).map(|told| (cut, told))).next().unwrap_or(best);
+    let mut shorter = (1..10).map(|chapters| Cut { chapters, ..Cut::default() });
+    best = shorter.find_map(|cut| fails(&cut).map(|told| (cut, told))).unwrap_or(best);
     for (thread, _) in THREADS {
         let mut cut = best.0.clone();
         cut.threads.push(thread);
@@ -141,7 +141,7 @@ fn shortest(seed: u64) -> String {
 #[test]
 fn every_story_ends_with_the_feed_in_the_target_and_an_idle_pass() {
     // More of them, and others, for whoever has time.
-    let (first, stories) = (number("BAIKAL_TEST_SEED", 0), number("BAIKAL_TEST_STORIES", 2000));
+    let (first, stories) = (number("BAIKAL_TEST_SEED", 0), number("BAIKAL_TEST_STORIES", 1500));
     let (tally, broken) = play(first..first + stories);
     if let Some(seed) = broken.first() {
         panic!("{} stories went wrong: {broken:?}\nthe first, cut short: {}", broken.len(), shortest(*seed));

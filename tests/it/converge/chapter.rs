@@ -44,7 +44,7 @@ impl Story {
         if self.dice.one_in(4) {
             self.dry_run_changes_nothing(which)?;
         }
-        let meddled = !self.plot.trusts && self.dice.one_in(2) && self.meddle();
+        let has_meddler = !self.plot.trusts && self.dice.one_in(2) && self.meddle();
         if self.dice.one_in(2) {
             let breaks = !self.plot.refuses || self.dice.one_in(2);
             let lasts = if breaks { self.dice.one_in(2).then_some(1) } else { Some(1 + self.dice.at(3)) };
@@ -62,12 +62,12 @@ impl Story {
         }
         self.world.target.take_writes();
         self.tally.count("a pass begins while something is pending", self.world.is_pending(which));
-        let takes_over = self.plot.takes_over && self.dice.one_in(4);
-        let take_over = takes_over.then_some(TakeOver::Ours);
+        let may_take = self.plot.takes_over && self.dice.one_in(4);
+        let take_over = may_take.then_some(TakeOver::Ours);
         let approved = self.world.approved(which);
         let report = self.world.pass(which, Options { take_over, ..Options::default() });
         self.happened(&report);
-        self.wrote_in_order(which, meddled, &approved, &report)?;
+        self.wrote_in_order(which, has_meddler, &approved, &report)?;
         self.world.target.set_fuse(None);
         let is_turned_back = self.plot.dies && self.world.turn_back();
         if !is_turned_back && matches!(report.outcome, Outcome::Changed | Outcome::Unchanged | Outcome::Partial) {

@@ -32,8 +32,11 @@ pub(super) struct Plot {
     pub(super) takes_over: bool,
 }
 
+/// Cuts a thread out of a plot.
+type Scissors = fn(&mut Plot);
+
 /// The threads of a plot, and how each is cut out.
-pub(super) const THREADS: [(&str, fn(&mut Plot)); 11] = [
+pub(super) const THREADS: [(&str, Scissors); 11] = [
     ("renames", |plot| plot.renames = false),
     ("shares", |plot| plot.shares = false),
     ("refuses", |plot| plot.refuses = false),

@@ -314,7 +314,9 @@ impl World {
         };
         let unclaimed: Vec<&String> =
             objects.keys().filter(is_unclaimed).filter(|name| !recorded.contains(*name)).collect();
-        unclaimed.iter().for_each(|name| self.target.edit(&Edit::Remove(String::clone(name))));
+        for name in &unclaimed {
+            self.target.edit(&Edit::Remove(String::clone(name)));
+        }
         !unclaimed.is_empty()
     }
 
