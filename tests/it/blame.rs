@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::env::{server, subscription};
 use crate::fake::dav::{PASSWORD, Refusal, USER};
 use crate::fake::http::Answer;
-use crate::setting::{Setting, calendar, event, feed, feed_of};
+use crate::setting::{Setting, calendar, event, feed, feed_of, side_by_side};
 
 const HOUR: i64 = 3600;
 
@@ -39,14 +39,9 @@ fn ways() -> Vec<(String, Answer)> {
     ways
 }
 
-/// Does something with a setting for each of the ways, all at the same time, for some of them are tried again patiently.
+/// Does something with a setting for each of the ways.
 fn for_each_way(check: impl Fn(&str, Answer) + Sync) {
-    thread::scope(|scope| {
-        for (way, answer) in ways() {
-            let check = &check;
-            scope.spawn(move || check(&way, answer));
-        }
-    });
+    side_by_side(ways(), |(way, answer)| check(&way, answer));
 }
 
 /// A calendar with these events, on a server that answers so to each write of an event with this text.

@@ -2,16 +2,8 @@
 
 use std::path::Path;
 
-use tempfile::TempDir;
-
-use crate::env::{Env, subscription};
+use crate::env::{Env, folder, subscription};
 use crate::judged::{Corpus, reports};
-
-/// A folder in memory where there is one: twenty thousand files that are each brought to the disk take a minute.
-fn folder() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
-}
 
 #[test]
 fn every_real_feed_is_mirrored_whole_or_listed_with_its_reason() {

@@ -2,7 +2,8 @@
 
 use crate::env::subscription;
 use crate::fake::feed::Feed;
-use crate::setting::{Setting, calendar, feed};
+use crate::fake::http::Asked;
+use crate::setting::{Setting, calendar, feed, object};
 
 const WINDOWS: &str = "BEGIN:VTIMEZONE\r\nTZID:W. Europe Standard Time\r\nBEGIN:STANDARD\r\nDTSTART:16010101T030000\r\n\
     TZOFFSETFROM:+0200\r\nTZOFFSETTO:+0100\r\nRRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=10\r\nEND:STANDARD\r\n\
@@ -66,6 +67,23 @@ fn the_end_of_the_last_occurrence_counts() {
     check("DTSTART:20010101T090000Z | RRULE:FREQ=YEARLY;UNTIL=29990101T000000Z", false);
     check("DTSTART:20010101T090000Z | RDATE:29990101T090000Z", false);
     check("DTSTART:20010101T090000Z | RRULE:FREQ=SOMETIMES", true);
+}
+
+#[test]
+fn what_stays_though_no_record_knows_it_is_read_once() {
+    let setting = Setting::new(&feed(&["a", "b"]), "deletes = \"none\"\nverify = \"always\"");
+    setting.dav.switch(|switches| switches.no_sync_collection = true);
+    setting.run(&[]).exits(0);
+    setting.env.forget_state();
+    let name = setting.name_of("a");
+    setting.feed.set(feed(&["b"]));
+    for (others, is_read) in [("mine.ics", true), ("more.ics", false)] {
+        // A calendar that has changed is listed.
+        setting.dav.work(|work| work.put(others, object(others, "Mine")));
+        setting.run(&[]).exits(0);
+        let names_it = |asked: &Asked| asked.target.contains(&name) || asked.text().contains(&name);
+        assert_eq!(setting.asked().iter().any(names_it), is_read, "{others}");
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What others do to our objects and to the calendar: it is seen, and undone or kept.
 
 use crate::env::subscription;
+use crate::fake::dav::Refusal;
 use crate::fake::dav_store::Calendar;
-use crate::setting::{Setting, calendar, event, feed, object, value, watched};
+use crate::fake::http::Answer;
+use crate::setting::{Setting, calendar, event, feed, object, side_by_side, value, watched};
 
 #[test]
 fn an_edit_on_the_server_is_undone_with_one_read_and_one_write() {
@@ -89,8 +91,7 @@ fn an_object_that_is_edited_just_before_its_deletion_is_deleted_or_released() {
 
 /// Mirrors `a` and `b` with kept edits, then runs with a feed on a server that takes the first write and is gone before it
 /// says so; then with another feed on the server that is back.
-#[track_caller]
-fn check_lost_answer(lost: String, next: String, uids: &str, title: &str) {
+fn check_lost_answer((lost, next, uids, title): (String, String, &str, &str)) {
     let setting = Setting::new(&feed(&["a", "b"]), "on_drift = \"keep\"").mirrored();
     // Look, put aside what goes, and the write; nothing is put aside for a new event.
     let answered = if lost.contains("UID:c") { 2 } else { 3 };
@@ -111,11 +112,14 @@ fn check_lost_answer(lost: String, next: String, uids: &str, title: &str) {
 #[test]
 fn a_write_whose_answer_was_lost_is_no_edit_of_somebody_else() {
     let changed = || calendar(&(event("a", "New") + &event("b", "Event b")));
-    check_lost_answer(changed(), feed(&["b"]), "b", "Event b");
-    check_lost_answer(changed(), feed(&["a", "b"]), "a b", "Event a");
-    check_lost_answer(changed(), changed(), "a b", "New");
-    check_lost_answer(feed(&["a", "b", "c"]), feed(&["a", "b"]), "a b", "Event a");
-    check_lost_answer(feed(&["b"]), feed(&["a", "b"]), "a b", "Event a");
+    let ways = [
+        (changed(), feed(&["b"]), "b", "Event b"),
+        (changed(), feed(&["a", "b"]), "a b", "Event a"),
+        (changed(), changed(), "a b", "New"),
+        (feed(&["a", "b", "c"]), feed(&["a", "b"]), "a b", "Event a"),
+        (feed(&["b"]), feed(&["a", "b"]), "a b", "Event a"),
+    ];
+    side_by_side(ways, check_lost_answer);
 }
 
 #[test]
@@ -177,6 +181,73 @@ fn an_edit_that_the_server_makes_again_and_again_is_accepted_after_one_restore()
         setting.run(&[]).exits(0);
     }
     assert!(setting.text_of("a").contains("SUMMARY:Its own") && setting.writes().is_empty());
+}
+
+#[test]
+fn a_dry_run_counts_what_it_would_undo() {
+    let setting = watched("");
+    let name = setting.name_of("b");
+    setting.edit("a", "Edited");
+    setting.dav.work(|work| work.delete(&name));
+    setting.feed.set(feed(&["a", "b", "c"]));
+    let told = setting.run(&["--dry-run", "--json"]).exits(0).json();
+    let [created, updated, restored] = ["created", "updated", "restored"].map(|key| &told["subscriptions"][0][key]);
+    assert_eq!([created, updated, restored], [2, 1, 2]);
+}
+
+#[test]
+fn what_the_server_makes_of_an_object_is_known_under_a_new_uid_too() {
+    let setting = watched("");
+    for _ in 0..2 {
+        setting.edit("a", "Its own");
+        setting.run(&[]).exits(0);
+    }
+    setting.feed.set(calendar(&(event("new", "Event a") + &event("b", "Event b"))));
+    setting.run(&[]).exits(0);
+    let (name, text) = (setting.name_of("a"), setting.text_of("a"));
+    setting.dav.work(|work| work.put(&name, text.replace("DTSTAMP:2026", "DTSTAMP:2027")));
+    setting.run(&[]).exits(0);
+    assert!(setting.text_of("a").contains("SUMMARY:Its own") && setting.writes().is_empty());
+}
+
+/// Mirrors `a` and `b` with kept edits, and then a feed in which `a` says `New`, but for what the server refuses.
+fn renewed(refused: Refusal, feed: String, code: i32) -> Setting {
+    let setting = watched("on_drift = \"keep\"");
+    setting.dav.switch(|switches| switches.refusals = vec![refused]);
+    setting.feed.set(feed);
+    setting.run(&[]).exits(code);
+    setting
+}
+
+#[test]
+fn a_write_that_arrives_when_its_event_has_left_the_feed_is_ours_and_deleted() {
+    let busy = Refusal { text: "New", answer: Answer::new(503).header("Retry-After", "600") };
+    let setting = renewed(busy, calendar(&(event("a", "New") + &event("b", "Event b"))), 75);
+    setting.feed.set(feed(&["b", "c"]));
+    let (name, late) = (setting.name_of("a"), object("a", "New"));
+    let mut is_there = false;
+    setting.dav.meddle(move |_, work| {
+        // The create of `c` is through, the delete of `a` is about to come.
+        if !is_there && work.objects.len() == 3 {
+            is_there = true;
+            work.put(&name, late.clone());
+        }
+    });
+    setting.run(&["--force"]).exits(0);
+    assert_eq!(setting.uids(), "b c");
+}
+
+#[test]
+fn who_makes_of_an_object_what_it_once_was_has_edited_it_even_while_another_one_is_refused() {
+    let bad = || event("bad", "Bad") + &event("b", "Event b");
+    let refused = Refusal { text: "UID:bad", answer: Answer::new(415) };
+    let setting = renewed(refused, calendar(&(event("a", "New") + &bad())), 3);
+    setting.feed.set(calendar(&(event("a", "Newer") + &bad())));
+    setting.run(&[]).exits(0);
+    setting.edit("a", "New");
+    setting.feed.set(calendar(&bad()));
+    setting.run(&[]).exits(0);
+    assert_eq!((setting.uids().as_str(), setting.writes()), ("a b", vec![]));
 }
 
 #[test]

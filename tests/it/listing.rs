@@ -1,7 +1,7 @@
 //! What a server lists, leaves out, or does not tell: unknown is not gone, and what is not ours stops nothing.
 
 use crate::fake::http::{Answer, Asked};
-use crate::setting::{Setting, calendar, event, feed, feed_of, object};
+use crate::setting::{Setting, calendar, event, feed, feed_of, object, side_by_side};
 
 /// Answers to a multiget with the first so many objects, and leaves the others out or calls them gone.
 fn capped(setting: &Setting, most: usize, calls_gone: bool) {
@@ -110,7 +110,7 @@ fn an_object_of_ours_that_is_listed_without_its_version_is_read_and_not_doubled(
 
 #[test]
 fn an_expired_token_leads_to_a_listing_whatever_the_status() {
-    for status in [400, 403, 404, 405, 409, 410, 412, 500, 502, 507] {
+    side_by_side([400, 403, 404, 405, 409, 410, 412, 500, 502, 507], |status| {
         let setting = Setting::new(&feed(&["a", "b", "c"]), "verify = \"always\"").mirrored();
         let name = setting.name_of("b");
         setting.dav.work(|work| work.delete(&name));
@@ -123,7 +123,7 @@ fn an_expired_token_leads_to_a_listing_whatever_the_status() {
         assert_eq!(setting.uids(), "a b c", "{status}");
         setting.run(&[]).exits(0);
         assert_eq!(setting.writes(), [""; 0], "{status}");
-    }
+    });
 }
 
 #[test]

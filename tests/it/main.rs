@@ -78,6 +78,10 @@ mod secrets;
 mod setting;
 /// The state file in trouble.
 mod state;
+/// Stories with chance in them; shared with the live tests, which use other parts of it.
+#[allow(dead_code)]
+#[path = "../live/story.rs"]
+mod story;
 /// The house rules.
 mod tidy;
 /// Encrypted connections.

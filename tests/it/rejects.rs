@@ -5,7 +5,7 @@ use crate::fake::dav::Refusal;
 use crate::fake::dav_answer::{error, unexpandable, unsupported};
 use crate::fake::dav_store::Calendar;
 use crate::fake::http::Answer;
-use crate::setting::{Setting, calendar, event, feed, object};
+use crate::setting::{Setting, calendar, event, feed, object, side_by_side};
 
 const WEEK: i64 = 7 * 86_400;
 
@@ -308,8 +308,19 @@ fn a_server_that_falls_silent_at_any_request_is_made_up_for_by_the_next_pass() {
         setting.run(&["--full"]).exits(0);
         assert_eq!(setting.writes(), [""; 0], "silent after {limit} requests");
     };
-    // Side by side, for the program repeats lost requests patiently.
-    std::thread::scope(|scope| (0..requests).for_each(|limit| drop(scope.spawn(move || check(limit)))));
+    side_by_side(0..requests, check);
+}
+
+#[test]
+fn an_event_that_becomes_a_task_while_nothing_is_stored_is_one_as_soon_as_something_is() {
+    let setting = Setting::new(&feed(&["a", "b"]), "").mirrored();
+    let busy = Answer::new(503).header("Retry-After", "600");
+    setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "UID:a", answer: busy }]);
+    setting.feed.set(calendar(&(event("a", "Task").replace("VEVENT", "VTODO") + &event("b", "Event b"))));
+    setting.run(&[]).exits(75);
+    setting.dav.switch(|switches| switches.refusals = vec![]);
+    setting.run(&["--force"]).exits(0);
+    assert!(setting.uids() == "a b" && setting.text_of("a").contains("BEGIN:VTODO"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A feed, a fake Baïkal and the program between them: what most tests of whole passes begin with.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 
 use crate::env::{Env, Ran, server, subscription};
 use crate::fake::dav::{Dav, PASSWORD, USER};
@@ -156,6 +157,16 @@ impl Gate {
 /// A mirrored calendar that every pass looks at; `keys` are further keys of the subscription.
 pub(crate) fn watched(keys: &str) -> Setting {
     Setting::new(&feed(&["a", "b"]), &format!("verify = \"always\"\n{keys}")).mirrored()
+}
+
+/// Checks each of these at the same time as the others: the program repeats lost requests patiently.
+pub(crate) fn side_by_side<T: Send>(all: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
+    thread::scope(|scope| {
+        for each in all {
+            let check = &check;
+            scope.spawn(move || check(each));
+        }
+    });
 }
 
 /// What stands after this in the first line that begins with it.

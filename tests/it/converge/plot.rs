@@ -1,24 +1,8 @@
-//! What a story is about: dice, what may happen in it, and a tally of what did.
+//! What a story is about: what may happen in it, what of that is cut out, and a tally of what did happen.
 
 use std::collections::BTreeMap;
 
-/// Numbers that look like chance and are the same in every run.
-pub(super) struct Dice(pub(super) u64);
-
-impl Dice {
-    pub(super) fn at(&mut self, limit: usize) -> usize {
-        usize::try_from(self.below(limit as u64)).unwrap()
-    }
-
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-
-    pub(super) fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-}
+use crate::story::Dice;
 
 /// What a story is about, besides cuts, edits and a lost state.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +24,45 @@ pub(super) struct Plot {
     pub(super) dies: bool,
     /// Nobody else touches the calendar, nothing looks for drift, and the feed often goes back to what it was.
     pub(super) trusts: bool,
+    /// `deletes = "future"`, and half of the events had ended.
+    pub(super) ends: bool,
+    /// `attendees = "strip"`, and the feed has other guests at every fetch.
+    pub(super) strips: bool,
+    /// A person lets passes take over what others put there.
+    pub(super) takes_over: bool,
+}
+
+/// Cuts a thread out of a plot.
+type Scissors = fn(&mut Plot);
+
+/// The threads of a plot, and how each is cut out.
+pub(super) const THREADS: [(&str, Scissors); 11] = [
+    ("renames", |plot| plot.renames = false),
+    ("shares", |plot| plot.shares = false),
+    ("refuses", |plot| plot.refuses = false),
+    ("keeps", |plot| plot.keeps = false),
+    ("holds", |plot| plot.holds = false),
+    ("takes_over", |plot| plot.takes_over = false),
+    ("contests", |plot| (plot.contests, plot.takes_over) = (false, false)),
+    ("dies", |plot| plot.dies = false),
+    ("trusts", |plot| plot.trusts = false),
+    ("ends", |plot| plot.ends = false),
+    ("strips", |plot| plot.strips = false),
+];
+
+/// What a story is told without, to find the shortest that goes wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Cut {
+    /// So many chapters are told at most.
+    pub(super) chapters: usize,
+    /// These threads are cut out.
+    pub(super) threads: Vec<&'static str>,
+}
+
+impl Default for Cut {
+    fn default() -> Cut {
+        Cut { chapters: usize::MAX, threads: Vec::new() }
+    }
 }
 
 impl Plot {
@@ -50,22 +73,34 @@ impl Plot {
         let trusts = !keeps && dice.one_in(4);
         // What is pending shows best where nothing is looked for.
         let often = if trusts { 2 } else { 4 };
+        let ends = dice.one_in(4);
+        let contests = !renames && !trusts && dice.one_in(3);
         Plot {
             renames,
-            shares: !renames && !trusts && dice.one_in(4),
+            // What had ended and stays keeps its UID from the other subscription.
+            shares: !renames && !trusts && !ends && dice.one_in(3),
             refuses: dice.one_in(4),
             keeps,
             holds: dice.one_in(often),
-            contests: !renames && !trusts && dice.one_in(4),
+            contests,
             // Without its record, what we wrote is what someone else wrote.
             dies: !keeps && dice.one_in(often),
             trusts,
+            ends,
+            strips: dice.one_in(4),
+            takes_over: contests && dice.one_in(2),
         }
+    }
+
+    /// The plot without these threads.
+    pub(super) fn without(mut self, threads: &[&str]) -> Plot {
+        THREADS.iter().filter(|(name, _)| threads.contains(name)).for_each(|(_, cut)| cut(&mut self));
+        self
     }
 }
 
 /// Everything that is to happen often among many stories: a mishap that never happens is a test that cannot fail.
-const MISHAPS: [&str; 30] = [
+const MISHAPS: [&str; 38] = [
     "a write is cut off, with one worker",
     "a write is cut off, with several workers",
     "a write gets through and its answer does not",
@@ -96,6 +131,14 @@ const MISHAPS: [&str; 30] = [
     "deletions are held",
     "deletions are released",
     "a dry run plans something",
+    "what had ended before it left the feed stays",
+    "what had not ended is deleted beside what may stay",
+    "an object of someone else is written",
+    "a person is asked whose the events are",
+    "a person takes over what stands there",
+    "deletions are approved",
+    "an approved deletion is carried out",
+    "guests are left out",
 ];
 
 /// How often what happened.

@@ -11,31 +11,39 @@ use baikal_sync::config::{
 };
 use baikal_sync::db::state::{Owner, State};
 use baikal_sync::feed::{Fetched, Source};
-use baikal_sync::ics;
-use baikal_sync::model::{Hash, Href, Validators};
+use baikal_sync::ics::{self, Shape};
+use baikal_sync::model::{Gone, Hash, Href, Record, Status, Validators};
 use baikal_sync::plan::{Named, naming};
-use baikal_sync::report::{Outcome, PassReport};
+use baikal_sync::report::{Outcome, PassReport, Refused};
 use baikal_sync::signal::Stop;
 use baikal_sync::sync::{self, Configured, Options, Pass};
 use baikal_sync::words::time::Zone;
 use tempfile::TempDir;
 
+use crate::env::folder;
 use crate::fake::memory::{Edit, Feed, Memory};
 
 /// What is never the same event twice -> what it says.
 pub(super) type Events = BTreeMap<String, u64>;
 
-/// An event. Its place is what it is known by, whatever its UID.
-fn event(uid: &str, place: &str, says: u64) -> String {
+/// Whether the event of this place had ended long ago; the others are far ahead.
+pub(super) fn had_ended(place: &str) -> bool {
+    place.ends_with(['0', '2', '4', '6', '8'])
+}
+
+/// An event. Its place is what it is known by, whatever its UID; `guests` are lines.
+fn event(uid: &str, place: &str, says: u64, guests: &str) -> String {
+    let year = if had_ended(place) { 2001 } else { 2999 };
     format!(
-        "BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20260102T100000Z\r\nSUMMARY:says {says}\r\n\
-         LOCATION:at {place}\r\nEND:VEVENT\r\n"
+        "BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:{year}0102T100000Z\r\nSUMMARY:says {says}\r\n\
+         LOCATION:at {place}\r\n{guests}END:VEVENT\r\n"
     )
 }
 
 /// A calendar of these events; the UID of each is its place with this behind it.
-pub(super) fn calendar(events: &Events, suffix: &str) -> String {
-    let inside: String = events.iter().map(|(place, says)| event(&format!("{place}{suffix}"), place, *says)).collect();
+pub(super) fn calendar(events: &Events, suffix: &str, guests: &str) -> String {
+    let event = |(place, says): (&String, &u64)| event(&format!("{place}{suffix}"), place, *says, guests);
+    let inside: String = events.iter().map(event).collect();
     format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\n{inside}END:VCALENDAR\r\n")
 }
 
@@ -61,18 +69,29 @@ fn wants(mirror: &Mirror) -> Vec<Named> {
     let Ok(Fetched::Document { body, charset, .. }) = mirror.feed.fetch(&Validators::default()) else {
         return Vec::new();
     };
-    let feed = ics::read(body, charset.as_deref());
+    let shape = Shape { attendees: mirror.subscription.attendees, schedule_agent: false };
+    let feed = ics::read_shaped(body, charset.as_deref(), &shape);
     feed.map(|feed| feed.objects().iter().map(|object| (object.key.clone(), object.hash)).collect()).unwrap_or_default()
 }
+
+/// A state in which nothing is, for to make one takes longer than a pass.
+static EMPTY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let folder = folder();
+    let file = folder.path().join("state.db");
+    drop(State::open(&file).unwrap());
+    std::fs::read(file).unwrap()
+});
 
 /// Everything that a story happens to.
 pub(super) struct World {
     pub(super) mirrors: Vec<Mirror>,
     pub(super) target: Memory,
     state: RefCell<Option<State>>,
-    /// Where the state stands, if it is a file.
-    folder: Option<TempDir>,
+    /// Where the state stands.
+    folder: TempDir,
     stop: RefCell<Stop>,
+    /// Every pass in a line.
+    passes: RefCell<Vec<String>>,
     /// How many prefixes were made.
     prefixes: AtomicU32,
 }
@@ -100,29 +119,30 @@ impl Mirror {
 }
 
 impl World {
-    /// With `in_file`, the state can be turned back.
-    pub(super) fn new(mirrors: Vec<Mirror>, target: Memory, in_file: bool) -> World {
-        // Where nothing waits for a disk, if there is such a place.
-        let memory = Path::new("/dev/shm");
-        let folder = || if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
-        let folder = in_file.then(|| folder().unwrap());
+    pub(super) fn new(mirrors: Vec<Mirror>, target: Memory) -> World {
         World {
             mirrors,
             target,
             state: RefCell::new(None),
-            folder,
+            folder: folder(),
             stop: RefCell::default(),
+            passes: RefCell::default(),
             prefixes: AtomicU32::default(),
         }
     }
 
-    fn file(&self) -> Option<PathBuf> {
-        self.folder.as_ref().map(|folder| folder.path().join("state.db"))
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("state.db")
     }
 
     fn take_state(&self) -> State {
-        let open = || self.file().map_or_else(State::in_memory, |file| State::open(&file));
-        self.state.take().unwrap_or_else(|| open().unwrap())
+        self.state.take().unwrap_or_else(|| {
+            let file = self.file();
+            if !file.exists() {
+                std::fs::write(&file, &*EMPTY).unwrap();
+            }
+            State::open(&file).unwrap()
+        })
     }
 
     /// Loses the state; whether there was something in it.
@@ -130,23 +150,21 @@ impl World {
         let all = 0..self.mirrors.len();
         let lost = all.map(|which| self.recorded(which).len()).sum::<usize>() > 0;
         self.state.replace(None);
-        if let Some(file) = self.file() {
-            let _ = std::fs::remove_file(file);
-        }
+        let _ = std::fs::remove_file(self.file());
         lost
     }
 
     /// Keeps, at the n-th request from now, the state as a kill at that moment leaves it. With `kills`, nothing is written
     /// from then on, otherwise the kept state is that of an old backup.
     pub(super) fn keep_state_at(&self, at: usize, kills: bool) {
-        let file = self.file().unwrap();
+        let file = self.file();
         let mishap = if kills { "a pass is killed" } else { "the state of an old backup comes back" };
         self.target.set_alarm(at, Some(mishap), kills, move || copy(&file, &file.with_extension("kept")));
     }
 
     /// Turns the state back to the moment that was kept; whether one was.
     pub(super) fn turn_back(&self) -> bool {
-        let file = self.file().unwrap();
+        let file = self.file();
         let kept = file.with_extension("kept");
         let is_kept = kept.exists();
         if is_kept {
@@ -208,7 +226,34 @@ impl World {
         });
         self.target.unset_alarm();
         self.state.replace(Some(state));
+        self.passes.borrow_mut().push(in_a_line(&report, options));
         report
+    }
+
+    /// The last passes, each in a line.
+    pub(super) fn last_passes(&self) -> Vec<String> {
+        let passes = self.passes.borrow();
+        passes[passes.len().saturating_sub(8)..].to_vec()
+    }
+
+    /// A person answers what the last pass held; how many deletions they approve.
+    pub(super) fn approve(&self, which: usize) -> u64 {
+        let state = self.take_state();
+        let id = state.subscription(&sync::identity(&self.mirrors[which].subscription)).unwrap();
+        let approved = state.approve(id, sync::now()).unwrap();
+        self.state.replace(Some(state));
+        approved
+    }
+
+    /// Where objects stand whose deletion is approved.
+    pub(super) fn approved(&self, which: usize) -> BTreeSet<String> {
+        let state = self.take_state();
+        let id = state.subscription(&sync::identity(&self.mirrors[which].subscription)).unwrap();
+        let records = state.records(id).unwrap();
+        self.state.replace(Some(state));
+        let is_approved =
+            |record: &&Record| matches!(record.status, Status::Gone(_, Gone::Held { approved: true, .. }));
+        records.iter().filter(is_approved).map(|record| record.href().unwrap().as_str().to_owned()).collect()
     }
 
     /// Whether the state says that something is still to be done.
@@ -284,6 +329,21 @@ impl World {
         }
         standing
     }
+}
+
+/// What a person needs of a report to follow a story.
+fn in_a_line(report: &PassReport, options: Options) -> String {
+    let PassReport { name, outcome, created, updated, deleted, adopted, renamed, restored, .. } = report;
+    let Options { full, dry_run, allow_deletes, take_over, .. } = options;
+    let uids = |refused: &[Refused]| refused.iter().map(|it| it.uid.clone()).collect::<Vec<_>>().join(" ");
+    let (rejected, conflicts) = (uids(&report.rejected), uids(&report.conflicts));
+    let held = report.held.as_ref().map(|hold| &hold.reason);
+    let error = report.error.as_ref().map(|fault| &fault.message);
+    format!(
+        "{name} (full {full}, dry {dry_run}, allowed {allow_deletes}, {take_over:?}): {outcome:?}, +{created} ~{updated} \
+         -{deleted}, adopted {adopted}, renamed {renamed}, restored {restored}, rejected [{rejected}], left [{conflicts}], \
+         held {held:?}, error {error:?}"
+    )
 }
 
 /// The file with its journal, if it has one: what a kill leaves.

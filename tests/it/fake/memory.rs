@@ -360,6 +360,8 @@ impl Collection for Memory {
                 says(&text)
             );
             inside.writes.push(format!("{} {}", if is_probe { "PROBE" } else { "PUT" }, href.as_str()));
+            let is_of_someone = !is_probe && href.as_str().starts_with("theirs");
+            inside.mishaps.extend(is_of_someone.then_some("an object of someone else is written"));
             let etag = inside.store(href.as_str(), text.into_bytes());
             Written::Done { etag: (!rewrites).then_some(etag) }
         })

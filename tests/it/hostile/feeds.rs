@@ -56,7 +56,7 @@ fn fifty_thousand_components_inside_each_other_are_one_event() {
 
 #[test]
 fn endless_lines_are_mirrored_and_endless_names_are_said_shortly() {
-    check(with(&format!("DESCRIPTION:{}", "x".repeat(100_000_000))), 0, 2);
+    check(with(&format!("DESCRIPTION:{}", "x".repeat(50_000_000))), 0, 2);
     check(with(&format!("ATTENDEE{}:x", ";A=\"1\"".repeat(200_000))), 0, 2);
     let name = "X".repeat(1_000_000);
     check(with(&format!("BEGIN:{name}")), 75, 0);
@@ -70,10 +70,10 @@ fn nul_octets_are_no_calendar_and_inside_of_one_they_are_dropped() {
 }
 
 #[test]
-fn a_thousand_events_of_nothing_are_none_and_ten_million_are_no_calendar() {
+fn a_thousand_events_of_nothing_are_none_and_six_hundred_thousand_are_no_calendar() {
     let nothing = "BEGIN:VEVENT\nEND:VEVENT\n";
     check(calendar(&(nothing.repeat(1_000) + &event("good", "Good"))), 3, 1);
-    let (env, ran) = run(calendar(&nothing.repeat(10_000_000)), "max_size = \"1 GB\"", &["-v"]);
+    let (env, ran) = run(calendar(&nothing.repeat(600_000)), "max_size = \"1 GB\"", &["-v"]);
     let ran = ran.exits(75);
     assert!(ran.stderr.contains("more than 500000 events"), "{ran}");
     assert_eq!(names(&env.path("cal")).len(), 0);
