@@ -184,6 +184,13 @@ pub enum Status {
     Gone(Base, Gone),
 }
 
+impl Base {
+    /// Whether an object with this hash is what we left there, or what the server made of it.
+    pub fn is(&self, stored: Hash) -> bool {
+        stored == self.hash || self.form == TargetForm::Rewritten(stored)
+    }
+}
+
 impl Record {
     /// What is in the target of ours.
     pub fn base(&self) -> Option<&Base> {

@@ -48,13 +48,13 @@ pub enum StaleDelete {
     Released,
 }
 
-/// Decides about a stale delete. `is_intended`: the journal says that we wrote the version that is stored now.
-pub fn stale_delete(delete: &Delete, standing: Standing<'_>, is_intended: bool, on_drift: OnDrift) -> StaleDelete {
+/// Decides about a stale delete. `is_ours`: what is stored now is what we left there, or meant to.
+pub fn stale_delete(delete: &Delete, standing: Standing<'_>, is_ours: bool, on_drift: OnDrift) -> StaleDelete {
     match standing {
         Standing::Nothing => StaleDelete::Gone,
         Standing::Unseen => StaleDelete::Failed(UNSEEN),
         Standing::Version(etag) if *etag == delete.etag => StaleDelete::Failed(BROKEN),
-        Standing::Version(etag) if on_drift == OnDrift::Restore || is_intended => {
+        Standing::Version(etag) if on_drift == OnDrift::Restore || is_ours => {
             StaleDelete::Again(Delete { etag: etag.clone(), ..delete.clone() })
         }
         Standing::Version(_) => StaleDelete::Released,
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn an_edit_that_is_kept_is_released_and_what_we_wrote_ourselves_is_deleted() {
         let (one, two) = (etag("1"), etag("2"));
-        let of = |standing, is_intended, on_drift| stale_delete(&delete(), standing, is_intended, on_drift);
+        let of = |standing, is_ours, on_drift| stale_delete(&delete(), standing, is_ours, on_drift);
         let again = || StaleDelete::Again(Delete { etag: etag("2"), ..delete() });
         assert_eq!(of(Standing::Nothing, false, OnDrift::Keep), StaleDelete::Gone);
         assert_eq!(of(Standing::Version(&one), false, OnDrift::Restore), StaleDelete::Failed(BROKEN));

@@ -1,16 +1,18 @@
 //! Guards: checks that take deletions out of a plan.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use super::{Delete, Facts, Note, OnEmpty, Plan, Policy, Put, Wanted, naming};
+use super::{Delete, Facts, Note, OnConflict, OnEmpty, Plan, Policy, Put, Wanted, naming};
 use crate::model::memory::{HeldFor, Hold};
-use crate::model::{Gone, Href, Key, Record, Status};
+use crate::model::{Gone, Href, Key, Occupant, Record, Status};
 
 /// Up to this many deletions are never suspicious.
 const ALWAYS_ALLOWED: u64 = 10;
 /// How many creates of a pass, or percent of them, may be refused before its deletions are suspicious.
 const REFUSED_ALLOWED: u64 = 3;
 const PERCENT_REFUSED: u64 = 20;
+/// Up to this many events of the feed that others already have are no reason to ask a person.
+const FEW_OCCUPIED: usize = 3;
 
 /// `max_delete` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +34,7 @@ const NONE_STORED: &str = "no event of the feed could be stored";
 
 /// Removes the deletions from a plan if they look like an accident.
 pub fn guard(plan: Plan, facts: &Facts<'_>, policy: &Policy) -> Plan {
-    match hold(&plan, facts, policy, &HashSet::new()) {
+    match hold(&plan, facts, policy, &HashSet::new()).or_else(|| occupied(&plan, facts, policy)) {
         None => plan,
         Some(hold) => {
             let (waiting, deletes) = held_back(plan.deletes, facts);
@@ -51,10 +53,44 @@ pub fn guard_again(plan: &Plan, facts: &Facts<'_>, policy: &Policy, refused: &Ha
 }
 
 fn hold(plan: &Plan, facts: &Facts<'_>, policy: &Policy, refused: &HashSet<Key>) -> Option<Hold> {
-    let approved = approved(facts);
-    let deletes = plan.deletes.iter().filter(|delete| !is_in(delete.key.as_ref(), &approved)).count() as u64;
+    let deletes = unapproved(plan, facts);
     let (held_for, reason) = (deletes > 0).then(|| suspicion(deletes, plan, facts, policy, refused)).flatten()?;
     Some(Hold { deletes, held_for, reason, said_at: None })
+}
+
+/// Holds every deletion if most of the feed is already in the calendar, in objects that are not ours and say something
+/// else: a person must say who owns them.
+fn occupied(plan: &Plan, facts: &Facts<'_>, policy: &Policy) -> Option<Hold> {
+    let noted = plan.notes.iter().filter_map(|note| match note {
+        Note::Leave { key, occupant } => Some((key, *occupant)),
+        _ => None,
+    });
+    let noted: HashMap<&Key, Occupant> = noted.collect();
+    let written: HashSet<&Key> = plan.puts.iter().map(Put::key).collect();
+    let recorded = |wanted: &Wanted<'_>| match wanted.record?.status {
+        Status::Occupied(occupant) if !written.contains(wanted.key) => Some(occupant),
+        _ => None,
+    };
+    let occupant = |wanted: &Wanted<'_>| noted.get(wanted.key).copied().or_else(|| recorded(wanted));
+    let sent = facts.wanted.iter().filter(|wanted| wanted.rejected.is_none());
+    let all = sent.clone().count();
+    let occupied = sent.filter(|wanted| occupant(wanted) == Some(Occupant::Different)).count();
+    let asks = policy.rules.on_conflict == OnConflict::Ask && occupied > FEW_OCCUPIED && occupied * 2 > all;
+    asks.then(|| Hold {
+        deletes: unapproved(plan, facts),
+        held_for: HeldFor::Occupied,
+        reason: format!(
+            "{occupied} of {all} events of the feed stand in the calendar already, in objects that are not ours and say \
+             something else"
+        ),
+        said_at: None,
+    })
+}
+
+/// How many deletions no person has approved.
+fn unapproved(plan: &Plan, facts: &Facts<'_>) -> u64 {
+    let approved = approved(facts);
+    plan.deletes.iter().filter(|delete| !is_in(delete.key.as_ref(), &approved)).count() as u64
 }
 
 /// The objects that left the feed and whose deletion a person has approved.

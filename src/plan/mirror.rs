@@ -1,12 +1,11 @@
 //! The plan of a mirror: feed x records x target -> notes, puts, deletes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::{
     Delete, Deletes, Facts, Found, Note, OnConflict, OnDrift, Plan, Policy, Put, Remote, TakeOver, Wanted, cause,
     guard, naming, wait,
 };
-use crate::model::memory::{HeldFor, Hold};
 use crate::model::{Base, Etag, Gone, Hash, Href, Key, Occupant, Place, Record, Refusal, Status, TargetForm};
 
 /// The decision about one object.
@@ -37,41 +36,7 @@ pub fn plan(facts: &Facts<'_>, policy: &Policy) -> Plan {
             Step::Delete(delete) => plan.deletes.push(delete),
         }
     }
-    let plan = guard(plan, facts, policy);
-    let hold = plan.hold.clone().or_else(|| occupied(&plan, facts, policy));
-    Plan { hold, ..plan }
-}
-
-/// Up to this many events of the feed that others already have are no reason to ask a person.
-const FEW_OCCUPIED: usize = 3;
-
-/// Holds if most of the feed is already in the calendar, in objects that are not ours and say something else: a
-/// person must say who owns them.
-fn occupied(plan: &Plan, facts: &Facts<'_>, policy: &Policy) -> Option<Hold> {
-    let noted = plan.notes.iter().filter_map(|note| match note {
-        Note::Leave { key, occupant } => Some((key, *occupant)),
-        _ => None,
-    });
-    let noted: HashMap<&Key, Occupant> = noted.collect();
-    let written: HashSet<&Key> = plan.puts.iter().map(Put::key).collect();
-    let recorded = |wanted: &Wanted<'_>| match wanted.record?.status {
-        Status::Occupied(occupant) if !written.contains(wanted.key) => Some(occupant),
-        _ => None,
-    };
-    let occupant = |wanted: &Wanted<'_>| noted.get(wanted.key).copied().or_else(|| recorded(wanted));
-    let sent = facts.wanted.iter().filter(|wanted| wanted.rejected.is_none());
-    let all = sent.clone().count();
-    let occupied = sent.filter(|wanted| occupant(wanted) == Some(Occupant::Different)).count();
-    let asks = policy.rules.on_conflict == OnConflict::Ask && occupied > FEW_OCCUPIED && occupied * 2 > all;
-    asks.then(|| Hold {
-        deletes: 0,
-        held_for: HeldFor::Occupied,
-        reason: format!(
-            "{occupied} of {all} events of the feed stand in the calendar already, in objects that are not ours and say \
-             something else"
-        ),
-        said_at: None,
-    })
+    guard(plan, facts, policy)
 }
 
 /// The writes of objects that wait because they were refused for one of these causes, to be retried because one of
@@ -206,8 +171,7 @@ fn decide_drifted(
     if found.same {
         return stands(wanted, place, &found.etag, form(wanted, found), facts.is_claimed);
     }
-    let is_recorded_form = found.hash == base.hash || base.form == TargetForm::Rewritten(found.hash);
-    let as_we_left_it = found.intended || is_recorded_form;
+    let as_we_left_it = found.intended || base.is(found.hash);
     if changed || found.intended {
         return update(wanted, place, &found.etag, (!as_we_left_it).then_some(found.hash));
     }
@@ -272,11 +236,12 @@ fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<
     // It is gone, or someone made it their own: release it.
     let forget = || Some(note(Note::Forget { key: key.clone() }));
     let Some((href, recorded, now)) = versions(record, remote) else { return forget() };
+    let is_edited = recorded != now && !is_as_left(record, href, remote);
     let is_kept = matches!(record.status, Status::Gone(_, Gone::Kept));
     let had_ended = is_kept || (!is_judged(record) && had_ended(href, remote));
     let stays = policy.rules.deletes == Deletes::None || (policy.rules.deletes == Deletes::Future && had_ended);
     // An edit makes an object that stays someone's own: if the feed has it again, it is read and compared.
-    if stays && recorded != now {
+    if stays && is_edited {
         return forget();
     }
     if policy.rules.deletes == Deletes::None || (stays && is_kept) {
@@ -290,8 +255,7 @@ fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<
     {
         return None;
     }
-    let may_go = recorded == now || policy.rules.on_drift == OnDrift::Restore || is_intended(href, remote);
-    if !may_go {
+    if is_edited && policy.rules.on_drift == OnDrift::Keep {
         return forget();
     }
     Some(Step::Delete(Delete { key: Some(key), href: href.clone(), etag: now.clone() }))
@@ -313,6 +277,13 @@ pub fn is_judged(record: &Record) -> bool {
 /// Whether an object that left the feed had ended by then. Objects that were not read are left alone.
 fn had_ended(href: &Href, remote: &Remote) -> bool {
     remote.found.get(href).is_none_or(|found| found.ended)
+}
+
+/// Whether an object in another version is as we left it all the same: as recorded, because the answer to a write that
+/// changed nothing was lost, or as an interrupted pass was about to write it.
+fn is_as_left(record: &Record, href: &Href, remote: &Remote) -> bool {
+    let is_as_recorded = |found: &Found| record.base().is_some_and(|base| base.is(found.hash));
+    remote.found.get(href).is_some_and(is_as_recorded) || is_intended(href, remote)
 }
 
 /// Whether an interrupted pass was about to write exactly what is stored.

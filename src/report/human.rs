@@ -84,10 +84,13 @@ fn hold(name: &str, held: &Hold, advice: &Advice) -> String {
     // The unit of a profile takes no flags; `approve` has the same effect.
     let take_over = advice.run_with(name, "--take-over").unwrap_or_else(|| advice.command(&["approve", name]));
     match held.held_for {
-        HeldFor::Occupied => format!(
-            "{reason}. To take over those that this program made: {take_over}; all of them: on_conflict = \"adopt\"; to \
-             leave them alone: on_conflict = \"skip\""
-        ),
+        HeldFor::Occupied => {
+            let waiting = if *deletes == 0 { String::new() } else { format!("; {} for that", waiting(*deletes)) };
+            format!(
+                "{reason}. To take over those that this program made: {take_over}; all of them: on_conflict = \"adopt\"; \
+                 to leave them alone: on_conflict = \"skip\"{waiting}"
+            )
+        }
         HeldFor::Draw => format!("{reason}; nothing was written. If it was {name}: {take_over}"),
         HeldFor::Empty | HeldFor::Unstored | HeldFor::Many | HeldFor::Lost => {
             let deletions = if *deletes == 1 { "deletion" } else { "deletions" };
@@ -95,6 +98,10 @@ fn hold(name: &str, held: &Hold, advice: &Advice) -> String {
             format!("{deletes} {deletions} held back: {reason}. If that is right: {approve}")
         }
     }
+}
+
+fn waiting(deletes: u64) -> String {
+    if deletes == 1 { "1 deletion waits".to_owned() } else { format!("{deletes} deletions wait") }
 }
 
 /// Objects refused or left alone, which are recorded even if the pass fails later.

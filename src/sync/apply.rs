@@ -264,8 +264,8 @@ impl Stage<'_> {
         for delete in deletes.iter().filter(|delete| stale.contains(&delete.href)) {
             let (key, href) = (delete.key.as_ref(), &delete.href);
             let found = stored.iter().find(|stored| stored.href == *href);
-            let is_intended = found.is_some_and(|stored| recorder.is_intended(stored));
-            match stale_delete(delete, standing(href, &versions, &unseen), is_intended, on_drift) {
+            let is_ours = found.is_some_and(|stored| recorder.is_as_left(key, stored));
+            match stale_delete(delete, standing(href, &versions, &unseen), is_ours, on_drift) {
                 StaleDelete::Failed(reason) => recorder.fail(&Write::Delete(delete.clone()), failure(reason)),
                 StaleDelete::Again(delete) => again.push(Write::Delete(delete)),
                 StaleDelete::Gone => recorder.forget_at(key, href)?,

@@ -66,6 +66,7 @@ impl Run<'_, '_> {
         let reasons = [
             (memory.objects.is_none(), "the first time"),
             (self.pass.options.full, "--full"),
+            (self.takes_over().is_some(), "--take-over"),
             (memory.settings != Some(settings), "the settings have changed"),
             (memory.feed.is_none(), "something is still to be done"),
             (memory.next_change_at.is_some_and(|at| at <= self.started), "refused events are due to be tried again"),

@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::look::Known;
 use super::matched::Matched;
-use super::seen::Seen;
+use super::seen::{Parsed, Seen};
 use crate::db::state::{Handle, Id};
-use crate::ics::Resource;
 use crate::model::{
     self, Base, Before, Etag, Failure, Gone, Href, Key, Occupant, Place, Record, Refusal, Status, TargetForm, Written,
 };
@@ -452,9 +451,11 @@ impl<'a> Recorder<'a> {
         self.state.write(move |state| state.put_record(id, &record))
     }
 
-    /// Whether an object is as the journal says we meant to write it.
-    pub(super) fn is_intended(&self, stored: &model::Stored) -> bool {
-        Resource::read(stored.text.clone()).is_some_and(|found| self.known.intends(&stored.href, found.hash()))
+    /// Whether an object is as its record says, or as the journal says we meant to write it.
+    pub(super) fn is_as_left(&self, key: Option<&Key>, stored: &model::Stored) -> bool {
+        let record = self.recorded_at(key, &stored.href);
+        let hash = Parsed::of(stored.clone()).hash(record);
+        record.and_then(Record::base).is_some_and(|base| base.is(hash)) || self.known.intends(&stored.href, hash)
     }
 
     /// Strikes an href from the journal once the record has the outcome of its writes.

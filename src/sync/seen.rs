@@ -60,7 +60,7 @@ impl Parsed {
 
     /// The stable hash of an object. If it is invalid: the hash of its octets. If its identity differs from its
     /// record: a hash that nothing else has.
-    fn hash(&self, record: Option<&Record>) -> Hash {
+    pub(super) fn hash(&self, record: Option<&Record>) -> Hash {
         let is_recorded = |resource: &&Resource| {
             let Key { component, uid } = resource.key();
             record.is_none_or(|record| record.key.component == *component && ics::same_uid(record.target_uid(), uid))

@@ -179,6 +179,31 @@ fn the_question_is_answered_by_a_flag_or_a_setting() {
 }
 
 #[test]
+fn nothing_is_deleted_while_the_question_is_open() {
+    let setting = occupied(0, "").mirrored();
+    setting.feed.set(named(5, 1));
+    for number in 1..6 {
+        let uid = format!("e{number:02}");
+        let ours = setting.name_of(&uid);
+        setting.dav.work(|work| work.delete(&ours));
+        setting.dav.work(|work| work.put(&format!("{uid}.ics"), object(&uid, "Mine")));
+    }
+    let ran = setting.run(&["--full"]).exits(4);
+    assert!(ran.stderr.contains("; 1 deletion waits for that"), "{ran}");
+    assert_eq!(setting.uids(), uids(6, 0));
+    setting.run(&["work", "--take-over=all"]).exits(0);
+    assert_eq!(setting.uids(), uids(5, 1));
+}
+
+#[test]
+fn a_feed_that_has_not_changed_is_taken_over_too() {
+    let setting = occupied(2, "on_conflict = \"skip\"");
+    setting.run(&[]).exits(3);
+    setting.run(&["work", "--take-over=all"]).exits(0);
+    assert!(setting.text_of("e00").contains("SUMMARY:Event e00"));
+}
+
+#[test]
 fn an_equal_event_of_somebody_is_never_changed_and_never_deleted() {
     let setting = Setting::new(&feed(&["a", "b"]), "verify = \"always\"");
     setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));

@@ -385,6 +385,14 @@ fn what_left_the_feed_after_someone_edited_it_is_deleted_or_released() {
 }
 
 #[test]
+fn what_left_the_feed_in_a_new_version_that_is_as_recorded_was_edited_by_nobody() {
+    let keep = |case: Case| case.policy(|policy| policy.rules.on_drift = OnDrift::Keep);
+    check(&keep(mirrored().without_feed().found("ours-u.ics", "2", 1, false)), &[delete("2")]);
+    let rewritten = mirrored().form(TargetForm::Rewritten(hash(5))).without_feed();
+    check(&keep(rewritten.found("ours-u.ics", "2", 5, false)), &[delete("2")]);
+}
+
+#[test]
 fn what_had_ended_before_it_left_the_feed_stays() {
     let keep = || Op::Note(Note::Keep { key: key("u"), href: href("u") });
     check(&mirrored().without_feed().judged("1", true), &[keep()]);
@@ -399,7 +407,9 @@ fn what_had_ended_before_it_left_the_feed_stays() {
 fn what_stays_though_it_left_the_feed_is_released_to_whoever_edits_it() {
     let edited = || mirrored().without_feed().standing("ours-u.ics", "2");
     check(&edited().policy(|policy| policy.rules.deletes = Deletes::None), &[forget()]);
-    check(&mirrored().without_feed().judged("2", true), &[forget()]);
+    let mut ended = mirrored().without_feed().judged("2", true);
+    ended.remote.found.get_mut(&href("u")).unwrap().hash = hash(5);
+    check(&ended, &[forget()]);
     let kept = edited().gone_as(Gone::Kept);
     check(&kept.policy(|policy| policy.rules.deletes = Deletes::Future), &[forget()]);
 }

@@ -48,9 +48,8 @@ impl Story {
         if self.dice.one_in(2) {
             let breaks = !self.plot.refuses || self.dice.one_in(2);
             let lasts = if breaks { self.dice.one_in(2).then_some(1) } else { Some(1 + self.dice.at(3)) };
-            // A write of ours whose answer was lost looks like an edit, and an edit that is kept keeps its UID from others;
-            // so does a probe, of which no journal tells (seed 391).
-            let gets_through = self.dice.one_in(2) && !(self.plot.keeps && (self.plot.shares || !breaks));
+            // A write of ours whose answer was lost looks like an edit, and an edit that is kept keeps its UID from others.
+            let gets_through = self.dice.one_in(2) && !(self.plot.keeps && self.plot.shares);
             let fuse = Fuse { after: self.dice.at(8), gets_through, breaks, lasts };
             self.world.target.set_fuse(Some(fuse));
         }
@@ -239,9 +238,7 @@ impl Story {
         }
         let deleted = || writes.iter().filter_map(|write| write.strip_prefix("DELETE "));
         self.tally.count("an approved deletion is carried out", deleted().any(|name| approved.contains(name)));
-        // Under a hold that is about owners what left the feed goes all the same.
-        let is_about_owners = report.held.as_ref().is_some_and(|hold| hold.held_for.is_about_owners());
-        let holds = report.outcome == Outcome::Held && !is_about_owners;
+        let holds = report.outcome == Outcome::Held;
         if holds && !deleted().all(|name| approved.contains(name)) {
             return Err(format!("deleted what was held: {writes:?}, of which {approved:?} were approved"));
         }

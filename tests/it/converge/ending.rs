@@ -36,7 +36,7 @@ impl Story {
     /// After two quiet passes that did not fail everything is as it should be, and one more writes nothing.
     pub(super) fn settles(&mut self, when: &str, mended: bool) -> Result<(), String> {
         // What was refused, and what was left to others, is not tried again otherwise; a hold is released without.
-        let full = mended && (self.plot.takes_over || !self.world.refused().is_empty() || self.dice.one_in(2));
+        let full = mended && (!self.world.refused().is_empty() || self.dice.one_in(2));
         let take_over = (mended && self.plot.takes_over).then_some(TakeOver::All);
         let mut options = Options { allow_deletes: mended, full, take_over, ..Options::default() };
         let all = 0..self.feeds.len();
