@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::connect::Ends;
+use super::connect::Connections;
 use super::output::Output;
 use crate::collection::home::Discovery;
 use crate::config::Config;
@@ -26,10 +26,10 @@ pub(super) fn calendars(config: &Config, name: Option<&str>, as_json: bool, outp
     })?;
     // The command discovers everything again and stores nothing.
     let (owner, handle) = Owner::new(State::in_memory()?);
-    let ends = Ends::new(Stop::on_signals()?, handle);
+    let connections = Connections::new(Stop::on_signals()?, handle);
     let asking = std::thread::spawn(|| owner.serve());
-    let discovery = ends.home(server, &mut Vec::new()).and_then(|home| home.discover());
-    drop(ends);
+    let discovery = connections.home(server, &mut Vec::new()).and_then(|home| home.discover());
+    drop(connections);
     let _ = asking.join();
     let discovery = discovery?;
     let text = if as_json { json::calendars(&server.url.to_string(), &discovery.calendars) } else { text(&discovery) };

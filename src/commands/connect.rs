@@ -1,4 +1,4 @@
-//! Creates the two ends of a subscription: sources and collections for resolved addresses, with shared connections.
+//! Connects the two ends of a subscription: sources and collections for resolved addresses, with shared connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ use crate::signal::Stop;
 use crate::words::secret::{Credentials, LateSecret};
 
 /// Clients and challenges that several subscriptions share.
-pub(super) struct Ends {
+pub(super) struct Connections {
     stop: Stop,
     state: Handle,
     feeds: Mutex<HashMap<(Timeouts, Tls), Client>>,
@@ -42,7 +42,7 @@ struct Login {
 }
 
 /// The ends of one subscription.
-pub(super) struct Pair {
+pub(super) struct Connected {
     pub(super) source: Box<dyn Source>,
     target: Target,
     clients: Vec<Client>,
@@ -54,17 +54,17 @@ pub(super) enum Target {
     Calendar { calendar: Box<Caldav>, canonical: String, remembered: Option<Remembered> },
 }
 
-impl Ends {
-    pub(super) fn new(stop: Stop, state: Handle) -> Ends {
-        Ends { stop, state, feeds: Mutex::default(), servers: Mutex::default(), logins: Mutex::default() }
+impl Connections {
+    pub(super) fn new(stop: Stop, state: Handle) -> Connections {
+        Connections { stop, state, feeds: Mutex::default(), servers: Mutex::default(), logins: Mutex::default() }
     }
 
     /// The ends of a subscription. Sends nothing, and fetches no secret before a server asks for it.
-    pub(super) fn pair(&self, subscription: &Subscription) -> anyhow::Result<Pair> {
+    pub(super) fn connect(&self, subscription: &Subscription) -> anyhow::Result<Connected> {
         let mut clients = Vec::new();
         let source = self.source(&subscription.name, &subscription.source, &mut clients)?;
         let target = self.target(&subscription.target, &mut clients)?;
-        Ok(Pair { source, target, clients })
+        Ok(Connected { source, target, clients })
     }
 
     /// The target alone.
@@ -206,7 +206,7 @@ impl Target {
     }
 }
 
-impl Pair {
+impl Connected {
     pub(super) fn collection(&self) -> &dyn Collection {
         self.target.collection()
     }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write, stdin, stdout};
 
-use super::connect::{Ends, Target};
+use super::connect::{Connections, Target};
 use super::locks::{Claim, Locks};
 use super::output::Output;
 use crate::cli;
@@ -179,7 +179,7 @@ impl Farewells<'_> {
     /// Deletes these, and reports what was left and why.
     fn delete(&self, target: &Target, claim: &Claim<'_>, deletes: &[Delete]) -> anyhow::Result<u8> {
         let collection = target.collection();
-        claim.take(&collection.address().unwrap_or_default())?;
+        claim.take(&[collection.address().unwrap_or_default()])?;
         let (count, left) = forget::delete(collection, deletes)?;
         self.output.result(&format!("{count} deleted\n"));
         for (href, why) in &left {
@@ -198,14 +198,14 @@ impl Farewells<'_> {
         // Discovery is repeated, and its result not stored.
         let (owner, handle) = Owner::new(State::in_memory()?);
         let asking = std::thread::spawn(|| owner.serve());
-        let ends = Ends::new(stop.clone(), handle);
+        let connections = Connections::new(stop.clone(), handle);
         let locks = Locks::new(self.config.state.with_extension("locks"), false, stop);
         locks.prepare()?;
-        let done = ends.target(address, &mut Vec::new()).and_then(|target| {
+        let done = connections.target(address, &mut Vec::new()).and_then(|target| {
             target.collection().open(false)?;
             act(&target, &locks.claim())
         });
-        drop(ends);
+        drop(connections);
         let _ = asking.join();
         done
     }
@@ -227,7 +227,7 @@ impl Farewells<'_> {
 
     /// The target of a subscription that is no longer configured, on a server that is.
     fn target_of(&self, summary: &Summary) -> anyhow::Result<TargetAddress> {
-        let address = summary.memory.target.address.as_deref().unwrap_or(&summary.target);
+        let address = summary.memory.ends.b.address.as_deref().unwrap_or(&summary.target);
         if let Some(path) = address.strip_prefix("dir:") {
             return Ok(TargetAddress::Folder(path.into()));
         }

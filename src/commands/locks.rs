@@ -1,13 +1,12 @@
 //! The locks of a run: one pass per subscription and one writer per calendar, because Baïkal 0.11 on SQLite stores an
 //! object twice when two writers create it at once. They hold among the runs that share a state folder.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::config::Subscription;
 use crate::files::{self, Lock};
 use crate::signal::Stop;
 use crate::words::digest;
@@ -19,8 +18,9 @@ const SUBSCRIPTION: &str = "subscription";
 const GLANCES: u32 = 3;
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Creates locks. A pass takes them in one order: its subscription, its target as configured, and last the address
-/// where the target was found, one at a time. So no two passes wait for each other.
+/// Creates locks. A pass takes them in one order: its subscription, the places that it writes to as configured, and
+/// last the addresses where they were found; of two places the one first that comes first in the alphabet. So no two
+/// passes wait for each other.
 pub(super) struct Locks {
     folder: PathBuf,
     wait: bool,
@@ -29,10 +29,11 @@ pub(super) struct Locks {
     claimed: Mutex<HashSet<String>>,
 }
 
-/// The lock of the address where a target was found, whatever its configured spelling. Drop releases it.
+/// The locks of the addresses where the places of a pass were found, whatever their configured spelling. Drop releases
+/// them.
 pub(super) struct Claim<'a> {
     locks: &'a Locks,
-    held: Mutex<Option<(String, Lock)>>,
+    held: Mutex<BTreeMap<String, Lock>>,
 }
 
 impl Locks {
@@ -46,12 +47,12 @@ impl Locks {
         files::make_private_folder(&self.folder)
     }
 
-    /// Locks a subscription, and its target as configured.
-    pub(super) fn of(&self, subscription: &Subscription) -> anyhow::Result<Held> {
-        let own = self.lock(SUBSCRIPTION, &subscription.name)?;
+    /// Locks a subscription, and the places that it writes to as configured.
+    pub(super) fn of(&self, name: &str, places: &[String]) -> anyhow::Result<Held> {
+        let own = self.lock(SUBSCRIPTION, name)?;
         let killed = own.word().and_then(|word| word.parse().ok()).map(Timestamp);
-        let target = self.lock("target", &subscription.target.canonical())?;
-        Ok(Held { own, killed, has_begun: AtomicBool::new(false), _target: target })
+        let places = in_order(places).into_iter().map(|place| self.lock("target", place));
+        Ok(Held { own, killed, has_begun: AtomicBool::new(false), _places: places.collect::<Result<_, _>>()? })
     }
 
     /// Whether the last pass over this subscription was killed.
@@ -65,7 +66,7 @@ impl Locks {
         word?.parse().ok().map(Timestamp).filter(|_| is_held)
     }
 
-    /// The lock of an address that a pass is yet to find.
+    /// The locks of the addresses that a pass is yet to find.
     pub(super) fn claim(&self) -> Claim<'_> {
         Claim { locks: self, held: Mutex::default() }
     }
@@ -116,7 +117,7 @@ pub(super) struct Held {
     /// When the last pass began, if it was killed.
     pub(super) killed: Option<Timestamp>,
     has_begun: AtomicBool,
-    _target: Lock,
+    _places: Vec<Lock>,
 }
 
 impl Held {
@@ -137,20 +138,29 @@ impl Held {
 }
 
 impl Claim<'_> {
-    /// Locks this address; does nothing if it is already locked.
-    pub(super) fn take(&self, address: &str) -> anyhow::Result<()> {
-        if unpoisoned(&self.held).as_ref().is_some_and(|(held, _)| held == address) {
+    /// Locks these addresses; does nothing if just these are already locked.
+    pub(super) fn take(&self, addresses: &[String]) -> anyhow::Result<()> {
+        let addresses = in_order(addresses);
+        if unpoisoned(&self.held).keys().eq(addresses.iter().copied()) {
             return Ok(());
         }
         self.give_back();
-        let lock = self.locks.lock_place(address)?;
-        *unpoisoned(&self.held) = Some((address.to_owned(), lock));
-        Ok(())
+        let locked = addresses.into_iter().try_for_each(|address| {
+            let lock = self.locks.lock_place(address)?;
+            unpoisoned(&self.held).insert(address.clone(), lock);
+            Ok(())
+        });
+        // Both or none.
+        if locked.is_err() {
+            self.give_back();
+        }
+        locked
     }
 
     fn give_back(&self) {
-        if let Some((address, lock)) = unpoisoned(&self.held).take() {
-            let mut claimed = unpoisoned(&self.locks.claimed);
+        let held = std::mem::take(&mut *unpoisoned(&self.held));
+        let mut claimed = unpoisoned(&self.locks.claimed);
+        for (address, lock) in held {
             drop(lock);
             claimed.remove(&address);
         }
@@ -161,6 +171,11 @@ impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.give_back();
     }
+}
+
+/// Each place once, in the order in which every pass locks them.
+fn in_order(places: &[String]) -> BTreeSet<&String> {
+    places.iter().collect()
 }
 
 fn in_use(thing: &str) -> anyhow::Error {
@@ -180,18 +195,60 @@ mod tests {
         Locks::new(folder.path().to_owned(), false, Stop::default())
     }
 
+    const C: &str = "http://h/c/";
+    const D: &str = "http://h/d/";
+
+    fn places(addresses: &[&str]) -> Vec<String> {
+        addresses.iter().map(|address| (*address).to_owned()).collect()
+    }
+
     #[test]
     fn a_place_is_locked_against_other_runs_until_the_claim_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let (ours, theirs) = (locks(&folder), locks(&folder));
         let (claim, other) = (ours.claim(), theirs.claim());
-        claim.take("http://h/c/").unwrap();
-        claim.take("http://h/c/").unwrap();
-        assert_eq!(kind_of(&other.take("http://h/c/").unwrap_err()), Kind::Locked);
-        claim.take("http://h/d/").unwrap();
-        other.take("http://h/c/").unwrap();
+        claim.take(&places(&[C])).unwrap();
+        claim.take(&places(&[C])).unwrap();
+        assert_eq!(kind_of(&other.take(&places(&[C])).unwrap_err()), Kind::Locked);
+        claim.take(&places(&[D])).unwrap();
+        other.take(&places(&[C])).unwrap();
         drop(claim);
-        other.take("http://h/d/").unwrap();
+        other.take(&places(&[D])).unwrap();
+    }
+
+    #[test]
+    fn of_two_places_both_are_locked_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, theirs) = (locks(&folder), locks(&folder));
+        let (claim, other, third) = (ours.claim(), theirs.claim(), ours.claim());
+        other.take(&places(&[D])).unwrap();
+        assert_eq!(kind_of(&claim.take(&places(&[D, C])).unwrap_err()), Kind::Locked);
+        drop(other);
+        third.take(&places(&[C, D])).unwrap();
+        third.take(&places(&[D, C, D])).unwrap();
+    }
+
+    #[test]
+    fn two_passes_that_name_the_same_two_places_in_either_order_do_not_wait_for_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = locks(&folder);
+        let both_ways = [[C, D], [D, C]].map(|order| places(&order));
+        std::thread::scope(|scope| {
+            for order in &both_ways {
+                scope.spawn(|| (0..200).for_each(|_| locks.claim().take(order).unwrap()));
+            }
+        });
+        assert!(locks.claimed.into_inner().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_places_as_configured_are_locked_too_whatever_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = locks(&folder);
+        let held = locks.of("one", &places(&[D, C])).unwrap();
+        assert_eq!(locks.of("two", &places(&[C])).err().map(|error| kind_of(&error)), Some(Kind::Locked));
+        drop(held);
+        locks.of("two", &places(&[C, D, C])).unwrap();
     }
 
     #[test]
@@ -199,15 +256,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let locks = locks(&folder);
         let claim = locks.claim();
-        claim.take("http://h/c/").unwrap();
+        claim.take(&places(&[C])).unwrap();
         std::thread::scope(|scope| {
-            let second = scope.spawn(|| locks.claim().take("http://h/c/"));
+            let second = scope.spawn(|| locks.claim().take(&places(&[C])));
             drop(claim);
             second.join().unwrap().unwrap();
         });
         let claim = locks.claim();
-        claim.take("http://h/c/").unwrap();
+        claim.take(&places(&[C])).unwrap();
         locks.stop.request(15);
-        assert_eq!(kind_of(&locks.claim().take("http://h/c/").unwrap_err()), Kind::Stopped);
+        assert_eq!(kind_of(&locks.claim().take(&places(&[C])).unwrap_err()), Kind::Stopped);
     }
 }

@@ -10,7 +10,7 @@ use std::thread;
 
 use anyhow::Context;
 
-use super::connect::Ends;
+use super::connect::Connections;
 use super::local;
 use super::locks::Locks;
 use super::output::Output;
@@ -51,7 +51,7 @@ pub(super) fn run(
     let runner = Runner {
         // Detecting it lists all names of time zones; few runs need it.
         zone: LazyLock::new(Zone::of_machine),
-        ends: Ends::new(stop.clone(), handle.clone()),
+        connections: Connections::new(stop.clone(), handle.clone()),
         state: handle,
         stop: stop.clone(),
         locks: Locks::new(config.state.with_extension("locks"), arguments.wait, stop.clone()),
@@ -116,7 +116,7 @@ fn has_unit() -> bool {
 
 /// What all passes of a run share.
 struct Runner {
-    ends: Ends,
+    connections: Connections,
     state: Handle,
     stop: Stop,
     zone: LazyLock<Zone>,
@@ -158,7 +158,7 @@ impl Runner {
         let mut reports: Vec<(usize, PassReport)> = reports.iter().collect();
         reports.sort_by_key(|(place, _)| *place);
         if !self.options.dry_run
-            && let Err(error) = self.ends.remember()
+            && let Err(error) = self.connections.remember()
         {
             // Losing them costs the next run a request. A problem with the state is reported elsewhere.
             log::info!("the servers' challenges could not be remembered: {}", sentence(&error));
@@ -195,8 +195,8 @@ impl Runner {
 
     /// The current objects of a subscription's feed.
     fn wants(&self, subscription: &Subscription) -> anyhow::Result<Vec<Named>> {
-        let pair = self.ends.pair(subscription)?;
-        let Fetched::Document { body, charset, .. } = pair.source.fetch(&Validators::default())? else {
+        let connected = self.connections.connect(subscription)?;
+        let Fetched::Document { body, charset, .. } = connected.source.fetch(&Validators::default())? else {
             return Ok(Vec::new());
         };
         let feed = ics::read(body, charset.as_deref()).map_err(|reason| fault(Kind::Feed, reason))?;
@@ -204,20 +204,24 @@ impl Runner {
     }
 
     fn locked(&self, subscription: &Subscription) -> anyhow::Result<PassReport> {
-        let locks = if self.options.dry_run { None } else { Some(self.locks.of(subscription)?) };
+        let locks = if self.options.dry_run {
+            None
+        } else {
+            Some(self.locks.of(&subscription.name, &[subscription.target.canonical()])?)
+        };
         let claim = self.locks.claim();
-        let pair = self.ends.pair(subscription)?;
+        let connected = self.connections.connect(subscription)?;
         let bar = self.progress.of(&subscription.name);
         let mut report = sync::pass(&Pass {
             subscription,
-            source: pair.source.as_ref(),
-            collection: pair.collection(),
+            source: connected.source.as_ref(),
+            target: connected.collection(),
             state: &self.state,
             stop: &self.stop,
             zone: &self.zone,
             options: self.options,
             progress: &|done, total| bar.show(done, total),
-            claim: &|address| claim.take(address),
+            claim: &|places| claim.take(places),
             preflight: &|| local::check(subscription),
             inputs: &|| local::inputs(subscription, self.config_file.as_deref()),
             configured: &self.configured,
@@ -226,13 +230,13 @@ impl Runner {
             killed: locks.as_ref().and_then(|locks| locks.killed),
             begin: &|now| locks.as_ref().map_or(Ok(()), |locks| locks.begin(now)),
         });
-        let kept = if self.options.dry_run { Ok(()) } else { pair.remember(&self.state) };
+        let kept = if self.options.dry_run { Ok(()) } else { connected.remember(&self.state) };
         if let Some(locks) = &locks {
             locks.end(matches!(report.outcome, Outcome::BackingOff | Outcome::NotDue));
         }
         drop((claim, locks));
         kept?;
-        let traffic = pair.traffic();
+        let traffic = connected.traffic();
         report.requests = traffic.requests;
         report.bytes_sent = traffic.bytes_sent;
         report.bytes_received = traffic.bytes_received;

@@ -1,6 +1,6 @@
 //! What the state remembers of a subscription from one invocation to the next.
 
-use crate::model::{End, Hash, Href, Mark, Validators};
+use crate::model::{End, Ends, Hash, Href, Mark, Validators};
 use crate::words::error::Kind;
 use crate::words::time::Timestamp;
 
@@ -16,8 +16,8 @@ pub struct Memory {
     pub feed: Option<FeedMemory>,
     /// How many objects the feed had when a pass last settled.
     pub objects: Option<u64>,
-    /// The target as the last pass left it.
-    pub target: EndMemory,
+    /// The collections at both ends as the last pass left them; a feed leaves nothing here.
+    pub ends: Ends<EndMemory>,
     /// When the last pass began, whatever its outcome.
     pub started_at: Option<Timestamp>,
     /// When the last pass settled.
@@ -36,7 +36,7 @@ pub struct Memory {
     pub held: Option<Hold>,
 }
 
-/// A collection at one end, as the last pass left it.
+/// A collection as the last pass left it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndMemory {
     /// Where it was found: a calendar can be configured in several spellings.
@@ -96,7 +96,7 @@ impl Default for Failing {
             since: never,
             retry_at: None,
             until: None,
-            end: End::default(),
+            end: End::B,
             inputs: None,
             kind: Kind::Internal,
             message,

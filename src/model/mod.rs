@@ -1,5 +1,6 @@
 //! The words of the project as types: key, href, ETag, hash, record, and what a collection reports about itself.
 
+mod end;
 pub mod memory;
 mod record;
 
@@ -7,6 +8,7 @@ use std::hash::{Hash as StdHash, Hasher};
 
 pub use crate::words::digest::Hash;
 use crate::words::error::Fault;
+pub use end::{End, Ends};
 pub use record::{Base, Before, EndsAt, Gone, Occupant, Place, Record, Refusal, Source, Status, TargetForm};
 
 /// The kind of component that an object is made of (RFC 5545 §3.6).
@@ -247,26 +249,6 @@ pub enum Changes {
     },
     /// The collection cannot report changes: the token is refused, or the report is not supported. List everything.
     Unknown,
-}
-
-/// One of the two ends of a subscription.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum End {
-    /// Where it comes from.
-    Source,
-    /// Where it goes to.
-    #[default]
-    Target,
-}
-
-impl End {
-    /// The word in the state file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            End::Source => "source",
-            End::Target => "target",
-        }
-    }
 }
 
 /// What we may do in a collection (RFC 3744 §3).

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::matched::Matched;
-use super::record::{Left, Recorder};
+use super::record::Recorder;
+use super::settle::Left;
 use crate::ics::Resource;
 use crate::model::{Etag, Failure, Href, Objects, Record, Stored, TargetForm, Written};
 use crate::plan::{
@@ -193,7 +194,7 @@ impl Stage<'_> {
         // An object that was only noted may be somebody's edit.
         let is_ours = |href: &Href| recorder.tried.contains(href) || recorder.equal.contains(href);
         let left = |wanted: &Wanted<'_>| {
-            recorder.written.get(&wanted.place.href).filter(|_| is_ours(&wanted.place.href)).cloned()
+            recorder.wrote.left.get(&wanted.place.href).filter(|_| is_ours(&wanted.place.href)).cloned()
         };
         let of_pass = self.matched.wanted.iter().filter_map(|wanted| Some((wanted, left(wanted)?))).take(CANDIDATES);
         let (mut found, mut untold) = (Vec::new(), Vec::new());
@@ -215,7 +216,7 @@ impl Stage<'_> {
             let stored = stored.filter(is_same);
             found.extend(stored.map(|stored| (wanted, stored.etag.clone())));
         }
-        let is_touched = |href: &Href| recorder.tried.contains(href) || recorder.written.contains_key(href);
+        let is_touched = |href: &Href| recorder.tried.contains(href) || recorder.wrote.left.contains_key(href);
         let untouched = self.matched.wanted.iter().filter(|wanted| !is_touched(&wanted.place.href));
         found.extend(untouched.filter_map(|wanted| Some((wanted, as_recorded(wanted)?.clone()))).take(CANDIDATES));
         found.truncate(CANDIDATES);

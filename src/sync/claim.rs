@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Run;
-use super::look::Known;
+use super::known::Known;
 use super::matched::Matched;
 use super::seen::Seen;
+use super::{Run, TARGET};
 use crate::db::state::{Identity, Prefix};
 use crate::model::{Hash, Href, Key, Record};
 use crate::plan::{Claim, Named, claims, naming};
@@ -58,7 +58,7 @@ pub(super) enum Claimed {
 impl Run<'_, '_> {
     /// What the state knows of the target and of the other subscriptions that write there.
     pub(super) fn known(&mut self) -> anyhow::Result<Known> {
-        let (id, address) = (self.id, self.memory.target.address.clone().unwrap_or_default());
+        let (id, address) = (self.id, self.memory.ends[TARGET].address.clone().unwrap_or_default());
         let configured = self.pass.configured.clone();
         let mut known = self.pass.state.read(move |state| {
             let mut known = Known::default();
@@ -105,7 +105,7 @@ impl Run<'_, '_> {
             return Claimed::None;
         }
         let mine = matched.wanted.iter().map(|wanted| (Key::clone(wanted.key), wanted.hash)).collect();
-        let address = self.memory.target.address.clone().unwrap_or_default();
+        let address = self.memory.ends[TARGET].address.clone().unwrap_or_default();
         let candidates: Vec<Vec<Named>> = std::iter::once(mine).chain((self.pass.rivals)(&address)).collect();
         let claims = claims(&prefixes, &candidates);
         let takes_over = self.takes_over().is_some();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Run;
-use super::look::Known;
+use super::known::Known;
 use super::matched::Matched;
 use crate::ics::Resource;
 use crate::model::{Href, Record};
@@ -15,7 +15,7 @@ impl Run<'_, '_> {
     pub(super) fn show(&mut self, plan: &Plan, matched: &Matched<'_>, known: &Known) -> anyhow::Result<()> {
         let updates = plan.puts.iter().filter(|put| matches!(put, Put::Update { .. }));
         let hrefs: Vec<Href> = updates.map(|put| put.place().href.clone()).collect();
-        let read = self.pass.collection.read(&hrefs)?;
+        let read = self.pass.target.read(&hrefs)?;
         let resources = read.stored.into_iter().filter_map(|it| Some((it.href, Resource::read(it.text)?)));
         let standing: HashMap<Href, Resource> = resources.collect();
         let mut steps = Vec::new();

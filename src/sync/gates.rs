@@ -1,11 +1,11 @@
 //! Gates 1 to 3: whether a feed changed, judged by its validators, its body and its objects.
 
-use super::{FORM, Run};
+use super::{FORM, Run, SOURCE, TARGET};
 use crate::config::SourceAddress;
 use crate::feed::Fetched;
 use crate::ics::{self, Feed, Shape};
 use crate::model::memory::FeedMemory;
-use crate::model::{End, Hash, Validators};
+use crate::model::{Hash, Validators};
 use crate::plan::Rules;
 use crate::report::{FeedReport, Gate};
 use crate::words::digest;
@@ -76,9 +76,9 @@ impl Run<'_, '_> {
 
     /// Fetches the feed and finds out whether it changed.
     pub(super) fn gates(&mut self, distrust: Option<&str>) -> anyhow::Result<Gated> {
-        self.end = Some(End::Source);
+        self.end = Some(SOURCE);
         let gated = self.pass_gates(distrust.is_none())?;
-        self.end = Some(End::Target);
+        self.end = Some(TARGET);
         let name = &self.pass.subscription.name;
         match (&gated, distrust) {
             (Gated::Changed(_), Some(reason)) => log::info!("{name}: the feed is read whole ({reason})"),
@@ -145,9 +145,9 @@ impl Run<'_, '_> {
 
     /// The whole feed, regardless of the gates: the target drifted, so its objects are needed.
     pub(super) fn fetch_fresh(&mut self) -> anyhow::Result<Fresh> {
-        self.end = Some(End::Source);
+        self.end = Some(SOURCE);
         let fresh = self.fetch_whole()?;
-        self.end = Some(End::Target);
+        self.end = Some(TARGET);
         Ok(fresh)
     }
 

@@ -1,19 +1,18 @@
 //! Reads what a look does not show: what happened to objects that drifted, and who owns the new ones.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use super::look::{Known, Look, look_at_all};
+use super::known::Known;
+use super::look::{Look, OpenEnd};
 use super::matched::Matched;
+use super::reading::{self, Answer};
 use super::seen::{Judge, Parsed, Seen};
 use crate::collection::Collection;
 use crate::db::state::ForeignObject;
 use crate::ics::Resource;
-use crate::model::{Gone, Href, Key, Objects, Record, Status};
+use crate::model::{Gone, Href, Key, Record, Status};
 use crate::plan::{Wanted, is_judged};
 use crate::words::message::Why;
-
-/// Objects are read, compared and dropped in batches of this size to bound memory.
-const PORTION: usize = 200;
 
 /// What to read besides new and changed objects, and how.
 pub(super) struct Reading<'a> {
@@ -29,25 +28,24 @@ pub(super) struct Reading<'a> {
 /// foreign ones whose UID the feed wants to create. If the changes turn out to be those of another calendar, the look
 /// is repeated as a full listing.
 pub(super) fn read(
-    collection: &dyn Collection,
+    end: &OpenEnd<'_>,
     look: Look,
     known: &Known,
     matched: &Matched<'_>,
     what: &Reading<'_>,
 ) -> anyhow::Result<(Look, Seen)> {
-    collection.begin(Why::Read);
-    if let Some(seen) = Survey::new(collection, &look, known, matched, what).read()? {
+    end.collection.begin(Why::Read);
+    if let Some(seen) = Survey::new(&look, known, matched, what).read(end.collection)? {
         return Ok((look, seen));
     }
-    let look = look_at_all(collection, look.mark)?;
+    let look = end.look_at_all(look.mark)?;
     // A listing has no canary.
-    let seen = Survey::new(collection, &look, known, matched, what).read()?.unwrap_or_default();
+    let seen = Survey::new(&look, known, matched, what).read(end.collection)?.unwrap_or_default();
     Ok((look, seen))
 }
 
 /// One reading of the target, based on a look.
 struct Survey<'a> {
-    collection: &'a dyn Collection,
     look: &'a Look,
     known: &'a Known,
     matched: &'a Matched<'a>,
@@ -58,17 +56,11 @@ struct Survey<'a> {
 }
 
 impl<'a> Survey<'a> {
-    fn new(
-        collection: &'a dyn Collection,
-        look: &'a Look,
-        known: &'a Known,
-        matched: &'a Matched<'a>,
-        what: &'a Reading<'a>,
-    ) -> Survey<'a> {
+    fn new(look: &'a Look, known: &'a Known, matched: &'a Matched<'a>, what: &'a Reading<'a>) -> Survey<'a> {
         let records = known.records.values().filter_map(|record| Some((record.href()?, record))).collect();
         let others = known.others.iter().map(|(href, _, key)| (href, key)).collect();
         let cached = known.foreign.iter().map(|object| (&object.0, object)).collect();
-        Survey { collection, look, known, matched, what, records, others, cached }
+        Survey { look, known, matched, what, records, others, cached }
     }
 
     /// An object that was released to whoever edited it keeps its href, and is remembered as foreign.
@@ -90,39 +82,18 @@ impl<'a> Survey<'a> {
     }
 
     /// Reads; `None` if the canary is missing or changed.
-    fn read(&self) -> anyhow::Result<Option<Seen>> {
-        let (mut seen, mut to_read) = self.choose();
-        // The canary is read along with the rest.
-        let passenger = self.look.canary.as_ref().map(|canary| &canary.href).filter(|href| !to_read.contains(href));
-        to_read.extend(passenger.cloned());
-        to_read.sort();
-        let mut is_borne_out = self.look.canary.is_none();
-        let mut unseen = Vec::new();
-        let missing = self.missing();
-        let portions = to_read.chunks(PORTION).map(|portion| (portion, false));
-        for (portion, again) in portions.chain(missing.chunks(PORTION).map(|portion| (portion, true))) {
-            let read = if again { self.collection.look_again(portion)? } else { self.collection.read(portion)? };
-            let Objects { mut stored, unreadable } = read;
-            for href in unreadable {
-                stored.extend(seen.take_unreadable(&href, self.look, self.records.get(&href).copied()));
-                unseen.push(href);
+    fn read(&self, collection: &dyn Collection) -> anyhow::Result<Option<Seen>> {
+        let (mut seen, to_read) = self.choose();
+        let gone = reading::read(collection, self.look, to_read, &self.missing(), |answer| {
+            let stored = match answer {
+                Answer::Stored(stored) => Some(stored),
+                Answer::Unreadable(href) => seen.take_unreadable(&href, self.look, self.records.get(&href).copied()),
+            };
+            if let Some(stored) = stored {
+                self.take_in(&Parsed::of(stored), &mut seen);
             }
-            for stored in stored {
-                is_borne_out |= self.look.canary.as_ref().is_some_and(|canary| canary.is(&stored));
-                if passenger != Some(&stored.href) {
-                    self.take_in(&Parsed::of(stored), &mut seen);
-                }
-            }
-        }
-        if !is_borne_out {
-            return Ok(None);
-        }
-        tell_of(&unseen);
-        let unseen: HashSet<Href> = unseen.into_iter().collect();
-        // What was listed but is neither read nor unreadable is gone by now.
-        let is_gone =
-            |href: &&Href| !seen.remote.found.contains_key(href) && Some(*href) != passenger && !unseen.contains(href);
-        let gone: HashSet<Href> = to_read.iter().filter(is_gone).cloned().collect();
+        })?;
+        let Some(gone) = gone else { return Ok(None) };
         seen.remote.present.retain(|href, _| !gone.contains(href));
         seen.unrecorded.retain(|href| !gone.contains(href));
         Ok(Some(seen))
@@ -205,16 +176,6 @@ impl<'a> Survey<'a> {
             seen.nameless.extend(record);
         }
     }
-}
-
-/// Logs objects that nobody can read. This is no failure of ours, and may last for years.
-fn tell_of(unseen: &[Href]) {
-    let Some(first) = unseen.first() else { return };
-    let more = match unseen.len() {
-        1 => String::new(),
-        count => format!(" and {} more", count - 1),
-    };
-    log::info!("{}{more} cannot be read in the calendar, and nobody tells why; left alone", first.as_str());
 }
 
 fn is_kept(record: &Record) -> bool {

@@ -1,12 +1,10 @@
-//! Looks at the target before anything is planned: what is there, and whether anything drifted.
+//! Looks at a collection at either end: what is there, and whether anything differs from what the state says.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::collection::Collection;
-use crate::db::state::{ForeignObject, Intent, OthersObject, Prefix};
 use crate::model::memory::EndMemory;
-use crate::model::{Changes, Entry, Etag, Gone, Hash, Href, Key, Listed, Mark, Record, Status};
-use crate::plan::{Suspicion, naming};
+use crate::model::{Changes, Entry, Etag, Href, Listed, Mark};
 use crate::words::time::{DAY, Timestamp};
 
 /// Every object is listed again after this many seconds, whatever marks and deltas say: on sabre a reader between two
@@ -15,149 +13,132 @@ use crate::words::time::{DAY, Timestamp};
 /// remember; only this listing notices it, or an update of one of our objects.
 const LIST_EVERY: u64 = 7 * DAY;
 
-/// What the state knows of the target.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Known {
-    /// The records of this subscription.
-    pub(super) records: HashMap<Key, Record>,
-    /// Foreign objects, as they were last read.
-    pub(super) foreign: Vec<ForeignObject>,
-    /// How our hrefs begin; new objects use the first one.
-    pub(super) prefixes: Vec<Prefix>,
-    /// Whether the state does not know these prefixes yet.
-    pub(super) prefixes_are_new: bool,
-    /// Objects that other configured subscriptions have recorded.
-    pub(super) others: Vec<OthersObject>,
-    /// How their hrefs begin.
-    pub(super) prefixes_of_others: HashSet<String>,
-    /// Whether the records differ from the state because they were carried over from an older version.
-    pub(super) is_carried_over: bool,
-    /// What an interrupted pass was about to do.
-    pub(super) journal: HashSet<Intent>,
-    /// Objects whose writes failed for a reason that no pass could determine.
-    pub(super) suspects: HashMap<Key, Suspicion>,
+/// A collection, and what the last pass left of it.
+#[derive(Clone, Copy)]
+pub(super) struct OpenEnd<'a> {
+    pub(super) collection: &'a dyn Collection,
+    pub(super) memory: &'a EndMemory,
+    /// The time of this pass.
+    pub(super) now: Timestamp,
 }
 
-/// What is in the target, and the mark for it.
+/// What the state says of an object with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing<'a> {
+    /// It stands there in this version.
+    Version(&'a Etag),
+    /// The same, but it is left to whoever changes it.
+    Loose(&'a Etag),
+    /// It was written, and the server did not return its version.
+    Untold,
+    /// It was deleted, and that is accepted.
+    Nothing,
+    /// It may be there or not.
+    Unknown,
+}
+
+/// What the state says of the objects in a collection.
+#[derive(Debug, Default)]
+pub(super) struct Expected<'a> {
+    /// Those with a record.
+    pub(super) ours: HashMap<&'a Href, Standing<'a>>,
+    /// Those without one, as they were last read.
+    pub(super) foreign: HashSet<(&'a Href, &'a Etag)>,
+    /// Those that other subscriptions have recorded.
+    pub(super) others: HashMap<&'a Href, &'a Etag>,
+    /// Whether something else is there, and only a listing shows it.
+    pub(super) is_incomplete: bool,
+}
+
+/// What is in a collection, and the mark for it.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     /// The state of the whole collection that `present` belongs to.
     pub(super) mark: Mark,
     /// The version of every object.
     pub(super) present: HashMap<Href, Etag>,
-    /// Objects that exist, but whose version the target does not return.
+    /// Objects that exist, but whose version the collection does not return.
     pub(super) silent: HashSet<Href>,
     /// Whether everything was listed, not only changes.
     pub(super) listed: bool,
-    /// Must exist in this version if the changes are really those of this calendar.
+    /// Must exist in this version if the changes are really those of this collection.
     pub(super) canary: Option<Entry>,
 }
 
-/// Looks with as few requests as the marks allow. `mark` is the collection's current one.
-pub(super) fn look(
-    collection: &dyn Collection,
-    mark: Mark,
-    end: &EndMemory,
-    known: &Known,
-    everything: bool,
-    now: Timestamp,
-) -> anyhow::Result<Look> {
-    let everything = everything || known.has_untold() || known.has_freed();
-    if !everything && proves_nothing_changed(&mark, end, now) {
-        return Ok(Look { mark, present: known.present(), ..Look::default() });
+impl OpenEnd<'_> {
+    /// Looks with as few requests as the marks allow. `mark` is the collection's current one.
+    pub(super) fn look(&self, mark: Mark, expected: &Expected<'_>, everything: bool) -> anyhow::Result<Look> {
+        let everything = everything || expected.needs_a_listing();
+        if !everything && self.proves_nothing_changed(&mark) {
+            return Ok(Look { mark, present: expected.present(), ..Look::default() });
+        }
+        if !everything
+            && self.was_listed_lately()
+            && !self.memory.mark.contradicts(&mark)
+            && let Some(look) = self.look_at_changes(&mark, expected)?
+        {
+            return Ok(look);
+        }
+        self.look_at_all(mark)
     }
-    if !everything
-        && was_listed_lately(end, now)
-        && !end.mark.contradicts(&mark)
-        && let Some(look) = look_at_changes(collection, &mark, end, known)?
-    {
-        return Ok(look);
+
+    /// Lists everything. `mark` must have been requested before.
+    pub(super) fn look_at_all(&self, mark: Mark) -> anyhow::Result<Look> {
+        let Listed { entries, silent } = self.collection.list()?;
+        let present = entries.into_iter().map(|entry| (entry.href, entry.etag)).collect();
+        Ok(Look { mark, present, silent: silent.into_iter().collect(), listed: true, canary: None })
     }
-    look_at_all(collection, mark)
+
+    /// Whether the collection's current mark proves that it is as the state says.
+    pub(super) fn proves_nothing_changed(&self, mark: &Mark) -> bool {
+        self.was_listed_lately() && self.memory.mark.proves_same(mark)
+    }
+
+    /// Whether the changes of a look are really those of this collection. Costs one request if there is a canary.
+    pub(super) fn bears_out(&self, look: &Look) -> anyhow::Result<bool> {
+        let Some(canary) = &look.canary else { return Ok(true) };
+        let read = self.collection.read(std::slice::from_ref(&canary.href))?;
+        Ok(read.stored.iter().any(|stored| canary.is(stored)))
+    }
+
+    fn was_listed_lately(&self) -> bool {
+        self.memory.listed_at.is_some_and(|at| at <= self.now && self.now.since(at) < LIST_EVERY)
+    }
+
+    fn look_at_changes(&self, mark: &Mark, expected: &Expected<'_>) -> anyhow::Result<Option<Look>> {
+        let Some(since) = self.memory.mark.sync_token.as_ref().filter(|_| mark.sync_token.is_some()) else {
+            return Ok(None);
+        };
+        let Changes::Since { changed, gone, sync_token } = self.collection.changes(since)? else {
+            return Ok(None);
+        };
+        let told = changed.iter().map(|entry| &entry.href).chain(&gone).collect();
+        let canary = expected.canary(self.memory.last_written.as_ref(), &told);
+        let mut present = expected.present();
+        for href in &gone {
+            present.remove(href);
+        }
+        for entry in changed {
+            present.insert(entry.href, entry.etag);
+        }
+        let mark = Mark { ctag: mark.ctag.clone(), sync_token: Some(sync_token) };
+        Ok(Some(Look { mark, present, canary, ..Look::default() }))
+    }
 }
 
-/// Lists everything. `mark` must have been requested before.
-pub(super) fn look_at_all(collection: &dyn Collection, mark: Mark) -> anyhow::Result<Look> {
-    let Listed { entries, silent } = collection.list()?;
-    let present = entries.into_iter().map(|entry| (entry.href, entry.etag)).collect();
-    Ok(Look { mark, present, silent: silent.into_iter().collect(), listed: true, canary: None })
-}
-
-/// Whether the collection's current mark proves that the target matches the records.
-pub(super) fn proves_nothing_changed(mark: &Mark, end: &EndMemory, now: Timestamp) -> bool {
-    was_listed_lately(end, now) && end.mark.proves_same(mark)
-}
-
-fn was_listed_lately(end: &EndMemory, now: Timestamp) -> bool {
-    end.listed_at.is_some_and(|at| at <= now && now.since(at) < LIST_EVERY)
-}
-
-fn look_at_changes(
-    collection: &dyn Collection,
-    mark: &Mark,
-    end: &EndMemory,
-    known: &Known,
-) -> anyhow::Result<Option<Look>> {
-    let Some(since) = end.mark.sync_token.as_ref().filter(|_| mark.sync_token.is_some()) else {
-        return Ok(None);
-    };
-    let Changes::Since { changed, gone, sync_token } = collection.changes(since)? else {
-        return Ok(None);
-    };
-    let told = changed.iter().map(|entry| &entry.href).chain(&gone).collect();
-    let canary = known.canary(end.last_written.as_ref(), &told);
-    let mut present = known.present();
-    for href in &gone {
-        present.remove(href);
-    }
-    for entry in changed {
-        present.insert(entry.href, entry.etag);
-    }
-    let mark = Mark { ctag: mark.ctag.clone(), sync_token: Some(sync_token) };
-    Ok(Some(Look { mark, present, canary, ..Look::default() }))
-}
-
-impl Known {
-    /// Whether an object was written and the server did not return its version: only a listing does.
-    fn has_untold(&self) -> bool {
-        self.records.values().any(is_untold)
+impl Expected<'_> {
+    /// Whether only a listing shows what is there: the server returned no version after a write, or something else is
+    /// there.
+    fn needs_a_listing(&self) -> bool {
+        self.is_incomplete || self.ours.values().any(|standing| *standing == Standing::Untold)
     }
 
-    /// Whether a UID was left to its owner and nobody is known to have it any more. If another subscription released
-    /// its object to whoever edited it, the object still exists, and only a listing shows it.
-    fn has_freed(&self) -> bool {
-        let taken = self.taken();
-        self.records.values().any(|record| is_occupied(record) && !taken.contains(&record.key))
-    }
-
-    /// The UIDs that others own, as far as the state knows.
-    fn taken(&self) -> HashSet<&Key> {
-        let foreign = self.foreign.iter().filter_map(|(_, _, key)| key.as_ref());
-        foreign.chain(self.others.iter().map(|(_, _, key)| key)).collect()
-    }
-
-    /// What is in the target according to the state.
+    /// What is in the collection according to the state.
     fn present(&self) -> HashMap<Href, Etag> {
-        let ours = self.records.values().filter_map(|record| Some((record.href()?.clone(), record.etag()?.clone())));
-        let foreign = self.foreign.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
-        let others = self.others.iter().map(|(href, etag, _)| (href.clone(), etag.clone()));
-        others.chain(foreign).chain(ours).collect()
-    }
-
-    /// Whether an href begins like ours.
-    pub(super) fn has_prefix_of(&self, href: &Href) -> bool {
-        naming::prefix_of(href).is_some_and(|prefix| self.prefixes.iter().any(|own| own.text == prefix))
-    }
-
-    /// Whether an href has the shape of ours, and no configured subscription has its prefix.
-    pub(super) fn is_unclaimed(&self, href: &Href) -> bool {
-        let is_free = |prefix: &str| !self.prefixes_of_others.contains(prefix);
-        naming::prefix_of(href).is_some_and(is_free) && !self.has_prefix_of(href)
-    }
-
-    /// Whether an interrupted pass was about to write exactly this.
-    pub(super) fn intends(&self, href: &Href, hash: Hash) -> bool {
-        self.journal.contains(&(href.clone(), Some(hash)))
+        let ours = self.ours.iter().filter_map(|(href, standing)| Some((*href, standing.version()?)));
+        let others = self.others.iter().map(|(href, etag)| (*href, *etag));
+        let all = others.chain(self.foreign.iter().copied()).chain(ours);
+        all.map(|(href, etag)| (href.clone(), etag.clone())).collect()
     }
 
     /// An object of ours that a delta does not mention, so that it must match its record: preferably the one written
@@ -166,54 +147,41 @@ impl Known {
     /// If a calendar was recreated or restored and has outgrown the old sync-token, sabre answers that token with
     /// changes of the new calendar alone (4.7).
     fn canary(&self, last_written: Option<&Href>, told: &HashSet<&Href>) -> Option<Entry> {
-        let stays = |record: &&Record| !matches!(record.status, Status::Gone(_, Gone::Kept));
-        let standing = self.records.values().filter(stays).filter_map(|record| Some((record.href()?, record.etag()?)));
-        let standing = standing.filter(|(href, _)| !told.contains(href));
+        let standing = self.ours.iter().filter_map(|(href, standing)| match standing {
+            Standing::Version(etag) if !told.contains(*href) => Some((*href, *etag)),
+            _ => None,
+        });
         let (href, etag) = standing.min_by_key(|(href, _)| (Some(*href) != last_written, *href))?;
         Some(Entry { href: href.clone(), etag: etag.clone() })
     }
-}
 
-/// Whether an object was written and the server did not return its version.
-fn is_untold(record: &Record) -> bool {
-    matches!(record.status, Status::Mirrored(_)) && record.etag().is_none()
-}
-
-/// Whether an object is left alone because its UID is taken.
-fn is_occupied(record: &Record) -> bool {
-    matches!(record.status, Status::Occupied(_))
-}
-
-impl Look {
-    /// Whether the changes are really those of this calendar. Costs one request if there is a canary.
-    pub(super) fn is_borne_out(&self, collection: &dyn Collection) -> anyhow::Result<bool> {
-        let Some(canary) = &self.canary else { return Ok(true) };
-        let read = collection.read(std::slice::from_ref(&canary.href))?;
-        Ok(read.stored.iter().any(|stored| canary.is(stored)))
-    }
-
-    /// Whether something that is ours, or looks like ours, differs from the records, or a foreign object changed
-    /// since it was read: it may hold a UID that the feed is about to bring, or have released one.
-    pub(super) fn shows_drift(&self, known: &Known) -> bool {
-        let ours: HashSet<&Href> = known.records.values().filter_map(Record::href).collect();
-        let taken = known.taken();
-        let drifted = |record: &Record| match (record.href(), record.etag()) {
-            (Some(href), Some(_)) if self.silent.contains(href) => false,
-            (Some(href), Some(etag)) => self.present.get(href) != Some(etag),
+    /// Whether a look shows something else: an object of ours that differs from its record, or one of others that
+    /// changed since it was read, because it may hold a UID that the feed is about to bring, or have released one.
+    pub(super) fn differs_from(&self, look: &Look) -> bool {
+        let drifted = |(href, standing): (&&Href, &Standing<'_>)| match standing {
+            Standing::Version(_) | Standing::Loose(_) if look.silent.contains(*href) => false,
+            Standing::Version(etag) | Standing::Loose(etag) => look.present.get(*href) != Some(*etag),
             // Somebody restored it.
-            (Some(href), None) if record.is_removed() => self.present.contains_key(href),
-            (Some(_), None) => is_untold(record),
-            (None, _) => is_occupied(record) && !taken.contains(&record.key),
+            Standing::Nothing => look.present.contains_key(*href),
+            Standing::Untold | Standing::Unknown => false,
         };
-        known.records.values().any(drifted) || self.shows_strangers(known, &ours)
+        self.needs_a_listing() || self.ours.iter().any(drifted) || self.differs_in_foreign(look)
     }
 
-    /// Whether the objects that no subscription has recorded differ from those that were read.
-    fn shows_strangers(&self, known: &Known, ours: &HashSet<&Href>) -> bool {
-        let others: HashSet<&Href> = known.others.iter().map(|(href, ..)| href).collect();
-        let is_strange =
-            |(href, _): &(&Href, &Etag)| !ours.contains(href) && !others.contains(href) && !self.silent.contains(*href);
-        let read: HashSet<_> = known.foreign.iter().map(|(href, etag, _)| (href, etag)).filter(is_strange).collect();
-        self.present.iter().filter(is_strange).collect::<HashSet<_>>() != read
+    fn differs_in_foreign(&self, look: &Look) -> bool {
+        let is_foreign = |(href, _): &(&Href, &Etag)| {
+            !self.ours.contains_key(href) && !self.others.contains_key(href) && !look.silent.contains(*href)
+        };
+        let known: HashSet<_> = self.foreign.iter().copied().filter(is_foreign).collect();
+        look.present.iter().filter(is_foreign).collect::<HashSet<_>>() != known
+    }
+}
+
+impl<'a> Standing<'a> {
+    fn version(self) -> Option<&'a Etag> {
+        match self {
+            Standing::Version(etag) | Standing::Loose(etag) => Some(etag),
+            Standing::Untold | Standing::Nothing | Standing::Unknown => None,
+        }
     }
 }

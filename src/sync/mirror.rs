@@ -8,7 +8,8 @@ use super::carry_over::carry_over;
 use super::claim::Claimed;
 use super::gates::Fresh;
 use super::gather::{Reading, read};
-use super::look::{Known, Look, look};
+use super::known::Known;
+use super::look::Look;
 use super::matched::Matched;
 use super::record::Recorder;
 use super::seen::{Judge, Seen};
@@ -88,15 +89,15 @@ impl Run<'_, '_> {
 
     fn round(&mut self, feed: &Feed, seen: Option<Look>, everything: bool) -> anyhow::Result<Round> {
         self.rounds += 1;
-        let collection = self.pass.collection;
         let known = self.known()?;
+        let end = self.target();
         let matched = self.matched(feed, &known);
         let everything = everything || matched.has_doubtful_orphans();
         let look = match seen {
             Some(look) if look.listed || !everything => look,
             _ => {
-                collection.begin(Why::Look);
-                look(collection, collection.mark()?, &self.memory.target, &known, everything, self.started)?
+                end.collection.begin(Why::Look);
+                end.look(end.collection.mark()?, &known.expected(), everything)?
             }
         };
         let is_older = self.memory.form.is_some_and(|form| form != FORM);
@@ -105,7 +106,7 @@ impl Run<'_, '_> {
         let judges = self.pass.subscription.rules.deletes == Deletes::Future;
         let had_ended = judges.then_some(&judge as &Judge<'_>);
         let what = Reading { is_new, compare_all: is_older, had_ended };
-        let (look, mut seen) = read(collection, look, &known, &matched, &what)?;
+        let (look, mut seen) = read(&end, look, &known, &matched, &what)?;
         let mut prefixes = None;
         let mut named = std::mem::take(&mut seen.astray);
         match self.claim(&seen, &matched) {
@@ -186,8 +187,8 @@ impl Run<'_, '_> {
 
     /// Checks what a dry run cannot try: whether we may write at all.
     fn check_rights(&self) -> anyhow::Result<()> {
-        self.pass.collection.begin(Why::Probe);
-        if self.pass.collection.rights()?.write {
+        self.pass.target.begin(Why::Probe);
+        if self.pass.target.rights()?.write {
             return Ok(());
         }
         Err(fault(Kind::Refused, "the user has no right to write there: a real run would change nothing"))
@@ -206,7 +207,7 @@ impl Run<'_, '_> {
         // Asked again, without a request: now that the round trip is known, so is the useful number of connections.
         let connections = self.open()?.connections;
         let stage = Stage {
-            executor: Executor { collection: self.pass.collection, connections, stop: self.pass.stop },
+            executor: Executor { collection: self.pass.target, connections, stop: self.pass.stop },
             matched,
             total: plan.puts.len() + plan.deletes.len(),
             progress: self.pass.progress,
@@ -218,7 +219,7 @@ impl Run<'_, '_> {
         recorder.journal = intents.into_iter().chain(known.journal.iter().cloned()).map(|(href, _)| href).collect();
         plan.notes.iter().try_for_each(|note| recorder.note(note))?;
         let mut aside = PutAside {
-            collection: self.pass.collection,
+            collection: self.pass.target,
             state: self.pass.state,
             id,
             now: self.started,
@@ -249,7 +250,8 @@ impl Run<'_, '_> {
             }
         }
         let held = recorder.report.held.is_some();
-        let mut mark = settle(self.pass.collection, look, &mut recorder)?;
+        let settled = settle(self.pass.target, look, &recorder.wrote)?;
+        let mut mark = recorder.settled(settled)?;
         let is_known = |record: &&Record| {
             let standing = record.href().and_then(|href| seen.remote.present.get(href));
             standing.is_none() || standing == record.etag()

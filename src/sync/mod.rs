@@ -9,10 +9,12 @@ pub mod execute;
 pub mod forget;
 mod gates;
 mod gather;
+mod known;
 mod look;
 mod matched;
 mod mirror;
 mod open;
+mod reading;
 mod record;
 mod seen;
 mod settle;
@@ -26,7 +28,7 @@ use crate::db::state::{Handle, Id, Identity};
 use crate::feed::Source;
 use crate::ics::Shape;
 use crate::model::memory::{EndMemory, Failing, Memory};
-use crate::model::{End, Hash};
+use crate::model::{End, Ends, Hash};
 use crate::plan::backoff::{self, Turn, Wish};
 use crate::plan::{Named, Policy, TakeOver};
 use crate::report::{Outcome, PassReport, Say};
@@ -38,11 +40,14 @@ use crate::words::time::{DAY, Timestamp, Zone};
 
 pub use claim::Configured;
 use gates::{Fresh, Gated};
-use look::{Look, look, look_at_all, proves_nothing_changed};
+use look::{Look, OpenEnd};
 
 /// Changes whenever the hash of an object or the form in which we write it does. Records of another form are compared
 /// with the target again; equal objects are not rewritten.
 const FORM: u32 = 3;
+/// The ends of a mirror.
+const SOURCE: End = End::A;
+const TARGET: End = End::B;
 /// A lasting problem is reported again after this many seconds.
 const SAY_EVERY: u64 = DAY;
 
@@ -74,7 +79,7 @@ pub struct Pass<'a> {
     /// The feed.
     pub source: &'a dyn Source,
     /// The target.
-    pub collection: &'a dyn Collection,
+    pub target: &'a dyn Collection,
     /// The state.
     pub state: &'a Handle,
     /// The request to stop.
@@ -85,9 +90,9 @@ pub struct Pass<'a> {
     pub options: Options,
     /// Receives how many writes are done, and how many there are.
     pub progress: &'a (dyn Fn(usize, usize) + Sync),
-    /// Locks the calendar at this address before anything there is trusted: one writer per calendar. Does nothing for
-    /// an address that it has locked already.
-    pub claim: &'a (dyn Fn(&str) -> anyhow::Result<()> + Sync),
+    /// Locks the collections at these addresses before anything there is trusted: one writer per collection. Does
+    /// nothing if it has locked just these already.
+    pub claim: &'a (dyn Fn(&[String]) -> anyhow::Result<()> + Sync),
     /// Checks what needs no request: secrets, certificates, files.
     pub preflight: &'a (dyn Fn() -> anyhow::Result<()> + Sync),
     /// Fingerprints the files that settings, secrets and certificates come from, to notice changes.
@@ -165,7 +170,7 @@ impl Pass<'_> {
             }
         }
         let memory = Memory { started_at: Some(started), ..memory };
-        let shape = Shape { attendees: self.subscription.attendees, schedule_agent: self.collection.schedules() };
+        let shape = Shape { attendees: self.subscription.attendees, schedule_agent: self.target.schedules() };
         let mut run = Run {
             shape,
             pass: self,
@@ -237,7 +242,7 @@ impl Pass<'_> {
         let mut unheard = PassReport::default();
         let said_at = memory.failing.as_ref().filter(|failing| failing.kind == Kind::Killed).and_then(|it| it.said_at);
         memory.started_at = Some(at);
-        self.failed(memory, &mut unheard, &error, at, Some(End::Target));
+        self.failed(memory, &mut unheard, &error, at, Some(TARGET));
         if let Some(failing) = &mut memory.failing {
             failing.retry_at = Some(at.plus(backoff::delay(failing.failures, None)));
             // Nobody was notified yet; that happens below.
@@ -288,7 +293,7 @@ impl Pass<'_> {
         let since = before.as_ref().map_or(started, |failing| failing.since);
         // A local problem costs no server a request, and may be fixed at any moment.
         let is_local = fault.kind == Kind::Configuration || end.is_none();
-        let end = end.unwrap_or_default();
+        let end = end.unwrap_or(TARGET);
         let retry_at = (!is_local).then(|| now().plus(backoff::delay(failures, fault.retry_after)));
         let until = fault.retry_after.map(|seconds| now().plus(seconds.min(DAY)));
         let inputs = Some((self.inputs)());
@@ -334,7 +339,7 @@ impl Run<'_, '_> {
         let is_folder = matches!(self.pass.subscription.target, TargetAddress::Folder(_));
         (self.pass.preflight)()?;
         if is_folder && !self.may_create() {
-            self.pass.collection.open(false)?;
+            self.pass.target.open(false)?;
         }
         if self.pass.options.dry_run { Ok(()) } else { (self.pass.begin)(self.started) }
     }
@@ -355,10 +360,10 @@ impl Run<'_, '_> {
                 let (look, drifted) = self.look_for_drift()?;
                 log::info!("{}: the target has {}changed", self.name(), if drifted { "" } else { "not " });
                 if !drifted {
-                    next.target.mark = look.mark;
-                    next.target.looked_at = Some(self.started);
+                    next.ends[TARGET].mark = look.mark;
+                    next.ends[TARGET].looked_at = Some(self.started);
                     if look.listed {
-                        next.target.listed_at = Some(self.started);
+                        next.ends[TARGET].listed_at = Some(self.started);
                     }
                     return Ok(self.settled(next));
                 }
@@ -370,8 +375,8 @@ impl Run<'_, '_> {
             }
         };
         let (changes, fresh) = self.change(fresh, seen)?;
-        let before = &self.memory.target;
-        let target = EndMemory {
+        let before = &self.memory.ends[TARGET];
+        let b = EndMemory {
             address: before.address.clone(),
             mark: changes.mark,
             looked_at: Some(self.started),
@@ -382,7 +387,7 @@ impl Run<'_, '_> {
             settings: Some(self.fingerprint()),
             form: Some(FORM),
             failing: None,
-            target,
+            ends: Ends { b, ..Ends::default() },
             held: self.report.held.clone(),
             next_change_at: changes.retry_rejected_at,
             refused: changes.refused,
@@ -425,7 +430,7 @@ impl Run<'_, '_> {
     /// Whether to look at the target even if the feed did not change: it is due, it failed last time, or a person
     /// asked.
     fn must_look(&self) -> bool {
-        let was_failing = self.memory.failing.as_ref().is_some_and(|failing| failing.end == End::Target);
+        let was_failing = self.memory.failing.as_ref().is_some_and(|failing| failing.end == TARGET);
         let Options { force, asked, .. } = self.pass.options;
         was_failing || (force && asked) || self.verify_is_due()
     }
@@ -434,28 +439,32 @@ impl Run<'_, '_> {
         match self.pass.subscription.verify {
             Verify::Always => true,
             Verify::Never => false,
-            Verify::Every(seconds) => self
-                .memory
-                .target
+            Verify::Every(seconds) => self.memory.ends[TARGET]
                 .looked_at
                 .is_none_or(|looked| looked > self.started || self.started.since(looked) >= seconds),
         }
     }
 
+    /// The target, and what the last pass left of it.
+    fn target(&self) -> OpenEnd<'_> {
+        OpenEnd { collection: self.pass.target, memory: &self.memory.ends[TARGET], now: self.started }
+    }
+
     /// Looks at the target although the feed did not change, and returns whether something of ours differs.
     fn look_for_drift(&mut self) -> anyhow::Result<(Look, bool)> {
         self.open()?;
-        self.pass.collection.begin(Why::Look);
-        let mark = self.pass.collection.mark()?;
-        if proves_nothing_changed(&mark, &self.memory.target, self.started) {
+        self.pass.target.begin(Why::Look);
+        let mark = self.pass.target.mark()?;
+        if self.target().proves_nothing_changed(&mark) {
             return Ok((Look { mark, ..Look::default() }, false));
         }
         let known = self.known()?;
-        let mut look = look(self.pass.collection, mark, &self.memory.target, &known, false, self.started)?;
-        if !look.shows_drift(&known) && !look.is_borne_out(self.pass.collection)? {
-            look = look_at_all(self.pass.collection, look.mark)?;
+        let (end, expected) = (self.target(), known.expected());
+        let mut look = end.look(mark, &expected, false)?;
+        if !expected.differs_from(&look) && !end.bears_out(&look)? {
+            look = end.look_at_all(look.mark)?;
         }
-        let drifted = look.shows_drift(&known);
+        let drifted = expected.differs_from(&look);
         Ok((look, drifted))
     }
 

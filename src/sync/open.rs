@@ -1,6 +1,6 @@
 //! Opens the target of a pass: finds it, locks it, and identifies the subscription in the state.
 
-use super::{Run, identity};
+use super::{Run, TARGET, identity};
 use crate::collection::Abilities;
 use crate::config::TargetAddress;
 use crate::model::memory::Memory;
@@ -8,16 +8,16 @@ use crate::model::memory::Memory;
 impl Run<'_, '_> {
     /// Opens the target and locks the address where it was found: a calendar can be configured in several spellings.
     pub(super) fn open(&mut self) -> anyhow::Result<Abilities> {
-        let (collection, dry_run) = (self.pass.collection, self.pass.options.dry_run);
+        let (collection, dry_run) = (self.pass.target, self.pass.options.dry_run);
         let abilities = collection.open(self.may_create() && !dry_run)?;
         let address = collection.address().unwrap_or_else(|| self.pass.subscription.target.canonical());
         if !dry_run {
-            (self.pass.claim)(&address)?;
+            (self.pass.claim)(std::slice::from_ref(&address))?;
         }
-        if self.memory.target.address.is_none() {
+        if self.memory.ends[TARGET].address.is_none() {
             self.recognise(&address)?;
         }
-        self.memory.target.address = Some(address);
+        self.memory.ends[TARGET].address = Some(address);
         Ok(abilities)
     }
 

@@ -2,27 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::look::Known;
+use super::known::Known;
 use super::matched::Matched;
 use super::seen::{Parsed, Seen};
+use super::settle::{Left, Settled, Wrote};
 use crate::db::state::{Handle, Id};
 use crate::model::{
-    self, Base, Before, Etag, Failure, Gone, Href, Key, Occupant, Place, Record, Refusal, Status, TargetForm, Written,
+    self, Base, Before, Entry, Etag, Failure, Gone, Href, Key, Mark, Occupant, Place, Record, Refusal, Status,
+    TargetForm, Written,
 };
 use crate::plan::{Delete, Note, Outcome, Probe, Put, Suspicion, Write, cause, failures_in_a_row};
 use crate::report::{PassReport, Refused};
 use crate::words::time::Timestamp;
-
-/// What a pass left at an href.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Left {
-    /// An object in this version.
-    Version(Etag),
-    /// An object whose version the server did not return; its record waits for it.
-    Untold(Box<Record>),
-    /// Nothing: the object was deleted.
-    Nothing,
-}
 
 /// Writes outcomes to the state and counts them in the report.
 pub(super) struct Recorder<'a> {
@@ -35,8 +26,10 @@ pub(super) struct Recorder<'a> {
     /// What was read.
     pub(super) seen: &'a Seen,
     pub(super) report: &'a mut PassReport,
-    /// What this pass left at each href it wrote to, to recognise our own writes when settling.
-    pub(super) written: HashMap<Href, Left>,
+    /// What this pass wrote, to recognise it when settling.
+    pub(super) wrote: Wrote,
+    /// The records that wait for the version of what was written.
+    pub(super) untold: HashMap<Href, Record>,
     /// Writes for which the target has another version than expected.
     pub(super) stale: Vec<Write>,
     /// Writes whose UID exists elsewhere in the target.
@@ -59,8 +52,6 @@ pub(super) struct Recorder<'a> {
     pub(super) forms: HashMap<Href, TargetForm>,
     /// The earlier refusal reasons of objects that were accepted in this pass.
     pub(super) causes: HashSet<String>,
-    /// What this pass created.
-    pub(super) made: HashMap<Href, Put>,
     /// The creates that were refused in this pass.
     pub(super) refused_creates: HashSet<Key>,
 }
@@ -83,7 +74,8 @@ impl<'a> Recorder<'a> {
             known,
             seen,
             report,
-            written: HashMap::new(),
+            wrote: Wrote::default(),
+            untold: HashMap::new(),
             stale: Vec::new(),
             uid_taken: Vec::new(),
             journal: HashSet::new(),
@@ -95,7 +87,6 @@ impl<'a> Recorder<'a> {
             equal: HashSet::new(),
             forms: HashMap::new(),
             causes: HashSet::new(),
-            made: HashMap::new(),
             refused_creates: HashSet::new(),
         }
     }
@@ -274,7 +265,7 @@ impl<'a> Recorder<'a> {
                 let form = match put {
                     Put::Create { restores, .. } => {
                         self.report.created += 1;
-                        self.made.insert(href.clone(), put.clone());
+                        self.wrote.created.insert(href.clone(), put.clone());
                         self.report.restored += u64::from(*restores);
                         TargetForm::AsSent
                     }
@@ -290,7 +281,7 @@ impl<'a> Recorder<'a> {
             Write::Delete(Delete { key, href, .. }) => {
                 self.report.deleted += 1;
                 self.recovered(self.recorded_at(key.as_ref(), href));
-                self.written.insert(href.clone(), Left::Nothing);
+                self.wrote.left.insert(href.clone(), Left::Nothing);
                 self.strike(href)?;
                 self.forget_at(key.as_ref(), href)
             }
@@ -341,21 +332,32 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// Records what settling found out; returns the mark for the next look.
+    pub(super) fn settled(&mut self, settled: Settled) -> anyhow::Result<Mark> {
+        let Settled { mark, versions, still_there, not_there } = settled;
+        versions.into_iter().try_for_each(|entry| self.complete(entry))?;
+        let records = self.known.records.values();
+        let keys: HashMap<&Href, &Key> = records.filter_map(|record| Some((record.href()?, &record.key))).collect();
+        still_there.iter().try_for_each(|stored| self.not_deleted(stored, keys.get(&stored.href).copied()))?;
+        not_there.iter().try_for_each(|href| self.not_made(href))?;
+        Ok(mark)
+    }
+
     /// The server reported an object as created, but it does not exist: that is a refusal too.
-    pub(super) fn not_made(&mut self, href: &Href) -> anyhow::Result<()> {
-        let Some(put) = self.made.remove(href) else { return Ok(()) };
+    fn not_made(&mut self, href: &Href) -> anyhow::Result<()> {
+        let Some(put) = self.wrote.created.remove(href) else { return Ok(()) };
         let restores = matches!(put, Put::Create { restores: true, .. });
         self.report.created = self.report.created.saturating_sub(1);
         self.report.restored = self.report.restored.saturating_sub(u64::from(restores));
-        self.written.remove(href);
+        self.wrote.left.remove(href);
         self.refuse(&Write::Put(put), "the server says that it is stored, and does not have it")
     }
 
     /// The server reported an object as deleted, but it still exists: that is a refusal too. `key`: that of its
     /// record.
-    pub(super) fn not_deleted(&mut self, stored: &model::Stored, key: Option<&Key>) -> anyhow::Result<()> {
+    fn not_deleted(&mut self, stored: &model::Stored, key: Option<&Key>) -> anyhow::Result<()> {
         self.report.deleted = self.report.deleted.saturating_sub(1);
-        self.written.insert(stored.href.clone(), Left::Version(stored.etag.clone()));
+        self.wrote.left.insert(stored.href.clone(), Left::Version(stored.etag.clone()));
         let reason = "the server says that it is deleted, and still has it";
         self.cannot_delete(key, &stored.href, &stored.etag, reason)
     }
@@ -410,9 +412,11 @@ impl<'a> Recorder<'a> {
         let (href, etag) = (base.place.href.clone(), base.etag.clone());
         self.forms.insert(href.clone(), base.form);
         let record = self.matched.record(wanted, Status::Mirrored(base));
-        let left = etag.map_or_else(|| Left::Untold(Box::new(record.clone())), Left::Version);
+        if etag.is_none() {
+            self.untold.insert(href.clone(), record.clone());
+        }
         self.strike(&href)?;
-        self.written.insert(href, left);
+        self.wrote.left.insert(href, etag.map_or(Left::Untold, Left::Version));
         self.write(record)
     }
 
@@ -423,16 +427,13 @@ impl<'a> Recorder<'a> {
         self.write(record)
     }
 
-    /// Fills in the ETag from a later listing, for an object whose PUT was answered without one.
-    pub(super) fn complete(&mut self, href: &Href, etag: &Etag) -> anyhow::Result<()> {
-        let Some(Left::Untold(record)) = self.written.get(href) else {
-            return Ok(());
-        };
+    /// Fills in the version of an object whose PUT was answered without one.
+    fn complete(&mut self, Entry { href, etag }: Entry) -> anyhow::Result<()> {
+        let Some(record) = self.untold.remove(&href) else { return Ok(()) };
         let Some(base) = record.base() else { return Ok(()) };
         let status = Status::Mirrored(Base { etag: Some(etag.clone()), ..base.clone() });
-        let record = Record { status, ..(**record).clone() };
-        self.written.insert(href.clone(), Left::Version(etag.clone()));
-        self.write(record)
+        self.wrote.left.insert(href, Left::Version(etag));
+        self.write(Record { status, ..record })
     }
 
     /// Moves a record to another key. The object on the target keeps its UID, and its base stays.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::look::{Known, Look};
+use super::known::Known;
+use super::look::Look;
 use super::matched::Matched;
 use crate::db::state::{ForeignObject, Prefix};
 use crate::ics::{self, Resource};

@@ -1,71 +1,102 @@
-//! Settles a pass: learns the ETags that the server did not return, checks that reported writes really happened, and
-//! determines the mark from which the next look begins.
+//! Settles a collection at either end: learns the versions that the server did not return, checks that reported writes
+//! really happened, and determines the mark from which the next look begins.
 
 use std::collections::{HashMap, HashSet};
 
 use super::look::Look;
-use super::record::{Left, Recorder};
 use crate::collection::Collection;
-use crate::model::{Changes, Href, Key, Mark, Objects};
+use crate::model::{Changes, Entry, Etag, Href, Mark, Objects, Stored};
+use crate::plan::Put;
 use crate::words::message::Why;
+
+/// What a pass left at an href.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Left {
+    /// An object in this version.
+    Version(Etag),
+    /// An object whose version the server did not return.
+    Untold,
+    /// Nothing: the object was deleted.
+    Nothing,
+}
+
+/// What a pass wrote, according to the server.
+#[derive(Debug, Default)]
+pub(super) struct Wrote {
+    /// What it left at each href.
+    pub(super) left: HashMap<Href, Left>,
+    /// What it created.
+    pub(super) created: HashMap<Href, Put>,
+}
+
+/// What settling found out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Settled {
+    /// The mark for what the records describe from now on.
+    pub(super) mark: Mark,
+    /// The versions that the server did not return before.
+    pub(super) versions: Vec<Entry>,
+    /// What was reported as deleted, and still exists.
+    pub(super) still_there: Vec<Stored>,
+    /// What was reported as created, and does not exist.
+    pub(super) not_there: Vec<Href>,
+}
 
 /// Asks what changed since the look. If only our own writes did, the new sync-token vouches for the records; anything
 /// else is drift that the next pass must see, so the look's own mark is kept.
-pub(super) fn settle(collection: &dyn Collection, look: &Look, recorder: &mut Recorder<'_>) -> anyhow::Result<Mark> {
-    if recorder.written.is_empty() {
-        return Ok(look.mark.clone());
+pub(super) fn settle(collection: &dyn Collection, look: &Look, wrote: &Wrote) -> anyhow::Result<Settled> {
+    if wrote.left.is_empty() {
+        return Ok(Settled { mark: look.mark.clone(), ..Settled::default() });
     }
     collection.begin(Why::Settle);
     if let Some(since) = &look.mark.sync_token
         && let Changes::Since { changed, gone, sync_token } = collection.changes(since)?
     {
-        let mut ours_alone = true;
-        let told: HashSet<Href> = changed.iter().map(|entry| entry.href.clone()).collect();
-        for entry in changed {
-            recorder.complete(&entry.href, &entry.etag)?;
-            ours_alone &= recorder.written.get(&entry.href) == Some(&Left::Version(entry.etag));
-        }
-        ours_alone &= gone.iter().all(|href| recorder.written.get(href) == Some(&Left::Nothing));
-        let gone: HashSet<&Href> = gone.iter().collect();
-        let deleted = recorder.written.iter().filter(|(_, left)| **left == Left::Nothing).map(|(href, _)| href);
-        let doubtful: Vec<Href> = deleted.filter(|href| !gone.contains(href)).cloned().collect();
-        still_there(collection, &doubtful, recorder)?;
-        not_there(collection, &told, recorder)?;
-        return Ok(if ours_alone { Mark { ctag: None, sync_token: Some(sync_token) } } else { look.mark.clone() });
+        let is_as_left = |entry: &Entry| match wrote.left.get(&entry.href) {
+            Some(Left::Version(etag)) => *etag == entry.etag,
+            Some(Left::Untold) => true,
+            Some(Left::Nothing) | None => false,
+        };
+        let ours_alone = changed.iter().all(is_as_left) && gone.iter().all(|href| wrote.deleted(href));
+        let mark = if ours_alone { Mark { ctag: None, sync_token: Some(sync_token) } } else { look.mark.clone() };
+        let gone: HashSet<Href> = gone.into_iter().collect();
+        let deleted = wrote.left.keys().filter(|href| wrote.deleted(href));
+        let mut doubtful: Vec<Href> = deleted.filter(|href| !gone.contains(href)).cloned().collect();
+        doubtful.sort();
+        let told = changed.iter().map(|entry| entry.href.clone()).collect();
+        return verify(collection, wrote, mark, changed, &doubtful, &told);
     }
     let listed = collection.list()?;
-    let mut doubtful = Vec::new();
-    let told = listed.entries.iter().map(|entry| entry.href.clone()).chain(listed.silent).collect();
-    for entry in listed.entries {
-        if recorder.written.get(&entry.href) == Some(&Left::Nothing) {
-            doubtful.push(entry.href);
-        } else {
-            recorder.complete(&entry.href, &entry.etag)?;
-        }
-    }
-    still_there(collection, &doubtful, recorder)?;
-    not_there(collection, &told, recorder)?;
-    Ok(look.mark.clone())
+    let told: HashSet<Href> = listed.entries.iter().map(|entry| &entry.href).chain(&listed.silent).cloned().collect();
+    let entries = listed.entries.iter().map(|entry| &entry.href);
+    let doubtful: Vec<Href> = entries.filter(|href| wrote.deleted(href)).cloned().collect();
+    verify(collection, wrote, look.mark.clone(), listed.entries, &doubtful, &told)
 }
 
-/// Looks for objects that the server reported as created but does not mention.
-fn not_there(collection: &dyn Collection, told: &HashSet<Href>, recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-    let untold: Vec<Href> = recorder.made.keys().filter(|href| !told.contains(href)).cloned().collect();
+/// Looks for objects that were reported as deleted (`doubtful`), and for created ones that were not told of.
+fn verify(
+    collection: &dyn Collection,
+    wrote: &Wrote,
+    mark: Mark,
+    mut versions: Vec<Entry>,
+    doubtful: &[Href],
+    told: &HashSet<Href>,
+) -> anyhow::Result<Settled> {
+    versions.retain(|entry| wrote.left.get(&entry.href) == Some(&Left::Untold));
+    let still_there = if doubtful.is_empty() { Vec::new() } else { collection.read(doubtful)?.stored };
+    let mut untold: Vec<Href> = wrote.created.keys().filter(|href| !told.contains(*href)).cloned().collect();
+    untold.sort();
     if untold.is_empty() {
-        return Ok(());
+        return Ok(Settled { mark, versions, still_there, not_there: untold });
     }
     let Objects { stored, unreadable } = collection.read(&untold)?;
     let there: HashSet<Href> = stored.into_iter().map(|stored| stored.href).chain(unreadable).collect();
-    untold.iter().filter(|href| !there.contains(href)).try_for_each(|href| recorder.not_made(href))
+    let not_there = untold.into_iter().filter(|href| !there.contains(href)).collect();
+    Ok(Settled { mark, versions, still_there, not_there })
 }
 
-/// Looks for objects that the server reported as deleted.
-fn still_there(collection: &dyn Collection, doubtful: &[Href], recorder: &mut Recorder<'_>) -> anyhow::Result<()> {
-    if doubtful.is_empty() {
-        return Ok(());
+impl Wrote {
+    fn deleted(&self, href: &Href) -> bool {
+        self.left.get(href) == Some(&Left::Nothing)
     }
-    let records = recorder.known.records.values();
-    let keys: HashMap<&Href, &Key> = records.filter_map(|record| Some((record.href()?, &record.key))).collect();
-    let read = collection.read(doubtful)?;
-    read.stored.iter().try_for_each(|stored| recorder.not_deleted(stored, keys.get(&stored.href).copied()))
 }

@@ -34,7 +34,7 @@ impl State {
     pub fn neighbours(&self, address: &str) -> anyhow::Result<Vec<Neighbour>> {
         let mut statement = self.statement(
             "SELECT id, name, target, source, EXISTS (SELECT 1 FROM record WHERE record.subscription = id AND form IS NOT NULL)
-             FROM subscription JOIN ends ON ends.subscription = id AND which = 'target' WHERE address = ?1",
+             FROM subscription JOIN ends ON ends.subscription = id AND which = 'b' WHERE address = ?1",
         )?;
         let rows = statement.query_map([address], |row| {
             let source = row.get::<_, Option<[u8; 32]>>(3)?.unwrap_or_default();
@@ -87,7 +87,7 @@ impl State {
         self.begin()?;
         self.run(
             "UPDATE ends SET looked_at = NULL WHERE subscription <> ?1
-                AND address = (SELECT address FROM ends WHERE subscription = ?1 AND which = 'target')",
+                AND address = (SELECT address FROM ends WHERE subscription = ?1 AND which = 'b')",
             [id],
         )?;
         self.run("DELETE FROM subscription WHERE id = ?1", [id])?;

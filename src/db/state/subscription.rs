@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::{Id, State, reading};
 use crate::dav::discover::{Remembered, Server};
 use crate::model::memory::{EndMemory, Failing, FeedMemory, HeldFor, Hold, Memory};
-use crate::model::{ComponentType, End, Hash, Href, Mark, Validators};
+use crate::model::{ComponentType, End, Ends, Hash, Href, Mark, Validators};
 use crate::words::error::{Kind, OrFault};
 use crate::words::time::Timestamp;
 
@@ -34,7 +34,7 @@ const IDENTIFIED: &str =
 
 /// The same for a target whose address is known.
 const IDENTIFIED_AT: &str =
-    "WHERE address = ?2 AND (name = ?1 OR source = ?3) ORDER BY name = ?1 DESC, settled_at DESC LIMIT 1";
+    "WHERE b.address = ?2 AND (name = ?1 OR source = ?3) ORDER BY name = ?1 DESC, settled_at DESC LIMIT 1";
 
 /// A subscription of the state, for `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,12 +70,16 @@ pub struct Tally {
     pub unclaimed: BTreeMap<String, u64>,
 }
 
-/// A subscription with its end. The columns are named, so that a file without one of them is detected.
+/// A subscription with its ends. The columns are named, so that a file without one of them is detected.
 const ROWS: &str = "SELECT id, name, target, settings, form, feed_etag, feed_modified, feed_body, feed_digest, feed_objects,
         feed_read_at, started_at, settled_at, asked_at, next_change_at, failures, failing_since, retry_at, failure_kind,
         failure_message, failure_said_at, failure_end, failure_until, failure_inputs, held_deletes, held_for, held_reason,
-        held_said_at, missing, take_over, address, ctag, sync_token, last_written, looked_at, listed_at
-    FROM subscription LEFT JOIN ends ON ends.subscription = id AND which = 'target'";
+        held_said_at, missing, take_over, a.address AS a_address, a.ctag AS a_ctag, a.sync_token AS a_sync_token,
+        a.last_written AS a_last_written, a.looked_at AS a_looked_at, a.listed_at AS a_listed_at,
+        b.address AS b_address, b.ctag AS b_ctag, b.sync_token AS b_sync_token,
+        b.last_written AS b_last_written, b.looked_at AS b_looked_at, b.listed_at AS b_listed_at
+    FROM subscription LEFT JOIN ends AS a ON a.subscription = id AND a.which = 'a'
+        LEFT JOIN ends AS b ON b.subscription = id AND b.which = 'b'";
 
 impl State {
     /// The memory of a subscription, with its id; `None` if it never ran. A renamed one has that of its old name: the
@@ -165,13 +169,22 @@ impl State {
                 memory.refused.cast_signed(),
             ],
         )?;
-        let EndMemory { address, mark, last_written, looked_at, listed_at } = &memory.target;
+        End::BOTH.into_iter().try_for_each(|end| self.remember_end(id, end, &memory.ends[end]))
+    }
+
+    fn remember_end(&self, id: Id, end: End, memory: &EndMemory) -> anyhow::Result<()> {
+        let EndMemory { address, mark, last_written, looked_at, listed_at } = memory;
+        if *memory == EndMemory::default() {
+            return self.run("DELETE FROM ends WHERE subscription = ?1 AND which = ?2", params![id, end.as_str()]);
+        }
+        let time = |moment: Option<Timestamp>| moment.map(|moment| moment.0);
         self.run(
             "INSERT OR REPLACE INTO ends
                 (subscription, which, address, ctag, sync_token, last_written, looked_at, listed_at)
-             VALUES (?1, 'target', ?2, ?3, ?4, ?5, ?6, ?7)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 id,
+                end.as_str(),
                 address,
                 mark.ctag,
                 mark.sync_token,
@@ -259,10 +272,7 @@ fn memory_of(row: &Row<'_>) -> rusqlite::Result<Memory> {
             since,
             retry_at: time("retry_at")?,
             until: time("failure_until")?,
-            end: match text("failure_end")?.as_deref() {
-                Some("source") => End::Source,
-                _ => End::Target,
-            },
+            end: text("failure_end")?.and_then(|word| End::from_word(&word)).unwrap_or(End::B),
             inputs: hash("failure_inputs")?,
             kind: text("failure_kind")?.and_then(|word| Kind::from_word(&word)).unwrap_or(Kind::Internal),
             message: text("failure_message")?.unwrap_or_default(),
@@ -284,13 +294,7 @@ fn memory_of(row: &Row<'_>) -> rusqlite::Result<Memory> {
         form: row.get("form")?,
         feed,
         objects: row.get::<_, Option<i64>>("feed_objects")?.map(i64::cast_unsigned),
-        target: EndMemory {
-            address: text("address")?,
-            mark: Mark { ctag: text("ctag")?, sync_token: text("sync_token")? },
-            last_written: text("last_written")?.map(Href::new),
-            looked_at: time("looked_at")?,
-            listed_at: time("listed_at")?,
-        },
+        ends: Ends { a: end_of(row, End::A)?, b: end_of(row, End::B)? },
         started_at: time("started_at")?,
         settled_at: time("settled_at")?,
         asked_at: time("asked_at")?,
@@ -299,5 +303,20 @@ fn memory_of(row: &Row<'_>) -> rusqlite::Result<Memory> {
         failing,
         held,
         refused: row.get::<_, i64>("missing")?.cast_unsigned(),
+    })
+}
+
+fn end_of(row: &Row<'_>, end: End) -> rusqlite::Result<EndMemory> {
+    let text = |column: &str| row.get::<_, Option<String>>(&*format!("{}_{column}", end.as_str()));
+    let time = |column: &str| {
+        let moment = row.get::<_, Option<i64>>(&*format!("{}_{column}", end.as_str()));
+        moment.map(|moment| moment.map(Timestamp))
+    };
+    Ok(EndMemory {
+        address: text("address")?,
+        mark: Mark { ctag: text("ctag")?, sync_token: text("sync_token")? },
+        last_written: text("last_written")?.map(Href::new),
+        looked_at: time("looked_at")?,
+        listed_at: time("listed_at")?,
     })
 }

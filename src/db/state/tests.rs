@@ -6,8 +6,8 @@ use super::*;
 use crate::dav::discover::{Remembered, Server};
 use crate::model::memory::{EndMemory, Failing, FeedMemory, HeldFor, Hold, Memory};
 use crate::model::{
-    Base, Before, ComponentType, End, EndsAt, Etag, Gone, Hash, Href, Key, Mark, Occupant, Place, Record, Refusal,
-    Source, Status, TargetForm, Validators,
+    Base, Before, ComponentType, End, Ends, EndsAt, Etag, Gone, Hash, Href, Key, Mark, Occupant, Place, Record,
+    Refusal, Source, Status, TargetForm, Validators,
 };
 use crate::words::time::Timestamp;
 
@@ -24,12 +24,19 @@ fn memory() -> Memory {
             read_at: Timestamp(1),
         }),
         objects: Some(7),
-        target: EndMemory {
-            address: text("http://h/c/"),
-            mark: Mark { ctag: text("c"), sync_token: text("t") },
-            last_written: Some(Href::new("a%40b.ics")),
-            looked_at: moment(2),
-            listed_at: moment(3),
+        ends: Ends {
+            a: EndMemory {
+                address: text("dir:/a"),
+                mark: Mark { ctag: text("a"), sync_token: None },
+                ..EndMemory::default()
+            },
+            b: EndMemory {
+                address: text("http://h/c/"),
+                mark: Mark { ctag: text("c"), sync_token: text("t") },
+                last_written: Some(Href::new("a%40b.ics")),
+                looked_at: moment(2),
+                listed_at: moment(3),
+            },
         },
         started_at: moment(4),
         settled_at: moment(5),
@@ -42,7 +49,7 @@ fn memory() -> Memory {
             since: Timestamp(7),
             retry_at: moment(8),
             until: moment(11),
-            end: End::Source,
+            end: End::A,
             inputs: Some(Hash([4; 32])),
             kind: Kind::Refused,
             message: "m".to_owned(),
@@ -265,8 +272,8 @@ fn what_other_subscriptions_have_in_the_same_target_is_told_with_the_uid_that_st
     let prefix = Prefix { text: "0000000b-".to_owned(), is_claimed: true };
     state.set_prefixes(same, std::slice::from_ref(&prefix)).unwrap();
     for (id, address) in [(mine, "t"), (same, "t"), (elsewhere, "u")] {
-        let target = EndMemory { address: Some(address.to_owned()), ..EndMemory::default() };
-        state.remember(id, &Memory { target, ..Memory::default() }).unwrap();
+        let b = EndMemory { address: Some(address.to_owned()), ..EndMemory::default() };
+        state.remember(id, &Memory { ends: Ends { b, ..Ends::default() }, ..Memory::default() }).unwrap();
         state.put_record(id, &mirrored("a")).unwrap();
     }
     let neighbours: Vec<Id> = state.neighbours("t").unwrap().into_iter().map(|neighbour| neighbour.id).collect();

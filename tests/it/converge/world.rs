@@ -199,13 +199,13 @@ impl World {
             let pass = scope.spawn(move || {
                 let (state, stop) = (&handle, &stop);
                 let zone: &LazyLock<Zone> = &LazyLock::new(Zone::of_machine);
-                let (progress, claim) = (&|_, _| {}, &|_: &str| Ok(()));
+                let (progress, claim) = (&|_, _| {}, &|_: &[String]| Ok(()));
                 let chance = || Ok(u32::to_be_bytes(1 + prefixes.fetch_add(1, Ordering::Relaxed)));
                 let (preflight, inputs, begin) = (&|| Ok(()), &|| Hash([0; 32]), &|_| Ok(()));
                 let pass = Pass {
                     subscription,
                     source,
-                    collection,
+                    target: collection,
                     state,
                     stop,
                     options,

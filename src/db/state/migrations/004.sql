@@ -75,7 +75,7 @@ WHERE length(href) = 45 AND substr(href, 9, 1) = '-' AND substr(href, 42) = '.ic
 
 DROP TABLE old_record;
 
--- A collection at one end of a subscription, as the last pass left it.
+-- A collection at one end of a subscription, as the last pass left it: `a` is the source of a mirror, `b` its target.
 CREATE TABLE ends (
     subscription INTEGER NOT NULL REFERENCES subscription (id) ON DELETE CASCADE,
     which        TEXT NOT NULL,
@@ -89,7 +89,7 @@ CREATE TABLE ends (
 ) WITHOUT ROWID;
 
 INSERT INTO ends
-SELECT id, 'target', address, ctag, sync_token, last_written, looked_at, listed_at FROM subscription;
+SELECT id, 'b', address, ctag, sync_token, last_written, looked_at, listed_at FROM subscription;
 
 -- What a pass was about to leave at an href: an object with this hash, or nothing (an empty hash). A row a write; it goes
 -- when the record knows the outcome.
@@ -105,6 +105,9 @@ ALTER TABLE subscription ADD COLUMN held_for TEXT;
 UPDATE subscription SET held_for = CASE WHEN held_reason LIKE 'the feed is empty%' THEN 'empty'
     WHEN held_reason LIKE '%could not be stored' THEN 'unstored' ELSE 'many' END
 WHERE held_deletes IS NOT NULL;
+
+UPDATE subscription SET failure_end = CASE failure_end WHEN 'source' THEN 'a' ELSE 'b' END
+WHERE failure_end IS NOT NULL;
 
 ALTER TABLE subscription DROP COLUMN address;
 ALTER TABLE subscription DROP COLUMN ctag;
