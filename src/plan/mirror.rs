@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::refused::{is_known_to_be_unfit, is_still_refused, note_before, rests};
 use super::{
     Delete, Deletes, Facts, Found, Note, OnConflict, OnDrift, Plan, Policy, Put, Remote, TakeOver, Wanted, cause,
-    guard, naming, wait,
+    guard, naming,
 };
 use crate::model::{Base, Etag, Gone, Hash, Href, Key, Occupant, Place, Record, Refusal, Status, TargetForm};
 
@@ -70,14 +71,16 @@ pub fn refused_for(
 
 fn decide(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Option<Step> {
     if let Some(reason) = wanted.rejected {
-        let known = wanted.record.is_some_and(|record| is_known_to_be_unfit(record, wanted, policy));
-        return (!known).then(|| note(Note::Reject { key: wanted.key.clone(), reason: reason.to_owned() }));
+        return match wanted.record.filter(|record| is_known_to_be_unfit(record, wanted, policy)) {
+            Some(record) => note_before(wanted, record, facts.remote, policy).map(Step::Note),
+            None => Some(note(Note::Reject { key: wanted.key.clone(), reason: reason.to_owned() })),
+        };
     }
     let Some(record) = wanted.record else {
         return decide_new(wanted, facts.remote, policy);
     };
     if is_still_refused(record, wanted, facts, policy) {
-        return decide_refused(wanted, record, facts.remote);
+        return decide_refused(wanted, record, facts.remote, policy);
     }
     if record.is_removed() {
         return decide_removed(wanted, record, facts.remote, policy);
@@ -102,35 +105,13 @@ fn decide(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Option<Ste
     is_back.then(|| stands(wanted, &base.place, etag, base.form, false))
 }
 
-/// A refusal of the server holds until the object or the settings change, or its retry is due.
-fn is_still_refused(record: &Record, wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> bool {
-    let Status::Refused { refusal, .. } = &record.status else {
-        return false;
-    };
-    rests(refusal, facts, policy) && is_unchanged(record, wanted)
-}
-
-/// What we refuse ourselves is reported once.
-fn is_known_to_be_unfit(record: &Record, wanted: &Wanted<'_>, policy: &Policy) -> bool {
-    let is_ours = matches!(&record.status, Status::Refused { refusal, .. } if refusal.tries == 0);
-    is_ours && is_unchanged(record, wanted) && !policy.retry_rejected
-}
-
-/// Whether the retry of a refusal is not due yet.
-fn rests(refusal: &Refusal, facts: &Facts<'_>, policy: &Policy) -> bool {
-    !policy.retry_rejected && wait(refusal.tries).is_some_and(|wait| facts.now.since(refusal.at) < wait)
-}
-
-/// An object under another UID was recognised by its content.
-fn is_unchanged(record: &Record, wanted: &Wanted<'_>) -> bool {
-    record.key != *wanted.key || record.source.hash == wanted.hash
-}
-
-/// A server may store what it seemed to refuse: the answer was lost or late.
-fn decide_refused(wanted: &Wanted<'_>, record: &Record, remote: &Remote) -> Option<Step> {
-    let place = record.place().filter(|_| record.etag().is_none())?;
-    let found = remote.found.get(&place.href).filter(|found| found.same)?;
-    Some(stands(wanted, place, &found.etag, form(wanted, found), false))
+/// A refused object waits. A server may store what it seemed to refuse: the answer was lost or late.
+fn decide_refused(wanted: &Wanted<'_>, record: &Record, remote: &Remote, policy: &Policy) -> Option<Step> {
+    let place = record.place()?;
+    match remote.found.get(&place.href).filter(|found| found.same && record.etag() != Some(&found.etag)) {
+        Some(found) => Some(stands(wanted, place, &found.etag, form(wanted, found), false)),
+        None => note_before(wanted, record, remote, policy).map(Step::Note),
+    }
 }
 
 /// A person deleted our object, and that was accepted.
@@ -236,7 +217,10 @@ fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<
     // It is gone, or someone made it their own: release it.
     let forget = || Some(note(Note::Forget { key: key.clone() }));
     let Some((href, recorded, now)) = versions(record, remote) else { return forget() };
-    let is_edited = recorded != now && !is_as_left(record, href, remote);
+    // Of what was refused, a base without a version is one that somebody has edited.
+    let was_edited =
+        record.etag().is_none() && matches!(record.status, Status::Refused { .. }) && record.base().is_some();
+    let is_edited = (recorded != now || was_edited) && !is_as_left(record, href, remote);
     let is_kept = matches!(record.status, Status::Gone(_, Gone::Kept));
     let had_ended = is_kept || (!is_judged(record) && had_ended(href, remote));
     let stays = policy.rules.deletes == Deletes::None || (policy.rules.deletes == Deletes::Future && had_ended);

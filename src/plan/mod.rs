@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::memory::{HeldFor, Hold};
-use crate::model::{Base, Etag, Hash, Href, Key, Occupant, Place, Record};
+use crate::model::{Base, Before, Etag, Hash, Href, Key, Occupant, Place, Record};
 use crate::words::time::Timestamp;
 
 mod again;
@@ -15,6 +15,7 @@ mod forget;
 mod guard;
 mod mirror;
 pub mod naming;
+mod refused;
 mod rename;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use claim::{Claim, Named, claims};
 pub use forget::{Farewell, farewell, under_prefix};
 pub use guard::{MaxDelete, guard, guard_again};
 pub use mirror::{is_judged, plan, refused_for};
+pub use refused::before_now;
 pub use rename::renames;
 
 /// One object of the feed, with its record.
@@ -203,6 +205,13 @@ pub enum Note {
         /// Which object.
         key: Key,
     },
+    /// What is in the target of a refused object is not as recorded any more.
+    Before {
+        /// Which object.
+        key: Key,
+        /// What is there.
+        before: Before,
+    },
     /// The object had ended before it left the feed: it stays as it is, with its record.
     Keep {
         /// Which object.
@@ -336,6 +345,7 @@ impl Note {
             Note::Rename { to: key, .. }
             | Note::Stands { key, .. }
             | Note::Removed { key }
+            | Note::Before { key, .. }
             | Note::Keep { key, .. }
             | Note::Hold { key, .. }
             | Note::Forget { key }

@@ -232,7 +232,7 @@ fn step(step: &Step) -> String {
 fn noted(note: &Note) -> (&'static str, String) {
     match note {
         Note::Stands { adopted: true, .. } => ("=", "stands there already".to_owned()),
-        Note::Stands { .. } => ("=", "only the record changes".to_owned()),
+        Note::Stands { .. } | Note::Before { .. } => ("=", "only the record changes".to_owned()),
         Note::Removed { .. } => ("=", "was deleted from the target, which is kept so".to_owned()),
         Note::Rename { from, to } if from.uid == to.uid => ("=", format!("was a {} before", from.component.as_str())),
         Note::Rename { from, .. } => ("=", format!("came as UID {} before", shortened(&from.uid))),

@@ -92,7 +92,7 @@ fn step(step: &Step) -> Value {
     let (action, reason) = match &step.op {
         Op::Note(Note::Rename { .. }) => ("rename", None),
         Op::Note(Note::Stands { adopted: true, .. }) => ("adopt", None),
-        Op::Note(Note::Stands { .. }) => ("note", None),
+        Op::Note(Note::Stands { .. } | Note::Before { .. }) => ("note", None),
         Op::Note(Note::Removed { .. }) => ("accept", None),
         Op::Note(Note::Keep { .. }) => ("keep", None),
         Op::Note(Note::Hold { .. }) => ("hold", None),

@@ -216,6 +216,7 @@ impl Run<'_, '_> {
         let (facts, policy) = (self.facts(matched, seen), self.policy());
         let mut recorder = Recorder::new(self.pass.state, id, self.started, matched, known, seen, self.report);
         recorder.is_last_round = self.rounds > 1;
+        recorder.on_drift = on_drift;
         recorder.journal = intents.into_iter().chain(known.journal.iter().cloned()).map(|(href, _)| href).collect();
         plan.notes.iter().try_for_each(|note| recorder.note(note))?;
         let mut aside = PutAside {

@@ -11,7 +11,7 @@ use crate::model::{
     self, Base, Before, Entry, Etag, Failure, Gone, Href, Key, Mark, Occupant, Place, Record, Refusal, Status,
     TargetForm, Written,
 };
-use crate::plan::{Delete, Note, Outcome, Probe, Put, Suspicion, Write, cause, failures_in_a_row};
+use crate::plan::{Delete, Note, OnDrift, Outcome, Probe, Put, Suspicion, Write, before_now, cause, failures_in_a_row};
 use crate::report::{PassReport, Refused};
 use crate::words::time::Timestamp;
 
@@ -36,6 +36,8 @@ pub(super) struct Recorder<'a> {
     pub(super) uid_taken: Vec<Write>,
     /// Hrefs in the journal.
     pub(super) journal: HashSet<Href>,
+    /// What happens to what somebody changed.
+    pub(super) on_drift: OnDrift,
     /// No further round follows in this pass.
     pub(super) is_last_round: bool,
     /// The href written last.
@@ -79,6 +81,7 @@ impl<'a> Recorder<'a> {
             stale: Vec::new(),
             uid_taken: Vec::new(),
             journal: HashSet::new(),
+            on_drift: OnDrift::default(),
             is_last_round: false,
             last_written: None,
             tried: HashSet::new(),
@@ -109,6 +112,7 @@ impl<'a> Recorder<'a> {
                     wanted.and_then(|wanted| Some(Status::Removed(wanted.place.clone(), wanted.record?.sent()?)));
                 removed.map_or(Ok(()), |status| self.mark(key, status))
             }
+            Note::Before { key, before } => self.before(key, before),
             Note::Keep { href, .. } => self.seen.kept.get(href).cloned().map_or(Ok(()), |record| self.write(record)),
             Note::Hold { key, href } => self.hold(key, href),
             Note::Forget { key } => self.forget(key),
@@ -121,6 +125,13 @@ impl<'a> Recorder<'a> {
             }
             Note::Reject { key, reason } => self.reject(key, reason, 0),
         }
+    }
+
+    /// What is in the target of a refused object, which rests.
+    fn before(&mut self, key: &Key, before: &Before) -> anyhow::Result<()> {
+        let refusal = self.matched.wanted(key).and_then(|wanted| wanted.record?.refusal()).cloned();
+        let status = refusal.map(|refusal| Status::Refused { before: before.clone(), refusal });
+        status.map_or(Ok(()), |status| self.mark(key, status))
     }
 
     fn hold(&mut self, key: &Key, href: &Href) -> anyhow::Result<()> {
@@ -303,7 +314,7 @@ impl<'a> Recorder<'a> {
         let Some(wanted) = self.matched.wanted(key) else { return Ok(()) };
         let place = wanted.place.clone();
         let before = match wanted.record {
-            Some(record) => record.status.clone().before(place),
+            Some(record) => before_now(record.status.clone().before(place), &self.seen.remote, self.on_drift),
             None => Before::Nothing(place),
         };
         let refusal = Refusal { reason: reason.to_owned(), at: self.now, tries };

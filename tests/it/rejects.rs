@@ -168,6 +168,38 @@ fn a_rejected_change_leaves_the_old_version_in_the_calendar() {
     assert_eq!(setting.uids(), "");
 }
 
+/// The feed turns to a form that the server refuses, before or after somebody deletes what stands there, and back.
+fn back_to_the_old_form(deletes_first: bool) -> Setting {
+    let says = |title: &str| calendar(&(event("a", title) + &event("b", &format!("Other {title}"))));
+    let setting = Setting::new(&says("One"), "verify = \"always\"").mirrored();
+    let refused = Refusal { text: "SUMMARY:Two", answer: bad() };
+    let delete = |setting: &Setting| {
+        let name = setting.name_of("a");
+        setting.dav.work(|work| work.delete(&name));
+    };
+    setting.dav.switch(|switches| switches.refusals = vec![refused]);
+    if deletes_first {
+        delete(&setting);
+    }
+    setting.feed.set(says("Two"));
+    setting.run(&[]).exits(3);
+    if !deletes_first {
+        delete(&setting);
+        setting.run(&[]).exits(0);
+    }
+    setting.feed.set(says("One"));
+    setting.run(&[]).exits(0);
+    setting
+}
+
+#[test]
+fn an_old_form_that_somebody_deleted_while_the_new_one_is_refused_is_restored_when_the_feed_goes_back_to_it() {
+    for deletes_first in [true, false] {
+        let setting = back_to_the_old_form(deletes_first);
+        assert_eq!((setting.uids().as_str(), setting.text_of("a").contains("SUMMARY:One")), ("a b", true));
+    }
+}
+
 #[test]
 fn what_the_server_refused_and_stored_all_the_same_goes_with_its_event() {
     for keys in ["", "verify = \"always\""] {

@@ -283,6 +283,32 @@ fn a_feed_that_goes_back_to_the_form_that_stands_there_costs_no_write() {
 }
 
 #[test]
+fn what_stands_of_a_refused_object_counts_only_while_it_is_as_recorded() {
+    let resting = || {
+        let refusal = refusal("415", Timestamp(NOW.0 - 60), 1);
+        mirrored().status(Status::Refused { before: Before::Standing(base("u")), refusal })
+    };
+    let noted = |case: Case| match case.ops().as_slice() {
+        [Op::Note(Note::Before { before, .. })] => before.clone(),
+        other => panic!("{other:?}"),
+    };
+    let keep = |case: Case| case.policy(|policy| policy.rules.on_drift = OnDrift::Keep);
+    assert_eq!(noted(resting().gone()), Before::Nothing(place("ours-u.ics")));
+    assert_eq!(noted(keep(resting().gone())), Before::Removed(place("ours-u.ics"), hash(1)));
+    let edited = noted(resting().found("ours-u.ics", "2", 5, false));
+    assert_eq!(edited, Before::Standing(Base { etag: None, ..base("u") }));
+    let same = noted(resting().found("ours-u.ics", "2", 1, false));
+    assert_eq!(same, Before::Standing(Base { etag: Some(etag("2")), ..base("u") }));
+    let gone = || {
+        let refusal = refusal("415", NOW, 1);
+        let before = Before::Standing(Base { etag: None, ..base("u") });
+        mirrored().status(Status::Refused { before, refusal }).without_feed().found("ours-u.ics", "2", 5, false)
+    };
+    check(&gone(), &[delete("2")]);
+    check(&keep(gone()), &[forget()]);
+}
+
+#[test]
 fn an_object_that_someone_edited_is_restored_or_kept() {
     let edited = || mirrored().found("ours-u.ics", "2", 5, false);
     check(&edited(), &[update("ours-u.ics", "2", Some(5))]);

@@ -59,6 +59,14 @@ impl Story {
         let held: Vec<bool> = reports.iter().rev().take(all.len()).rev().map(|report| report.held.is_some()).collect();
         let allowed = self.allowed(mended, held.contains(&true));
         let standing = self.world.standing();
+        let is_refused = |(place, says): (&String, &Vec<u64>)| {
+            says.iter().any(|says| self.refused.contains(&(place.clone(), *says)))
+        };
+        let still_fails = reports.iter().rev().take(all.len()).any(|report| report.outcome == Outcome::Failed);
+        if still_fails && standing.iter().any(is_refused) {
+            // A calendar that takes nothing any more, not even what stands there, is to blame itself.
+            return Ok(());
+        }
         for (place, says) in &standing {
             // The forms under earlier UIDs are deletions that are held, or had ended.
             let left = held.contains(&true) || self.world.refused().contains(place) || self.may_stay(place);
