@@ -66,14 +66,16 @@
 //! removed      -> mirrored refused -
 //! occupied     -> mirrored refused -
 //! kept         -> mirrored refused -
+//! pinned       -> mirrored refused -
 //! held         -> mirrored refused undeletable -
 //! undeletable  -> mirrored refused -
 //! ```
 //!
 //! **mirrored**: the feed's form is in the target. **refused**: it is not taken; an older form may be there, and is not
 //! forgotten. **removed**: a person deleted it, and `on_drift = "keep"` leaves it so. **occupied**: its UID stands in an
-//! object of somebody else. The last three left the feed: **kept** had ended (`deletes = "future"`), **held** waits for
-//! an approval, **undeletable** is refused by the server. `tests/it/machine.rs` walks every arrow of this table and no
+//! object of somebody else. The last four left the feed: **kept** had ended (`deletes = "future"`), **pinned** was
+//! brought back by a person (no command makes it yet), **held** waits for an approval, **undeletable** is refused by the
+//! server. `tests/it/machine.rs` walks every arrow of this table and no
 //! other; the state file has the same rules as constraints.
 //!
 //! ## What must stay true

@@ -153,6 +153,8 @@ impl Occupant {
 pub enum Gone {
     /// It had ended before it left the feed, and stays as it is (`deletes = "future"`).
     Kept,
+    /// A person brought it back after it was deleted, and it stays whatever the rules say.
+    Pinned,
     /// A guard holds its deletion.
     Held {
         /// When the hold began; `None` if it was never seen in the feed, as after losing the state.
@@ -182,6 +184,13 @@ pub enum Status {
     Occupied(Occupant),
     /// It left the feed.
     Gone(Base, Gone),
+}
+
+impl Gone {
+    /// Whether the object stays as it is, and is left to whoever changes it.
+    pub fn stays(&self) -> bool {
+        matches!(self, Gone::Kept | Gone::Pinned)
+    }
 }
 
 impl Base {
@@ -228,6 +237,11 @@ impl Record {
     /// The UID that it has in the target, or would have.
     pub fn target_uid(&self) -> &str {
         self.place().and_then(|place| place.uid.as_deref()).unwrap_or(&self.key.uid)
+    }
+
+    /// Whether it left the feed and stays as it is.
+    pub fn stays(&self) -> bool {
+        matches!(&self.status, Status::Gone(_, gone) if gone.stays())
     }
 
     /// The hash of what was last sent and accepted, whether it is still there or was removed.

@@ -221,14 +221,18 @@ fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<
     let was_edited =
         record.etag().is_none() && matches!(record.status, Status::Refused { .. }) && record.base().is_some();
     let is_edited = (recorded != now || was_edited) && !is_as_left(record, href, remote);
-    let is_kept = matches!(record.status, Status::Gone(_, Gone::Kept));
-    let had_ended = is_kept || (!is_judged(record) && had_ended(href, remote));
-    let stays = policy.rules.deletes == Deletes::None || (policy.rules.deletes == Deletes::Future && had_ended);
+    let is_pinned = matches!(record.status, Status::Gone(_, Gone::Pinned));
+    let had_ended = record.stays() || (!is_judged(record) && had_ended(href, remote));
+    let stays = match policy.rules.deletes {
+        Deletes::None => true,
+        Deletes::Future => had_ended,
+        Deletes::All => is_pinned,
+    };
     // An edit makes an object that stays someone's own: if the feed has it again, it is read and compared.
     if stays && is_edited {
         return forget();
     }
-    if policy.rules.deletes == Deletes::None || (stays && is_kept) {
+    if policy.rules.deletes == Deletes::None || (stays && record.stays()) {
         return None;
     }
     if stays {

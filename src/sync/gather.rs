@@ -10,7 +10,7 @@ use super::seen::{Judge, Parsed, Seen};
 use crate::collection::Collection;
 use crate::db::state::ForeignObject;
 use crate::ics::Resource;
-use crate::model::{Gone, Href, Key, Record, Status};
+use crate::model::{Href, Key, Record, Status};
 use crate::plan::{Wanted, is_judged};
 use crate::words::message::Why;
 
@@ -109,7 +109,7 @@ impl<'a> Survey<'a> {
             let is_known = record.is_some_and(|record| record.etag() == Some(etag)) && !self.what.compare_all;
             let is_judged = self.what.had_ended.is_none() || orphan.is_none_or(|record| is_judged(record));
             // A kept object stays as it is, whoever changes it.
-            if (is_known && is_judged) || orphan.is_some_and(|record| is_kept(record)) {
+            if (is_known && is_judged) || orphan.is_some_and(|record| record.stays()) {
                 continue;
             }
             let ours = self.is_ours(href);
@@ -176,8 +176,4 @@ impl<'a> Survey<'a> {
             seen.nameless.extend(record);
         }
     }
-}
-
-fn is_kept(record: &Record) -> bool {
-    matches!(record.status, Status::Gone(_, Gone::Kept))
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::look::{Expected, Standing};
 use crate::db::state::{ForeignObject, Intent, OthersObject, Prefix};
-use crate::model::{Gone, Hash, Href, Key, Record, Status};
+use crate::model::{Hash, Href, Key, Record, Status};
 use crate::plan::{Suspicion, naming};
 
 /// What the state knows of the target.
@@ -73,7 +73,7 @@ impl Known {
 /// What a record says of the object at its href.
 fn standing_of(record: &Record) -> Standing<'_> {
     match (record.etag(), &record.status) {
-        (Some(etag), Status::Gone(_, Gone::Kept)) => Standing::Loose(etag),
+        (Some(etag), _) if record.stays() => Standing::Loose(etag),
         (Some(etag), _) => Standing::Version(etag),
         (None, Status::Mirrored(_)) => Standing::Untold,
         (None, _) if record.is_removed() => Standing::Nothing,

@@ -185,3 +185,108 @@ impl<'a> Standing<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Fake, entries, entry, etag, hrefs};
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(100_000_000);
+
+    fn mark(token: &str) -> Mark {
+        Mark { ctag: None, sync_token: Some(token.to_owned()) }
+    }
+
+    /// What the last pass left: the mark `old`, and a listing so many seconds ago.
+    fn memory(listed_ago: i64) -> EndMemory {
+        EndMemory { mark: mark("old"), listed_at: Some(Timestamp(NOW.0 - listed_ago)), ..EndMemory::default() }
+    }
+
+    /// Looks at a collection that says it is at this mark, where the state knows `a`, `b` and, without its version, `c`;
+    /// returns what is present, what was asked, and the canary.
+    fn looked(
+        fake: &Fake,
+        listed_ago: i64,
+        token: &str,
+        c: Option<Standing<'_>>,
+    ) -> (Vec<String>, String, Option<Entry>) {
+        let (memory, known) = (memory(listed_ago), entries("a@1 b@1"));
+        let c_href = Href::new("c");
+        let mut expected = Expected::default();
+        expected.ours = known.iter().map(|entry| (&entry.href, Standing::Version(&entry.etag))).collect();
+        expected.ours.extend(c.map(|standing| (&c_href, standing)));
+        let end = OpenEnd { collection: fake, memory: &memory, now: NOW };
+        let look = end.look(mark(token), &expected, false).unwrap();
+        let present = look.present.iter().map(|(href, etag)| format!("{}@{}", href.as_str(), etag.as_str()));
+        let mut present: Vec<String> = present.collect();
+        present.sort();
+        (present, fake.asked(), look.canary)
+    }
+
+    fn at(text: &str) -> Vec<String> {
+        entries(text).iter().map(|entry| format!("{}@{}", entry.href.as_str(), entry.etag.as_str())).collect()
+    }
+
+    #[test]
+    fn an_equal_mark_needs_no_request_a_delta_one_and_anything_else_a_listing() {
+        let changes = Some((entries("a@2"), hrefs("x")));
+        let fake = Fake { standing: entries("a@3 z@1"), changes, ..Fake::default() };
+        let day = i64::try_from(DAY).unwrap();
+        assert_eq!(looked(&fake, 60, "old", None), (at("a@1 b@1"), String::new(), None));
+        assert_eq!(looked(&fake, 60, "new", None), (at("a@2 b@1"), "changes old".to_owned(), Some(entry("b@1"))));
+        assert_eq!(looked(&fake, 8 * day, "old", None), (at("a@3 z@1"), "list".to_owned(), None));
+        assert_eq!(looked(&fake, -60, "old", None), (at("a@3 z@1"), "list".to_owned(), None), "a clock that jumped");
+        let fake = Fake { standing: entries("a@3 z@1"), ..Fake::default() };
+        assert_eq!(looked(&fake, 60, "new", None), (at("a@3 z@1"), "changes old, list".to_owned(), None));
+    }
+
+    #[test]
+    fn an_object_whose_version_nobody_told_needs_a_listing_and_one_that_a_person_deleted_does_not() {
+        let fake = Fake { standing: entries("a@1"), ..Fake::default() };
+        assert_eq!(looked(&fake, 60, "old", Some(Standing::Untold)).1, "list");
+        assert_eq!(looked(&fake, 60, "old", Some(Standing::Nothing)).1, "");
+        assert_eq!(looked(&fake, 60, "old", Some(Standing::Unknown)).1, "");
+    }
+
+    /// Whether what the state says of `a` differs from a listing.
+    fn differs(standing: Standing<'_>, listed: &str, change: impl FnOnce(&mut Look)) -> bool {
+        let href = Href::new("a");
+        let expected = Expected { ours: [(&href, standing)].into(), ..Expected::default() };
+        let present = entries(listed).into_iter().map(|entry| (entry.href, entry.etag)).collect();
+        let mut look = Look { present, ..Look::default() };
+        change(&mut look);
+        expected.differs_from(&look)
+    }
+
+    #[test]
+    fn what_differs_from_its_record_or_is_new_is_seen() {
+        let one = etag("1");
+        for standing in [Standing::Version(&one), Standing::Loose(&one)] {
+            let seen = ["a@1", "a@2", "", "a@1 new@1"].map(|listed| differs(standing, listed, |_| {}));
+            assert_eq!(seen, [false, true, true, true], "{standing:?}");
+            assert!(
+                !differs(standing, "", |look| look.silent = hrefs("a").into_iter().collect()),
+                "it tells no version"
+            );
+        }
+        let seen = |standing| ["a@1", ""].map(|listed| differs(standing, listed, |_| {}));
+        assert_eq!(seen(Standing::Nothing), [true, false]);
+        assert_eq!(seen(Standing::Unknown), [false, false]);
+        assert_eq!(seen(Standing::Untold), [true, true]);
+    }
+
+    #[test]
+    fn the_canary_is_the_object_written_last_and_never_one_that_may_be_edited() {
+        let (known, one) = (entries("a@1 b@1 c@1"), etag("1"));
+        let mut expected = Expected::default();
+        expected.ours = known.iter().map(|entry| (&entry.href, Standing::Version(&entry.etag))).collect();
+        let (a, b) = (Href::new("a"), Href::new("b"));
+        let canary = |expected: &Expected<'_>, last: Option<&Href>, told: &[&Href]| {
+            expected.canary(last, &told.iter().copied().collect()).map(|entry| entry.href.as_str().to_owned())
+        };
+        assert_eq!(canary(&expected, Some(&b), &[]).as_deref(), Some("b"));
+        assert_eq!(canary(&expected, Some(&b), &[&b]).as_deref(), Some("a"));
+        expected.ours.insert(&a, Standing::Loose(&one));
+        assert_eq!(canary(&expected, None, &[&b]).as_deref(), Some("c"));
+    }
+}

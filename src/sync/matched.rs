@@ -4,7 +4,7 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::ics::{self, Feed, Object, Resource};
-use crate::model::{Before, ComponentType, EndsAt, Etag, Gone, Hash, Href, Key, Place, Record, Source, Status};
+use crate::model::{Before, ComponentType, EndsAt, Etag, Hash, Href, Key, Place, Record, Source, Status};
 use crate::plan::{Wanted, naming, renames};
 use crate::words::time::Zone;
 
@@ -29,9 +29,8 @@ impl<'a> Matched<'a> {
         vanished.sort_by(|one, other| one.key.cmp(&other.key));
         let appeared: Vec<&Key> =
             feed.objects().iter().map(|object| &object.key).filter(|key| !records.contains_key(key)).collect();
-        // A kept object left the feed long ago and says nothing about it.
-        let is_kept = |record: &Record| matches!(record.status, Status::Gone(_, Gone::Kept));
-        let live: Vec<&Record> = vanished.iter().copied().filter(|record| !is_kept(record)).collect();
+        // An object that stays left the feed long ago and says nothing about it.
+        let live: Vec<&Record> = vanished.iter().copied().filter(|record| !record.stays()).collect();
         let hash = |key: &Key| {
             let object = by_key.get(key).and_then(|place| feed.objects().get(*place));
             object.map_or(Hash([0; 32]), |object| object.hash)

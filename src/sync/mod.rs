@@ -6,6 +6,8 @@ mod carry_over;
 mod claim;
 mod dry_run;
 pub mod execute;
+#[cfg(test)]
+mod fake;
 pub mod forget;
 mod gates;
 mod gather;

@@ -100,3 +100,76 @@ impl Wrote {
         self.left.get(href) == Some(&Left::Nothing)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Fake, entries, hrefs};
+    use super::*;
+    use crate::model::{ComponentType, Key, Place};
+
+    fn mark(token: &str) -> Mark {
+        Mark { ctag: None, sync_token: Some(token.to_owned()) }
+    }
+
+    /// A pass that created `new`, updated `told` to version 2 and `untold` to an unknown one, and deleted `old`.
+    fn wrote() -> Wrote {
+        let key = Key { component: ComponentType::Event, uid: "new".to_owned() };
+        let create = Put::Create { key, place: Place { href: Href::new("new"), uid: None }, restores: false };
+        let version = |text: &str| Left::Version(Etag::parse(text).unwrap());
+        let left = [("new", version("1")), ("told", version("2")), ("untold", Left::Untold), ("old", Left::Nothing)];
+        Wrote {
+            left: left.into_iter().map(|(name, left)| (Href::new(name), left)).collect(),
+            created: [(Href::new("new"), create)].into(),
+        }
+    }
+
+    fn settled(fake: &Fake, wrote: &Wrote) -> (Settled, String) {
+        let look = Look { mark: mark("look"), ..Look::default() };
+        (settle(fake, &look, wrote).unwrap(), fake.asked())
+    }
+
+    #[test]
+    fn a_pass_that_wrote_nothing_asks_nothing() {
+        let expected = Settled { mark: mark("look"), ..Settled::default() };
+        assert_eq!(settled(&Fake::default(), &Wrote::default()), (expected, String::new()));
+    }
+
+    #[test]
+    fn where_only_our_writes_are_told_the_new_token_vouches_for_them() {
+        let changes = Some((entries("new@1 told@2 untold@7"), hrefs("old")));
+        let expected = Settled { mark: mark("next"), versions: entries("untold@7"), ..Settled::default() };
+        let fake = Fake { changes, ..Fake::default() };
+        assert_eq!(settled(&fake, &wrote()), (expected, "changes look".to_owned()));
+    }
+
+    #[test]
+    fn anything_else_that_is_told_keeps_the_mark_of_the_look() {
+        for (changed, gone) in [
+            ("new@1 told@2 untold@7 theirs@1", "old"),
+            ("new@1 told@3 untold@7", "old"),
+            ("new@1 told@2 untold@7", "old theirs"),
+        ] {
+            let fake = Fake { changes: Some((entries(changed), hrefs(gone))), ..Fake::default() };
+            assert_eq!(settled(&fake, &wrote()).0.mark, mark("look"), "{changed}, {gone}");
+        }
+    }
+
+    #[test]
+    fn what_was_only_said_is_looked_for() {
+        let changes = Some((entries("told@2 untold@7"), Vec::new()));
+        let fake = Fake { changes, standing: entries("old@1"), ..Fake::default() };
+        let (settled, asked) = settled(&fake, &wrote());
+        assert_eq!(asked, "changes look, read old, read new");
+        assert_eq!(settled.still_there.iter().map(|stored| stored.href.as_str()).collect::<Vec<_>>(), ["old"]);
+        assert_eq!(settled.not_there, hrefs("new"));
+    }
+
+    #[test]
+    fn without_deltas_a_listing_tells_the_same() {
+        let fake = Fake { standing: entries("told@2 untold@7 old@1"), ..Fake::default() };
+        let (settled, asked) = settled(&fake, &wrote());
+        assert_eq!(asked, "changes look, list, read old, read new");
+        assert_eq!((settled.mark, settled.versions), (mark("look"), entries("untold@7")));
+        assert_eq!((settled.still_there.len(), settled.not_there), (1, hrefs("new")));
+    }
+}

@@ -68,7 +68,10 @@ impl Walk {
         let status = state_file.query_row("SELECT status FROM record WHERE uid = 'u'", [], |row| row.get(0));
         let now: String = status.unwrap_or_else(|_| "-".to_owned());
         assert_eq!(now, state, "{ran}");
-        self.walked.insert((std::mem::replace(&mut self.at, now.clone()), now));
+        let from = std::mem::replace(&mut self.at, now.clone());
+        if from != now {
+            self.walked.insert((from, now));
+        }
         self
     }
 
@@ -97,6 +100,14 @@ impl Walk {
 
     fn somebody_has_it(self) -> Walk {
         self.setting.dav.work(|work| work.put("theirs.ics", object("u", "Theirs")));
+        self
+    }
+
+    /// Somebody brings it back after it was deleted.
+    fn pinned(mut self) -> Walk {
+        let state_file = Connection::open(self.setting.env.state()).unwrap();
+        state_file.execute("UPDATE record SET status = 'pinned' WHERE uid = 'u'", []).unwrap();
+        "pinned".clone_into(&mut self.at);
         self
     }
 
@@ -134,6 +145,9 @@ fn every_arrow_is_walked_and_no_other() {
             .somebody_deletes_it()
             .refusing("SUMMARY:2")
             .to(This("2"), "refused"),
+        mirrored(all).pinned().to(Nothing, "pinned").to(This("1"), "mirrored"),
+        mirrored(all).pinned().refusing("SUMMARY:2").to(This("2"), "refused"),
+        mirrored(all).pinned().to(Nothing, "pinned").somebody_deletes_it().to(Nothing, "-"),
         Walk::holding().to(Nothing, "held").to(This("1"), "mirrored"),
         Walk::holding().to(Nothing, "held").approved().to(Nothing, "-"),
         Walk::holding().to(Nothing, "held").approved().refusing("").to(Nothing, "undeletable"),

@@ -44,6 +44,7 @@ impl State {
             Status::Refused { .. } => "refused",
             Status::Occupied(_) => "occupied",
             Status::Gone(_, Gone::Kept) => "kept",
+            Status::Gone(_, Gone::Pinned) => "pinned",
             Status::Gone(_, Gone::Held { .. }) => "held",
             Status::Gone(_, Gone::Undeletable(_)) => "undeletable",
         };
@@ -224,7 +225,7 @@ impl State {
         let mirrored: i64 = self.statement(sql)?.query_row([id], |row| row.get(0)).or_fault(Kind::State, reading)?;
         tally.mirrored = mirrored.cast_unsigned();
         let sql = format!(
-            "SELECT {COLUMNS} FROM record WHERE subscription = ?1 AND status NOT IN ('mirrored', 'removed', 'kept')
+            "SELECT {COLUMNS} FROM record WHERE subscription = ?1 AND status NOT IN ('mirrored', 'removed', 'kept', 'pinned')
              ORDER BY start, uid"
         );
         let mut statement = self.statement(&sql)?;
@@ -242,7 +243,7 @@ impl State {
                 Status::Refused { refusal, .. } | Status::Gone(_, Gone::Undeletable(refusal)) => {
                     told(&mut tally.rejected, refusal.reason);
                 }
-                Status::Mirrored(_) | Status::Removed(..) | Status::Gone(_, Gone::Kept) => {}
+                Status::Mirrored(_) | Status::Removed(..) | Status::Gone(_, Gone::Kept | Gone::Pinned) => {}
             }
         }
         Ok(tally)
@@ -308,6 +309,7 @@ fn status_of(row: &Row<'_>, sent: Option<Hash>, form_hash: Option<Hash>) -> rusq
             occupant.map(Status::Occupied).ok_or(UNREADABLE)
         }
         ("kept", Some(Before::Standing(base)), None) => Ok(Status::Gone(base, Gone::Kept)),
+        ("pinned", Some(Before::Standing(base)), None) => Ok(Status::Gone(base, Gone::Pinned)),
         ("held", Some(Before::Standing(base)), None) => {
             Ok(Status::Gone(base, Gone::Held { since, approved: row.get(16)? }))
         }

@@ -101,7 +101,8 @@ fn statuses() -> Vec<Status> {
     let befores = nothing.into_iter().chain(bases.iter().cloned().map(Before::Standing));
     let held = [(None, false), (Some(Timestamp(8)), false), (Some(Timestamp(8)), true)];
     let held = held.map(|(since, approved)| Gone::Held { since, approved });
-    let gone: Vec<Gone> = held.into_iter().chain([Gone::Kept, Gone::Undeletable(refusal(10, 1))]).collect();
+    let gone: Vec<Gone> =
+        held.into_iter().chain([Gone::Kept, Gone::Pinned, Gone::Undeletable(refusal(10, 1))]).collect();
     let of_bases = bases.iter().flat_map(|base| {
         let gone = gone.iter().map(|gone| Status::Gone(base.clone(), gone.clone()));
         gone.chain([Status::Mirrored(base.clone())])
@@ -194,7 +195,17 @@ fn no_other_shape_of_a_record_comes_out_of_the_state() {
     let state = State::in_memory().unwrap();
     let id = state.subscription(&identity("work", "t")).unwrap();
     let choices: [&[&str]; 9] = [
-        &["'mirrored'", "'removed'", "'refused'", "'occupied'", "'kept'", "'held'", "'undeletable'", "'other'"],
+        &[
+            "'mirrored'",
+            "'removed'",
+            "'refused'",
+            "'occupied'",
+            "'kept'",
+            "'pinned'",
+            "'held'",
+            "'undeletable'",
+            "'other'",
+        ],
         &["NULL", "'a.ics'"],
         &["NULL", "x'22'", "zeroblob(32)"],
         &["NULL", "'1'", "''"],
@@ -227,9 +238,9 @@ fn no_other_shape_of_a_record_comes_out_of_the_state() {
             read.insert(format!("{:?}", records[0].status));
         }
     }
-    // Six bases: mirrored, kept, held with and without a time, undeletable for three reasons; refused for three
+    // Six bases: mirrored, kept, pinned, held with and without a time, undeletable for three reasons; refused for three
     // reasons with those six, with nothing, with something removed; one removed; one occupied.
-    assert_eq!(read.len(), 6 * (1 + 1 + 2 + 3) + 3 * (6 + 2) + 1 + 1, "{read:#?}");
+    assert_eq!(read.len(), 6 * (1 + 1 + 1 + 2 + 3) + 3 * (6 + 2) + 1 + 1, "{read:#?}");
 }
 
 #[test]

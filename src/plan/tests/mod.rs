@@ -474,6 +474,15 @@ fn what_was_kept_stays_until_it_is_back_or_everything_is_deleted() {
 }
 
 #[test]
+fn what_a_person_brought_back_stays_whatever_the_rules_say() {
+    let pinned = || mirrored().gone_as(Gone::Pinned).without_feed();
+    for deletes in [Deletes::All, Deletes::Future, Deletes::None] {
+        check(&pinned().policy(|policy| policy.rules.deletes = deletes), &[]);
+    }
+    check(&pinned().standing("ours-u.ics", "2"), &[forget()]);
+}
+
+#[test]
 fn a_rejected_object_rests_until_it_changes_or_its_time_has_come() {
     let rejected = |seconds_ago: u64| {
         let at = Timestamp(NOW.0 - i64::try_from(seconds_ago).unwrap());

@@ -13,7 +13,7 @@ CREATE TABLE record (
     -- Seconds since 1970; never: the last second of the year 9999; unknown: NULL.
     ends_at      INTEGER,
     status       TEXT NOT NULL CHECK (status IN
-        ('mirrored', 'removed', 'refused', 'occupied', 'kept', 'held', 'undeletable')),
+        ('mirrored', 'removed', 'refused', 'occupied', 'kept', 'pinned', 'held', 'undeletable')),
     -- Where it stands, or is to stand.
     href         TEXT,
     target_uid   TEXT,
@@ -29,8 +29,8 @@ CREATE TABLE record (
     approved     INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (subscription, component, uid),
     CHECK ((status = 'occupied') = (href IS NULL)),
-    CHECK (status NOT IN ('mirrored', 'removed', 'kept', 'held', 'undeletable') OR sent_hash IS NOT NULL),
-    CHECK (status NOT IN ('mirrored', 'kept', 'held', 'undeletable') OR form IS NOT NULL),
+    CHECK (status NOT IN ('mirrored', 'removed', 'kept', 'pinned', 'held', 'undeletable') OR sent_hash IS NOT NULL),
+    CHECK (status NOT IN ('mirrored', 'kept', 'pinned', 'held', 'undeletable') OR form IS NOT NULL),
     CHECK (status <> 'removed' OR form IS NULL),
     CHECK (form IS NULL OR sent_hash IS NOT NULL),
     CHECK (etag IS NULL OR form IS NOT NULL),
