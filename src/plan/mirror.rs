@@ -89,25 +89,25 @@ fn decide(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Option<Ste
         return decide_new(wanted, facts.remote, policy);
     };
     let changed = wanted.hash != base.hash;
-    let Some(etag) = facts.remote.present.get(&base.place.href) else {
+    let Some(etag) = facts.remote.present.get(&wanted.place.href) else {
         return decide_gone(wanted, changed, facts.remote, policy);
     };
-    if let Some(found) = facts.remote.found.get(&base.place.href) {
+    if let Some(found) = facts.remote.found.get(&wanted.place.href) {
         return Some(decide_drifted(wanted, base, found, changed, facts, policy));
     }
     if etag != recorded {
         return decide_gone(wanted, changed, facts.remote, policy);
     }
     if changed {
-        return Some(update(wanted, &base.place, etag, None));
+        return Some(update(wanted, &wanted.place, etag, None));
     }
     let is_back = !matches!(record.status, Status::Mirrored(_));
-    is_back.then(|| stands(wanted, &base.place, etag, base.form, false))
+    is_back.then(|| stands(wanted, &wanted.place, etag, base.form, false))
 }
 
 /// A refused object waits. A server may store what it seemed to refuse: the answer was lost or late.
 fn decide_refused(wanted: &Wanted<'_>, record: &Record, remote: &Remote, policy: &Policy) -> Option<Step> {
-    let place = record.place()?;
+    let place = &wanted.place;
     match remote.found.get(&place.href).filter(|found| found.same && record.etag() != Some(&found.etag)) {
         Some(found) => Some(stands(wanted, place, &found.etag, form(wanted, found), false)),
         None => note_before(wanted, record, remote, policy).map(Step::Note),
@@ -148,7 +148,7 @@ fn decide_drifted(
     facts: &Facts<'_>,
     policy: &Policy,
 ) -> Step {
-    let place = &base.place;
+    let place = &wanted.place;
     if found.same {
         return stands(wanted, place, &found.etag, form(wanted, found), facts.is_claimed);
     }

@@ -4,7 +4,7 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::ics::{self, Feed, Object, Resource};
-use crate::model::{Before, ComponentType, EndsAt, Etag, Hash, Href, Key, Place, Record, Source, Status};
+use crate::model::{ComponentType, EndsAt, Etag, Hash, Href, Key, Place, Record, Source, Status};
 use crate::plan::{Wanted, naming, renames};
 use crate::words::time::Zone;
 
@@ -60,11 +60,11 @@ impl<'a> Matched<'a> {
         Matched { feed, zone, wanted, orphans: vanished, by_key, by_record }
     }
 
-    /// Whether an object left the feed that a server refused: it may have stored it anyway, in a version that only a
-    /// listing shows.
+    /// Whether an object left the feed that was refused, and is there in a version that only a listing shows: the server
+    /// may have stored it anyway, or somebody edited the older form.
     pub(super) fn has_doubtful_orphans(&self) -> bool {
-        let is_doubtful = |record: &Record| matches!(record.status, Status::Refused { before: Before::Nothing(_), .. });
-        self.orphans.iter().any(|record| is_doubtful(record))
+        let is_refused = |record: &Record| matches!(record.status, Status::Refused { .. });
+        self.orphans.iter().any(|record| is_refused(record) && record.etag().is_none() && !record.is_removed())
     }
 
     /// Objects without a record that equal new objects of the feed except for their UIDs.

@@ -14,7 +14,7 @@ use super::matched::Matched;
 use super::record::Recorder;
 use super::seen::{Judge, Seen};
 use super::settle::settle;
-use super::{FORM, Run, identity};
+use super::{FORM, Run, TARGET, identity};
 use crate::db::state::{ForeignObject, Id, Intent};
 use crate::ics::{Feed, Resource};
 use crate::model::memory::{HeldFor, Hold, Memory};
@@ -125,6 +125,8 @@ impl Run<'_, '_> {
         if prefixes.is_none() && named.is_empty() && recognised.is_empty() && !is_older {
             return self.act(&look, &seen, &known, &matched);
         }
+        // Until this pass settles, the state does not know these objects, so the last mark no longer vouches for it.
+        self.memory.ends[TARGET].mark = Mark::default();
         let mut more = known.clone();
         if is_older {
             more.is_carried_over = true;

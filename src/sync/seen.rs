@@ -158,9 +158,10 @@ impl Seen {
         let ended = wanted.is_none() && had_ended.is_some_and(|had_ended| resource.is_none_or(had_ended));
         if ended {
             let kept = match record {
-                // Keep the recorded ETag, so that an edit still shows when the feed has the object again.
+                // An edit, or a write whose answer was lost, must still show when the feed has the object again.
                 Some(record) => record.base().map(|base| {
-                    let etag = base.etag.clone().or_else(|| Some(parsed.etag.clone()));
+                    let is_as_left = base.is(parsed.hash(Some(record)));
+                    let etag = base.etag.clone().or_else(|| is_as_left.then(|| parsed.etag.clone()));
                     Record { status: Status::Gone(Base { etag, ..base.clone() }, Gone::Kept), ..record.clone() }
                 }),
                 None => parsed.record(|base| Status::Gone(base, Gone::Kept)),
@@ -193,4 +194,39 @@ impl Seen {
 fn is_key_of(wanted: &Wanted<'_>, key: &Key) -> bool {
     let uid = wanted.place.uid.as_ref().unwrap_or(&wanted.key.uid);
     wanted.key.component == key.component && ics::same_uid(uid, &key.uid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::etag;
+    use super::*;
+    use crate::words::time::Zone;
+
+    fn object(title: &str) -> Vec<u8> {
+        let event = format!("UID:u\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20010101T090000Z\r\nSUMMARY:{title}\r\n");
+        let event = format!("BEGIN:VEVENT\r\n{event}END:VEVENT\r\n");
+        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{event}END:VCALENDAR\r\n").into_bytes()
+    }
+
+    /// The version that is recorded of an object that had ended when it left the feed: `One` was sent, and the server
+    /// returned no version.
+    fn kept(stands: &str) -> Option<Etag> {
+        let (sent, href) = (Resource::read(object("One")).unwrap(), Href::new("u.ics"));
+        let stored = |title: &str| Stored { href: href.clone(), etag: etag("1"), text: object(title) };
+        let untold = |base: Base| Status::Mirrored(Base { etag: None, ..base });
+        let record = Parsed::of(stored("One")).record(untold).unwrap();
+        let (feed, zone) =
+            (ics::read(b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n".to_vec(), None), Zone::named("UTC").unwrap());
+        let (feed, records) = (feed.unwrap(), HashMap::from([(sent.key().clone(), record.clone())]));
+        let (matched, mut seen) = (Matched::new(&feed, &records, "", &zone), Seen::default());
+        let had_ended: &Judge<'_> = &|_| true;
+        seen.take(&Parsed::of(stored(stands)), Some(&record), &matched, &Known::default(), Some(had_ended));
+        seen.kept[&href].etag().cloned()
+    }
+
+    #[test]
+    fn the_version_of_an_object_that_stays_is_learned_only_from_what_we_left_there() {
+        assert_eq!(kept("One"), Some(etag("1")));
+        assert_eq!(kept("Two"), None);
+    }
 }

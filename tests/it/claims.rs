@@ -204,6 +204,25 @@ fn a_feed_that_has_not_changed_is_taken_over_too() {
 }
 
 #[test]
+fn what_a_pass_had_claimed_when_it_failed_is_held_whole_by_the_next_one() {
+    let setting = Setting::new(&named(12, 0), "").mirrored();
+    setting.env.forget_state();
+    setting.feed.set(calendar(""));
+    setting.run(&[]).exits(0);
+    let changed = (0..12).map(|number| event(&format!("e{number:02}"), "Changed"));
+    setting.feed.set(calendar(&changed.collect::<String>()));
+    setting.dav.switch(|switches| switches.full = true);
+    setting.run(&[]).exits(75);
+    setting.dav.switch(|switches| switches.full = false);
+    setting.feed.set(calendar(""));
+    let ran = setting.run(&["--force"]).exits(4);
+    assert!(ran.stderr.contains("12 deletions held back"), "{ran}");
+    setting.env.run(&["approve", "work"]).exits(0);
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "");
+}
+
+#[test]
 fn an_equal_event_of_somebody_is_never_changed_and_never_deleted() {
     let setting = Setting::new(&feed(&["a", "b"]), "verify = \"always\"");
     setting.dav.work(|work| work.put("mine.ics", object("a", "Event a")));

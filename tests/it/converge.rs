@@ -105,13 +105,19 @@ impl Story {
     }
 }
 
+/// Plays one story; one that panics went wrong.
+fn tell(seed: u64, cut: &Cut) -> (Tally, Result<(), String>) {
+    let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Story::new(seed, cut).play()));
+    played.unwrap_or_else(|_| (Tally::default(), Err("it panicked, as told above".to_owned())))
+}
+
 /// Plays the stories of these seeds on every core; what happened, and the seeds of those that went wrong.
 fn play(seeds: Range<u64>) -> (Tally, BTreeSet<u64>) {
     let next = AtomicU64::new(seeds.start);
     let told = Mutex::new((Tally::default(), BTreeSet::new()));
     let work = || {
         while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| seeds.contains(seed)) {
-            let (tally, played) = Story::new(seed, &Cut::default()).play();
+            let (tally, played) = tell(seed, &Cut::default());
             let mut told = told.lock().unwrap();
             told.0.add(tally);
             told.1.extend(played.err().map(|_| seed));
@@ -124,7 +130,7 @@ fn play(seeds: Range<u64>) -> (Tally, BTreeSet<u64>) {
 
 /// The shortest story found that goes wrong under this seed: with fewer chapters, and then with fewer threads of its plot.
 fn shortest(seed: u64) -> String {
-    let fails = |cut: &Cut| Story::new(seed, cut).play().1.err();
+    let fails = |cut: &Cut| tell(seed, cut).1.err();
     let mut best =
         (Cut::default(), fails(&Cut::default()).unwrap_or_else(|| "it went well the second time".to_owned()));
     let mut shorter = (1..10).map(|chapters| Cut { chapters, ..Cut::default() });

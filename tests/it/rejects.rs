@@ -201,6 +201,19 @@ fn an_old_form_that_somebody_deleted_while_the_new_one_is_refused_is_restored_wh
 }
 
 #[test]
+fn an_old_form_that_somebody_edited_while_the_new_one_is_refused_goes_with_its_event() {
+    let says = |title: &str| calendar(&(event("a", title) + &event("b", &format!("Other {title}"))));
+    let setting = Setting::new(&says("One"), "verify = \"always\"").mirrored();
+    setting.dav.switch(|switches| switches.refusals = vec![Refusal { text: "SUMMARY:Two", answer: bad() }]);
+    setting.edit("a", "Mine");
+    setting.feed.set(says("Two"));
+    setting.run(&[]).exits(3);
+    setting.feed.set(calendar(&event("b", "Other Two")));
+    setting.run(&[]).exits(0);
+    assert_eq!(setting.uids(), "b");
+}
+
+#[test]
 fn what_the_server_refused_and_stored_all_the_same_goes_with_its_event() {
     for keys in ["", "verify = \"always\""] {
         let setting = Setting::new(&feed(&["a", "bad", "c"]), keys);

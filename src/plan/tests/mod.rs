@@ -510,6 +510,26 @@ fn a_renamed_object_moves_its_record_and_is_not_written() {
 }
 
 #[test]
+fn an_object_that_comes_back_under_a_new_uid_keeps_the_one_that_stands_there() {
+    let left = Record { key: key("old"), ..record_of("u", Status::Gone(base("u"), held(false))) };
+    let (u, stands) = (key("u"), Place { href: href("u"), uid: Some("old".to_owned()) });
+    let wanted = Wanted { key: &u, hash: hash(1), place: stands.clone(), rejected: None, record: Some(&left) };
+    let facts = Facts {
+        wanted: &[wanted],
+        orphans: &[],
+        unrecorded: &[],
+        is_claimed: false,
+        claimed: &HashSet::new(),
+        remote: &mirrored().remote,
+        last_objects: None,
+        now: NOW,
+    };
+    let notes = plan(&facts, &policy()).notes;
+    let expected = Note::Stands { key: key("u"), base: Base { place: stands, ..base("u") }, adopted: false };
+    assert_eq!(notes, [Note::Rename { from: key("old"), to: key("u") }, expected]);
+}
+
+#[test]
 fn what_waits_for_one_cause_is_tried_with_what_was_taken() {
     let retried = |reason: &str| {
         let case = Case { record: Some(refused(refusal(reason, NOW, 1))), ..new_object() };
