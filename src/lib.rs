@@ -7,7 +7,8 @@
 //!
 //! A **feed** is the ICS document at a URL, in a file or on standard input. A **collection** is a calendar that can be
 //! listed, read and written; a **home** is all that one user has of them on a server. A **subscription** mirrors a
-//! **source** into a **target** under one name and one set of rules; a **pass** is one run over it. An **object** is
+//! **source** into a **target** under one name and one set of rules; these are its two **ends**, `a` and `b`. A **pass**
+//! is one run over it. An **object** is
 //! everything that shares one UID: master, overrides and the VTIMEZONEs they use. A **record** is what the state
 //! remembers of an object. A **plan** is what a pass is going to do: **notes**, then **puts**, then **deletes**. The
 //! **journal** holds what a pass is about to write until the outcome is recorded; **aside** is where the bodies go that
@@ -42,10 +43,10 @@
 //!                                                ics/{split,repair,shape,hash}   -> Feed
 //! gate 3  the objects have the recorded digest   sync/gates             -> unchanged
 //! look    the target's lock; mark, then what changed, or everything; what must be read
-//!                                                sync/{open,look,gather} -> Remote
+//!                                                sync/{open,known,look,reading,gather} -> Remote
 //! claim   whose are the prefixes that nobody has?
 //!                                                sync/claim, plan/claim  -> ours, nobody's, or a hold
-//! plan    feed x records x target                plan/{mirror,guard}     -> Plan: notes, puts, deletes, perhaps a hold
+//! plan    feed x records x target                plan/{mirror,refused,guard}  -> Plan: notes, puts, deletes, perhaps a hold
 //! act     put aside; creates and updates, then deletes
 //!                                                sync/{mirror,aside,apply,execute}
 //! blame   an object that failed, or the end?     plan/blame, sync/apply  -> refused, or a pass that failed
@@ -93,6 +94,8 @@
 //! * A calendar is known by the address at which discovery found it, however the configuration writes it: its lock, and
 //!   whose its objects are, go by that.
 //! * A delta is believed only with an object of ours beside it that stands there as recorded.
+//! * A mark vouches for what the state knows. A pass that learns whose objects are drops the last mark before it writes.
+//! * Two places of a pass are locked in one order, both or none.
 //! * Validators, body hash and mark are stored last, after everything that they stand for is on the target. From the
 //!   first write of a pass until it settles no feed is remembered, and the journal has a row for each write.
 //! * The state is a cache. Losing it costs a slower pass: what stands at our hrefs is read and compared.
@@ -102,7 +105,8 @@
 //!
 //! No daemon, no scheduler, no thread that outlives a run, no write without a precondition, no way to give a password
 //! on the command line. Two directions will come over two collections: [`collection::Collection`] can be read as well
-//! as written, and nothing below `sync` knows which end it is.
+//! as written, nothing below `sync` knows which end it is, and what looks, reads, settles, writes and locks there works
+//! on either.
 
 mod auth;
 mod cli;

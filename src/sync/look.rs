@@ -193,6 +193,11 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(100_000_000);
 
+    fn expecting(known: &[Entry]) -> Expected<'_> {
+        let ours = known.iter().map(|entry| (&entry.href, Standing::Version(&entry.etag))).collect();
+        Expected { ours, ..Expected::default() }
+    }
+
     fn mark(token: &str) -> Mark {
         Mark { ctag: None, sync_token: Some(token.to_owned()) }
     }
@@ -212,8 +217,7 @@ mod tests {
     ) -> (Vec<String>, String, Option<Entry>) {
         let (memory, known) = (memory(listed_ago), entries("a@1 b@1"));
         let c_href = Href::new("c");
-        let mut expected = Expected::default();
-        expected.ours = known.iter().map(|entry| (&entry.href, Standing::Version(&entry.etag))).collect();
+        let mut expected = expecting(&known);
         expected.ours.extend(c.map(|standing| (&c_href, standing)));
         let end = OpenEnd { collection: fake, memory: &memory, now: NOW };
         let look = end.look(mark(token), &expected, false).unwrap();
@@ -278,8 +282,7 @@ mod tests {
     #[test]
     fn the_canary_is_the_object_written_last_and_never_one_that_may_be_edited() {
         let (known, one) = (entries("a@1 b@1 c@1"), etag("1"));
-        let mut expected = Expected::default();
-        expected.ours = known.iter().map(|entry| (&entry.href, Standing::Version(&entry.etag))).collect();
+        let mut expected = expecting(&known);
         let (a, b) = (Href::new("a"), Href::new("b"));
         let canary = |expected: &Expected<'_>, last: Option<&Href>, told: &[&Href]| {
             expected.canary(last, &told.iter().copied().collect()).map(|entry| entry.href.as_str().to_owned())
