@@ -8,8 +8,8 @@ use baikal_sync::dav::sync_collection::{Page, SyncCollection};
 use baikal_sync::dav::write::{Delete, MkCalendar, Put};
 use baikal_sync::dav::{href, xml};
 use baikal_sync::model::{Etag, Href, Precondition};
-use baikal_sync::words::url::Url;
 use baikal_sync::words::message::{Headers, Response};
+use baikal_sync::words::url::Url;
 use libfuzzer_sys::fuzz_target;
 
 const STATUSES: [u16; 12] = [207, 200, 201, 204, 301, 400, 403, 404, 409, 412, 415, 500];
