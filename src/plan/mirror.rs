@@ -79,6 +79,9 @@ fn decide(wanted: &Wanted<'_>, facts: &Facts<'_>, policy: &Policy) -> Option<Ste
     let Some(record) = wanted.record else {
         return decide_new(wanted, facts.remote, policy);
     };
+    if facts.remote.is_of_others(record) {
+        return Some(note(Note::Leave { key: wanted.key.clone(), occupant: Occupant::Subscription }));
+    }
     if is_still_refused(record, wanted, facts, policy) {
         return decide_refused(wanted, record, facts.remote, policy);
     }
@@ -216,7 +219,9 @@ fn decide_orphan(record: &Record, facts: &Facts<'_>, policy: &Policy) -> Option<
     let (key, remote) = (record.key.clone(), facts.remote);
     // It is gone, or someone made it their own: release it.
     let forget = || Some(note(Note::Forget { key: key.clone() }));
-    let Some((href, recorded, now)) = versions(record, remote) else { return forget() };
+    let Some((href, recorded, now)) = versions(record, remote).filter(|_| !remote.is_of_others(record)) else {
+        return forget();
+    };
     // Of what was refused, a base without a version is one that somebody has edited.
     let was_edited =
         record.etag().is_none() && matches!(record.status, Status::Refused { .. }) && record.base().is_some();

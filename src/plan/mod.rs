@@ -323,6 +323,13 @@ pub struct Facts<'a> {
     pub now: Timestamp,
 }
 
+impl Remote {
+    /// Whether another subscription has recorded the same object, and it bears no name of ours.
+    pub fn is_of_others(&self, record: &Record) -> bool {
+        record.base().is_some_and(|base| self.others.contains(&base.place.href))
+    }
+}
+
 impl Plan {
     /// Whether anything is sent to the target.
     pub fn writes(&self) -> bool {

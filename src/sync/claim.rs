@@ -90,8 +90,9 @@ impl Run<'_, '_> {
         Ok(known)
     }
 
-    /// Decides who owns the prefixes that no configured subscription has, for a subscription without records.
-    pub(super) fn claim(&self, seen: &Seen, matched: &Matched<'_>) -> Claimed {
+    /// Decides who owns the prefixes that no configured subscription has, for a subscription without records. What
+    /// belongs to another subscription, which has not run since the state was lost, is marked so in `seen`.
+    pub(super) fn claim(&self, seen: &mut Seen, matched: &Matched<'_>) -> Claimed {
         let mut prefixes: BTreeMap<String, Vec<Named>> = BTreeMap::new();
         // Objects that ended before they left the feed prove nothing, however many there are.
         let had_ended = |href: &Href| seen.remote.found.get(href).is_some_and(|found| found.ended);
@@ -113,6 +114,11 @@ impl Run<'_, '_> {
         if claims.values().any(|claim| *claim == Claim::Draw) && !takes_over {
             return Claimed::Draw;
         }
+        let is_of_others = |href: &&Href| {
+            let claim = naming::prefix_of(href).and_then(|prefix| claims.get(prefix));
+            matches!(claim, Some(Claim::Of(1..)))
+        };
+        seen.remote.others.extend(seen.claimable.keys().filter(is_of_others).cloned());
         let ours = claims.into_iter().filter(|(_, claim)| is_ours(claim));
         let ours: Vec<Prefix> = ours.map(|(text, _)| Prefix { text, is_claimed: true }).collect();
         if ours.is_empty() {

@@ -69,6 +69,11 @@ impl<'a> Survey<'a> {
         self.records.contains_key(href) || (self.known.has_prefix_of(href) && !is_others)
     }
 
+    /// Whether another subscription has recorded the same object, and its name is not one of ours.
+    fn is_shared(&self, href: &Href) -> bool {
+        self.others.contains_key(href) && self.records.contains_key(href) && !self.known.has_prefix_of(href)
+    }
+
     fn is_unclaimed(&self, href: &Href) -> bool {
         self.what.is_new && self.known.is_unclaimed(href)
     }
@@ -104,6 +109,9 @@ impl<'a> Survey<'a> {
         let mut seen = Seen::default();
         let mut to_read = Vec::new();
         for (href, etag) in &self.look.present {
+            if self.is_shared(href) {
+                seen.remote.others.insert(href.clone());
+            }
             let record = self.records.get(href);
             let orphan = record.filter(|record| self.matched.wanted_of(record).is_none());
             let is_known = record.is_some_and(|record| record.etag() == Some(etag)) && !self.what.compare_all;

@@ -109,7 +109,7 @@ impl Run<'_, '_> {
         let (look, mut seen) = read(&end, look, &known, &matched, &what)?;
         let mut prefixes = None;
         let mut named = std::mem::take(&mut seen.astray);
-        match self.claim(&seen, &matched) {
+        match self.claim(&mut seen, &matched) {
             Claimed::None => {}
             Claimed::Draw => return Ok(Round::Settled(self.hold_everything())),
             Claimed::Ours(ours, objects) => {

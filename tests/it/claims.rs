@@ -127,6 +127,21 @@ fn overlapping_feeds_get_their_own_events_back() {
 }
 
 #[test]
+fn what_evidence_gives_to_one_subscription_no_rule_of_another_takes() {
+    let setting = Setting::new(&named(6, 0), "");
+    let second = Feed::start(named(2, 4)).with_etag();
+    let first = subscription(&setting.feed.url(), "calendars/alice/work/", "");
+    setting.configure(&(first + &other(&second.url(), "on_conflict = \"equal\"")));
+    setting.run(&["work"]).exits(0);
+    setting.env.forget_state();
+    setting.run(&["other"]).exits(3);
+    setting.run(&["work"]).exits(0);
+    second.set(feed(&["x"]));
+    setting.run(&["other"]).exits(0);
+    assert_eq!(setting.uids(), format!("{} x", uids(6, 0)));
+}
+
+#[test]
 fn a_feed_that_was_turned_over_while_the_state_was_lost_leaves_what_a_command_deletes() {
     let setting = Setting::new(&named(5, 0), "").mirrored();
     setting.env.forget_state();
