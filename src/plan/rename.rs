@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::{Hash, Key, Record};
+use crate::model::{Hash, Key, Record, Status};
 
 /// Pairs records that vanished from the feed with objects that appeared: those with the same UID and another
 /// component type, and those equal except for their UID. The latter only if at least half of the records vanished;
@@ -21,8 +21,11 @@ pub fn renames<'a>(
     }
     let paired: HashSet<&Key> = pairs.values().map(|record| &record.key).collect();
     let mut by_content: HashMap<Hash, Vec<&Record>> = HashMap::new();
-    // Reversed, so that `pop` returns equal objects in order.
-    for record in vanished.iter().rev().filter(|record| !paired.contains(&record.key)) {
+    // Of equal ones those come first that the feed had until now: what left it earlier waits for its deletion.
+    let mut candidates: Vec<&Record> = vanished.iter().copied().filter(|it| !paired.contains(&it.key)).collect();
+    candidates.sort_by_key(|record| matches!(record.status, Status::Gone(..)));
+    // Reversed, so that `pop` returns them in order.
+    for record in candidates.into_iter().rev() {
         by_content.entry(record.source.hash).or_default().push(record);
     }
     for key in appeared {

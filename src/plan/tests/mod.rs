@@ -580,3 +580,11 @@ fn renames_need_half_of_the_records_to_vanish_and_pair_equal_objects_in_order() 
     assert_eq!(pairs(&[0, 1]), [Some("a".to_owned()), Some("b".to_owned())]);
     assert_eq!(pairs(&[0, 1, 2]), [Some("a".to_owned()), Some("b".to_owned())]);
 }
+
+#[test]
+fn of_equal_objects_that_vanished_the_one_that_was_still_in_the_feed_is_renamed() {
+    let waiting = Record { key: key("a"), ..record_of("a", Status::Gone(base("a"), held(false))) };
+    let (mirrored, new) = (record("b"), key("new"));
+    let pairs = renames(2, &[&waiting, &mirrored], &[&new], |_| hash(1));
+    assert_eq!(pairs[&new].key, key("b"));
+}
